@@ -1,0 +1,222 @@
+"""Separators: a stereo song in, four stereo stems out.
+
+A team's own is any callable named by `package.module:name`:
+
+    def separate(mixture, sample_rate):
+        return {"drums": ..., "bass": ..., "other": ..., "vocals": ...}
+
+`mixture` is a float32 array of shape (2, samples), left then right, full scale ±1, at 44100 Hz; each stem
+is an array of that shape. A class is made without arguments once, and its instance is called.
+Stems are named and never numbered: a submission of 2023 lost half its score to stems in another order.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.enhance.track import Stereo, Track
+from harness.errors import HarnessError, SubmissionError, UsageError
+from validator.challenge import REFERENCE_RATE, STEMS
+
+Stems = Mapping[str, Stereo]
+LEAKAGE = 0.2  # share of every other stem that the `leaky` separator lets through
+
+
+class Separator(Protocol):
+    """What makes four stems out of a song."""
+
+    @property
+    def identity(self) -> str:
+        """Names the separator and everything its result depends on.
+
+        A half-finished run goes on only with the same one.
+        """
+
+    def separate(self, track: Track, target: NDArray[np.float32]) -> None:
+        """Separates one song.
+
+        Args:
+            track: The song.
+            target: Shape (4, 2, samples), in the order of `STEMS`, left then right; written to. It may
+                lie on disk, so that a song never has to fit into memory.
+
+        Raises:
+            HarnessError: It cannot be done; the sentence says by whose fault.
+        """
+
+
+class Oracle:
+    """The true stems: the ceiling."""
+
+    identity = "oracle"
+
+    def separate(self, track: Track, target: NDArray[np.float32]) -> None:
+        """Copies the song's own stems."""
+        for index, stem in enumerate(STEMS):
+            target[index] = track.read(stem)
+
+
+class Mixture:
+    """A quarter of the song in every stem: the floor."""
+
+    identity = "mixture"
+
+    def separate(self, track: Track, target: NDArray[np.float32]) -> None:
+        """Copies the mixture, divided by the number of stems."""
+        target[:] = track.read("mixture") / np.float32(len(STEMS))
+
+
+class Leaky:
+    """Each true stem with a fifth of the sum of the other three: a known quality in between."""
+
+    identity = f"leaky {LEAKAGE}"
+
+    def separate(self, track: Track, target: NDArray[np.float32]) -> None:
+        """Mixes the true stems into one another."""
+        true = [track.read(stem) for stem in STEMS]
+        for index in range(len(STEMS)):
+            others = sum(stem for position, stem in enumerate(true) if position != index)
+            target[index] = true[index] + np.float32(LEAKAGE) * others
+
+
+class TeamSeparator:
+    """A team's own callable.
+
+    Args:
+        spec: How the user named it, for the error sentences.
+        call: Takes the mixture and the sample rate in Hz, returns the stems.
+    """
+
+    def __init__(self, spec: str, call: Callable[[Stereo, int], Stems]) -> None:
+        self._spec = spec
+        self._call = call
+
+    @property
+    def identity(self) -> str:
+        """The name it was given by."""
+        return self._spec
+
+    def separate(self, track: Track, target: NDArray[np.float32]) -> None:
+        """Calls it once with the whole mixture and checks what comes back.
+
+        Raises:
+            SubmissionError: It raised, or returned something else than four finite stems of the right shape.
+        """
+        mixture = track.read("mixture")
+        try:
+            stems = self._call(mixture, REFERENCE_RATE)
+        except HarnessError:
+            raise
+        except Exception as error:
+            raise SubmissionError(
+                f"The separator {self._spec} raised {type(error).__name__} on {track.name!r}: {error}",
+                hint="Run it alone on that song's mixture.wav to see where.",
+            ) from error
+        for index, stem in enumerate(STEMS):
+            target[index] = self._checked(stems, stem, track=track, shape=mixture.shape)
+
+    def _checked(
+        self, stems: Any, stem: str, *, track: Track, shape: tuple[int, ...]
+    ) -> NDArray[np.floating]:
+        hint = f"Return a mapping from {', '.join(STEMS)} to arrays of shape (2, samples)."
+        if not isinstance(stems, Mapping):
+            raise SubmissionError(
+                f"The separator {self._spec} returned a {type(stems).__name__} for {track.name!r}; "
+                "expected is a mapping.",
+                hint=hint,
+            )
+        if set(stems) != set(STEMS):
+            raise SubmissionError(
+                f"The separator {self._spec} returned the stems {', '.join(map(str, stems)) or 'none'} for "
+                f"{track.name!r}; expected are {', '.join(STEMS)}.",
+                hint=hint,
+            )
+        signal = np.asarray(stems[stem])
+        if not (np.issubdtype(signal.dtype, np.floating)):
+            raise SubmissionError(
+                f"The separator {self._spec} returned {stem} of {track.name!r} as {signal.dtype}; "
+                "expected are floating-point samples with full scale ±1.",
+                hint=hint,
+            )
+        if signal.shape != shape:
+            raise SubmissionError(
+                f"The separator {self._spec} returned {stem} of {track.name!r} in the shape {signal.shape}; "
+                f"expected is the mixture's, {shape}.",
+                hint=hint,
+            )
+        if not np.all(np.isfinite(signal)):
+            where = int(np.argmin(np.all(np.isfinite(signal), axis=0)))
+            raise SubmissionError(
+                f"The separator {self._spec} returned {stem} of {track.name!r} with a value that is not a "
+                f"number or infinite, first at sample {where}.",
+                hint="Look for a division by zero or an overflow in the model.",
+            )
+        return signal
+
+
+BUILT_IN: dict[str, Callable[[], Separator]] = {"oracle": Oracle, "mixture": Mixture, "leaky": Leaky}
+
+
+def load_separator(spec: str) -> Separator:
+    """The separator that a user names.
+
+    Args:
+        spec: One of the built-in names, or `package.module:name` for a callable of the user's own. The
+            current folder is searched after the installed packages.
+
+    Raises:
+        UsageError: There is no such separator, or it cannot be imported.
+    """
+    if spec in BUILT_IN:
+        return BUILT_IN[spec]()
+    module_name, colon, attribute = spec.partition(":")
+    if not (colon and module_name and attribute):
+        raise UsageError(
+            f"There is no separator {spec!r}.",
+            hint=f"Built in are {', '.join(BUILT_IN)}; your own is named package.module:name.",
+        )
+    found = _import(spec, module_name=module_name, attribute=attribute)
+    if inspect.isclass(found):
+        try:
+            found = found()
+        except Exception as error:
+            raise UsageError(
+                f"The separator class {spec} cannot be made without arguments: "
+                f"{type(error).__name__}: {error}",
+                hint="Give its arguments defaults, or name a function instead.",
+            ) from error
+    if not callable(found):
+        raise UsageError(
+            f"{spec} is a {type(found).__name__}, which cannot be called.",
+            hint="Name a function of (mixture, sample_rate), or a class whose instances are called so.",
+        )
+    return TeamSeparator(spec, found)
+
+
+def _import(spec: str, *, module_name: str, attribute: str) -> Any:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise UsageError(
+            f"The module of the separator {spec} cannot be imported: {type(error).__name__}: {error}",
+            hint="Start the command in the folder that holds it, or install it beside cad1-harness.",
+        ) from error
+    try:
+        return getattr(module, attribute)
+    except AttributeError as error:
+        names = sorted(name for name in vars(module) if not name.startswith("_"))
+        raise UsageError(
+            f"The module {module_name} has nothing called {attribute!r}.",
+            hint=f"It has {', '.join(names) or 'nothing'}.",
+        ) from error
