@@ -20,7 +20,7 @@ Separated = NDArray[np.float32]  # shape (4, 2, samples): STEMS, then SIDES; 44.
 
 @dataclass(frozen=True)
 class Span:
-    """Samples at 44.1 kHz of an amplified signal that are kept; to the end of its tail where `stop` is None."""
+    """Samples at 44.1 kHz of an amplified signal that are kept; to its very end where `stop` is None."""
 
     start: int
     stop: int | None
