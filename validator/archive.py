@@ -1,0 +1,216 @@
+"""A submission, whatever its form, as safe read-only members.
+
+    with open_submission(path) as submission:
+        for name, member in submission.members.items():
+            head = submission.head(name, 42)
+
+Nothing is ever extracted by name; every check that can be made without opening a member is made before.
+Standard library only, for the sandbox uses this module too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from validator.codes import rule
+from validator.folder import FolderReader, read_folder
+from validator.limits import Limits
+from validator.members import (
+    Container,
+    DamagedMemberError,
+    Index,
+    Member,
+    RandomFile,
+    UnreadableArchiveError,
+    find_wrapper,
+    is_junk,
+    shown,
+)
+from validator.zipfiles import ZipReader, read_directory
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator, Mapping
+
+    from validator.report import Finding
+
+__all__ = [
+    "DamagedMemberError",
+    "Limits",
+    "Member",
+    "Submission",
+    "SubmissionNotFound",
+    "digest",
+    "open_submission",
+]
+
+
+class SubmissionNotFound(FileNotFoundError):  # noqa: N818 - the name is part of the interface
+    """There is nothing at the path that was given (exit 2 of the command)."""
+
+
+class Submission:
+    """A zip, a tar or a folder, opened.
+
+    Attributes:
+        members: Regular files by their path below the wrapper folder; harmless left-overs of operating
+            systems are not among them.
+        refused: Paths, below the wrapper folder, of members that may not be opened; `problems` says why.
+        problems: What is wrong with the archive as such.
+        wrapper: The wrapper folder, or an empty string.
+        readable: Whether there is a directory at all; where not, nothing can be said about names.
+        size: Bytes of the file, or of all files of a folder.
+    """
+
+    def __init__(self, container: Container | None, index: Index, *, readable: bool, size: int) -> None:
+        self._container = container
+        self.readable = readable
+        self.size = size
+        wanted = {path: member for path, member in index.members.items() if not is_junk(path)}
+        above = find_wrapper(wanted)
+        prefix = "/".join(above) + "/" if above else ""
+        self.wrapper = prefix.rstrip("/")
+        self.problems: list[Finding] = list(index.problems)
+        if len(above) > 1:
+            self.problems.append(
+                rule("nested-folders").at(
+                    shown(prefix),
+                    f"The listeners' folders lie {len(above)} folders deep.",
+                    expected="<listener>/… directly in the archive, or in one wrapper folder",
+                    found=f"{shown(prefix)}<listener>/…",
+                )
+            )
+        members: dict[str, Member] = {}
+        for path, member in wanted.items():
+            inner = path.removeprefix(prefix)
+            if inner in members:
+                self.problems.append(
+                    rule("member-duplicate").at(
+                        shown(path), "This file stands both inside and outside the wrapper folder."
+                    )
+                )
+            if inner not in members or path != inner:
+                members[inner] = member
+        self.members: Mapping[str, Member] = MappingProxyType(members)
+        self.refused = frozenset(path.removeprefix(prefix) for path in index.refused if not is_junk(path))
+
+    def open(self, name: str) -> io.BufferedIOBase:
+        """A member's contents as a binary stream, counted against its declared size and CRC.
+
+        Raises:
+            KeyError: there is no such member.
+            DamagedMemberError: while reading, where the contents are not what the directory says.
+        """
+        member = self.members[name]
+        if self._container is None:
+            raise KeyError(name)
+        return self._container.open(member)
+
+    def read(self, name: str, *, limit: int) -> bytes:
+        """A whole member of at most `limit` bytes, checked to its end.
+
+        Raises:
+            KeyError: there is no such member.
+            DamagedMemberError: the contents are not what the directory says.
+            ValueError: it is declared larger than `limit`.
+        """
+        size = self.members[name].size
+        if size > limit:
+            raise ValueError(f"{shown(name)} has {size} bytes; at most {limit} were wanted")
+        with self.open(name) as stream:
+            data = stream.read(size + 1)
+            if len(data) == size:
+                stream.read(1)  # lets the stream check its end
+            return data
+
+    def head(self, name: str, count: int) -> bytes:
+        """The first bytes of a member (fewer where it is shorter); its checksum is not looked at.
+
+        Raises:
+            KeyError: there is no such member.
+            DamagedMemberError: the contents are damaged from the start.
+        """
+        with self.open(name) as stream:
+            return stream.read(count)
+
+    def close(self) -> None:
+        """Give back the file."""
+        if self._container is not None:
+            self._container.close()
+
+
+@contextmanager
+def open_submission(path: Path | str, *, limits: Limits | None = None) -> Iterator[Submission]:
+    """Open a submission: a zip, a tar, a tar.gz or a folder.
+
+    Args:
+        path: Where it is.
+        limits: How large it may be; `validator.manifest.limits(challenge)` derives them.
+
+    Raises:
+        SubmissionNotFound: there is nothing at `path`.
+    """
+    submission = _open(Path(path), limits or Limits())
+    try:
+        yield submission
+    finally:
+        submission.close()
+
+
+def _unreadable(reason: str, *, code: str = "archive-unreadable", size: int = 0) -> Submission:
+    index = Index()
+    index.problems.append(rule(code).at("", f"The archive cannot be read: {reason}.", found=reason))
+    return Submission(None, index, readable=False, size=size)
+
+
+def _open(path: Path, limits: Limits) -> Submission:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise SubmissionNotFound(f"There is no submission at {path}: {error.strerror or error}.") from error
+    if stat.S_ISDIR(status.st_mode):
+        index, size = read_folder(path, limits)
+        return Submission(FolderReader(path), index, readable=not _fatal(index), size=size)
+    if not stat.S_ISREG(status.st_mode):
+        return _unreadable("it is neither a regular file nor a folder")
+    if status.st_size > limits.archive_bytes:
+        return _unreadable(
+            f"it has {status.st_size} bytes; a submission needs at most {limits.archive_bytes}",
+            code="archive-too-large",
+            size=status.st_size,
+        )
+    file = RandomFile(path)
+    try:
+        index = read_directory(file, limits)
+    except UnreadableArchiveError as error:
+        file.close()
+        return _unreadable(str(error), size=status.st_size)
+    return Submission(ZipReader(file), index, readable=not _fatal(index), size=status.st_size)
+
+
+def _fatal(index: Index) -> bool:
+    return any(finding.code == "archive-too-large" for finding in index.problems)
+
+
+def digest(path: Path | str) -> str:
+    """SHA-256 in hex: of a file its bytes; of a folder the sorted lines of `sha256sum` of its files."""
+    place = Path(path)
+    if not place.is_dir():
+        with place.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    lines = []
+    for folder, _, names in os.walk(place):
+        for name in names:
+            one = Path(folder, name)
+            relative = one.relative_to(place).as_posix()
+            if one.is_symlink() or not one.is_file() or is_junk(relative):
+                continue
+            with one.open("rb") as stream:
+                lines.append(f"{hashlib.file_digest(stream, 'sha256').hexdigest()}  {relative}\n")
+    return hashlib.sha256("".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()

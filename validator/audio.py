@@ -1,0 +1,201 @@
+"""FLAC, decoded within a frame budget.
+
+libsndfile picks its parser by content and trusts what a header says of the length, so the header is
+parsed here first, and memory is taken only for as many frames as the challenge asks for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import soundfile
+
+from validator.streaminfo import HEADER_BYTES, StreamInfo, StreamInfoError, parse
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+BITS = 16
+"""Bit depth of every file of the challenge."""
+
+_BLOCK = 1 << 16  # frames decoded at a time
+_TOTAL_MASK = 0xF_FFFF_FFFF
+
+
+class AudioError(Exception):
+    """A FLAC file that is not what it should be.
+
+    Attributes:
+        code: Code of the finding.
+        message: One sentence.
+        expected, found: As in a finding.
+    """
+
+    def __init__(self, code: str, message: str, *, expected: str = "", found: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.expected = expected
+        self.found = found
+
+
+class _Stream(soundfile.SoundFile):  # type: ignore[misc]
+    """A stream that is only read forwards.
+
+    soundfile seeks after each read of a seekable stream, which costs time and fails on audio longer or
+    shorter than its header says.
+    """
+
+    def seekable(self) -> bool:
+        """Never."""
+        return False
+
+
+def check_format(info: StreamInfo, *, rate: int, channels: int) -> AudioError | None:
+    """The first thing in which a header differs from what is wanted, or None."""
+    if info.sample_rate != rate:
+        return AudioError(
+            "sample-rate",
+            f"The sample rate is {info.sample_rate} Hz instead of {rate} Hz.",
+            expected=f"{rate} Hz",
+            found=f"{info.sample_rate} Hz",
+        )
+    if info.bits_per_sample != BITS:
+        return AudioError(
+            "bit-depth",
+            f"The bit depth is {info.bits_per_sample} instead of {BITS}.",
+            expected=f"{BITS} bit",
+            found=f"{info.bits_per_sample} bit",
+        )
+    if info.channels != channels:
+        return AudioError(
+            "channels",
+            f"The file has {info.channels} channel(s) instead of {channels}.",
+            expected=f"{channels} channel(s)",
+            found=f"{info.channels} channel(s)",
+        )
+    return None
+
+
+def _with_total(data: bytes, total: int) -> bytes:
+    """The same FLAC with another length in its header, so that the decoder itself stops nowhere early."""
+    packed = int.from_bytes(data[18:26], "big") & ~_TOTAL_MASK | total
+    return b"".join((data[:18], packed.to_bytes(8, "big"), data[26:]))
+
+
+def decode_flac(
+    source: io.BufferedIOBase | bytes,
+    *,
+    rate: int,
+    channels: int,
+    max_frames: int,
+    max_bytes: int | None = None,
+) -> npt.NDArray[np.int16]:
+    """Decode a FLAC file and hold it to its own header.
+
+    Args:
+        source: The whole file, or a binary stream of it.
+        rate: Sample rate in Hz that it must have.
+        channels: Channels that it must have.
+        max_frames: Budget: a header that declares more is refused before anything is decoded.
+        max_bytes: Most bytes read from a stream; by default a quarter more than the budget as PCM, and
+            1 MiB.
+
+    Returns:
+        int16, full scale ±32768: shape (frames,) for one channel, else (frames, channels).
+
+    Raises:
+        AudioError: `not-flac`, `flac-header`, `sample-rate`, `bit-depth`, `channels`, `length` (over
+            budget), `flac-unknown-length`, `flac-corrupt`, `flac-truncated` (less audio than declared),
+            `flac-trailing` (more), `flac-md5`.
+        DamagedMemberError: from a stream of `validator.archive` whose contents are damaged.
+    """
+    cap = 2 * channels * max_frames * 5 // 4 + (1 << 20) if max_bytes is None else max_bytes
+    data = source if isinstance(source, bytes) else source.read(cap + 1)
+    try:
+        info = parse(data[:HEADER_BYTES])
+    except StreamInfoError as error:
+        raise AudioError(error.code, error.message, expected="FLAC", found=error.found) from error
+    wrong = check_format(info, rate=rate, channels=channels)
+    if wrong is not None:
+        raise wrong
+    declared = info.total_samples
+    if declared == 0:
+        raise AudioError("flac-unknown-length", "The FLAC header does not say how long the audio is.")
+    if declared > max_frames:
+        raise AudioError(
+            "length",
+            f"The audio is {declared} frames long; at most {max_frames} are allowed.",
+            expected=f"at most {max_frames} frames",
+            found=f"{declared} frames",
+        )
+    if len(data) > cap:
+        raise AudioError(
+            "member-too-large",
+            "The file is larger than its audio can be.",
+            expected=f"at most {cap} bytes",
+            found=f"over {cap} bytes",
+        )
+    pcm = _decode(data, info)
+    if info.has_md5 and hashlib.md5(_little_endian(pcm), usedforsecurity=False).digest() != info.md5:
+        raise AudioError("flac-md5", "The audio does not have the digest that its encoder stored.")
+    return pcm
+
+
+def _little_endian(pcm: npt.NDArray[np.int16]) -> Any:
+    return np.ascontiguousarray(pcm, dtype="<i2").data
+
+
+def _decode(data: bytes, info: StreamInfo) -> npt.NDArray[np.int16]:
+    declared, channels = info.total_samples, info.channels
+    shape = (declared,) if channels == 1 else (declared, channels)
+    pcm: npt.NDArray[np.int16] = np.empty(shape, dtype=np.int16)
+    done = 0
+    try:
+        with _Stream(io.BytesIO(_with_total(data, min(declared + _BLOCK, _TOTAL_MASK)))) as stream:
+            if (stream.format, stream.channels) != ("FLAC", channels):
+                raise AudioError("flac-header", "The FLAC file says two different things of its format.")
+            while done < declared:
+                count = len(stream.read(out=pcm[done : done + _BLOCK]))
+                if count == 0:
+                    break
+                done += count
+            extra = _reads_on(stream, channels) if done == declared else False
+    except soundfile.SoundFileError as error:
+        raise _broken(error, done, declared) from error
+    if done < declared:
+        raise AudioError(
+            "flac-truncated",
+            f"The header declares {declared} frames, but only {done} are there.",
+            expected=f"{declared} frames",
+            found=f"{done} frames",
+        )
+    if extra:
+        raise AudioError(
+            "flac-trailing",
+            f"The header declares {declared} frames, but the audio goes on after them.",
+            expected=f"{declared} frames",
+            found="more",
+        )
+    return pcm
+
+
+def _reads_on(stream: soundfile.SoundFile, channels: int) -> bool:
+    """Whether there is audio after the declared end; bytes that are no audio (a tag) are none."""
+    shape = (1,) if channels == 1 else (1, channels)
+    try:
+        return len(stream.read(out=np.empty(shape, dtype=np.int16))) > 0
+    except soundfile.SoundFileError:
+        return False
+
+
+def _broken(error: Exception, done: int, declared: int) -> AudioError:
+    return AudioError(
+        "flac-corrupt",
+        f"The file does not decode after frame {done} of {declared}.",
+        expected=f"{declared} frames",
+        found=str(error).strip() or "damaged audio",
+    )
