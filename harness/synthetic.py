@@ -160,7 +160,7 @@ def _stems(score: _Score, seconds: float, seed: int) -> dict[str, Samples]:
     parts = {
         "drums": _drums(beat, score.tempo, noise),
         "bass": _bass(beat, score),
-        "other": _chords(beat, score),
+        "other": _chords(beat, score, noise),
         "vocals": _voice(time, beat, score, noise),
     }
     levelled = {}
@@ -219,8 +219,8 @@ def _bass(beat: Samples, score: _Score) -> Samples:
     return _stereo(saw, 0.8 * np.roll(saw, 9))
 
 
-def _chords(beat: Samples, score: _Score) -> Samples:
-    """Organ-like chords two octaves up, detuned between the sides, trembling slowly."""
+def _chords(beat: Samples, score: _Score, noise: np.random.RandomState) -> Samples:
+    """Organ-like chords two octaves up, with wind, detuned between the sides, trembling slowly."""
     tremble = 1 + 0.3 * np.sin(2 * np.pi * beat / 1.5)
     which = np.floor(beat).astype(np.int64) % len(score.chords)
     sides = []
@@ -231,7 +231,7 @@ def _chords(beat: Samples, score: _Score) -> Samples:
             side += _harmonics(
                 _phase(_pitch(notes, 220.0) * detune), [1.0, 0.5, 0.35, 0.1, 0.2, 0.05, 0.0, 0.12]
             )
-        sides.append(side * tremble)
+        sides.append((side + 0.15 * np.diff(noise.uniform(-1, 1, len(beat)), prepend=0.0)) * tremble)
     return _stereo(sides[0], 0.85 * sides[1])
 
 
@@ -253,7 +253,7 @@ def _voice(time: Samples, beat: Samples, score: _Score, noise: np.random.RandomS
             for gain, centre, width in zip((1.0, 0.5, 0.3), formants, (90.0, 110.0, 160.0), strict=True)
         )
         weights.append((0.03 + resonance) / number**0.5)
-    breath = 0.04 * np.diff(noise.uniform(-1, 1, len(time)), prepend=0.0)
+    breath = 0.4 * np.diff(noise.uniform(-1, 1, len(time)), prepend=0.0)
     swell = np.minimum(np.mod(beat, 1.0) / 0.08, 1.0) * (1 - 0.7 * np.mod(beat, 1.0) ** 3)
     sung = (_harmonics(_phase(frequency), weights) + breath) * swell
     return _stereo(0.95 * sung, np.roll(sung, 5))
