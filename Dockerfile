@@ -1,0 +1,41 @@
+# The evaluator: Python 3.11, the locked libraries, pyclarity 0.3.2, our scoring code, and nothing else.
+# `cad1 image build` makes the context (wheels checked against scorer-requirements.txt, the files of scorer.lock)
+# and builds it without a network. BASE_IMAGE may be another Debian bookworm with Python 3.11.
+ARG BASE_IMAGE=python:3.11-slim-bookworm@sha256:0bee7276f83efd4a1ee05bbbf4281d95ed28e079220a9457f25a93e3f1e3c31b
+
+FROM ${BASE_IMAGE} AS build
+COPY wheels /wheels
+COPY harness/scorer-requirements.txt /wheels/requirements.txt
+RUN python3 -m venv --without-pip /opt/cad1/venv \
+ && python3 -m venv /pip \
+ && /pip/bin/pip --python /opt/cad1/venv/bin/python install --quiet --no-cache-dir --no-index --find-links /wheels \
+      --require-hashes --no-deps --only-binary :all: -r /wheels/requirements.txt
+COPY Dockerfile /opt/cad1/Dockerfile
+COPY harness /opt/cad1/harness
+COPY validator /opt/cad1/validator
+# The same bits on every x86-64-v3 machine: one CPU target for Numba, no wider kernels in NumPy, one core type
+# for OpenBLAS, one thread per library.
+ENV PYTHONPATH=/opt/cad1 PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 PYTHONNOUSERSITE=1 \
+    NUMBA_CPU_NAME=x86-64-v3 \
+    NUMBA_CPU_FEATURES=+64bit,+cmov,+cx8,+cx16,+fxsr,+mmx,+sahf,+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+crc32,+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+xsave \
+    NPY_DISABLE_CPU_FEATURES="AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL" \
+    OPENBLAS_CORETYPE=Haswell \
+    OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
+# One date for every file, so that Numba's cache, which looks at dates, holds wherever the image is copied to.
+RUN find /opt/cad1 -exec touch --no-dereference --date=@1700000000 {} + \
+ && NUMBA_CACHE_DIR=/opt/cad1/numba /opt/cad1/venv/bin/python -m harness.precompile \
+ && /opt/cad1/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/cad1 \
+ && chmod -R a+rX,go-w /opt/cad1
+
+FROM ${BASE_IMAGE}
+COPY --from=build /opt/cad1 /opt/cad1
+ENV PYTHONPATH=/opt/cad1 PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 PYTHONNOUSERSITE=1 PYTHONUNBUFFERED=1 \
+    NUMBA_CPU_NAME=x86-64-v3 \
+    NUMBA_CPU_FEATURES=+64bit,+cmov,+cx8,+cx16,+fxsr,+mmx,+sahf,+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+crc32,+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+xsave \
+    NPY_DISABLE_CPU_FEATURES="AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL" \
+    OPENBLAS_CORETYPE=Haswell \
+    OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1 \
+    CAD1_NUMBA_CACHE=/opt/cad1/numba HOME=/tmp TMPDIR=/tmp
+WORKDIR /opt/cad1
+USER 65534:65534
+ENTRYPOINT ["/opt/cad1/venv/bin/python", "-m", "harness.evaluate"]

@@ -1,0 +1,118 @@
+"""The two ways to the same number: pyclarity 0.3.2 itself, and our own fast HAAQI.
+
+An engine is made for one song and scores that song's listeners one after another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+
+from harness.records import SCORING_ORDER, Engine
+from harness.references import References, Signal
+from validator.challenge import HAAQI_FREQUENCIES, STEM_RATE
+
+
+class SongEngine(Protocol):
+    """Scores the listeners of one song."""
+
+    def score(self, processed: Sequence[Signal], audiograms: Sequence[Sequence[float]]) -> list[float | None]:
+        """HAAQI of each stem, both sequences in `SCORING_ORDER`; None where the reference is silent."""
+        ...
+
+
+@cache
+def pyclarity_function() -> Callable[..., float]:
+    """pyclarity's function, with its compiled kernels kept in Numba's cache like ours."""
+    from clarity.evaluator.haaqi import compute_haaqi  # noqa: PLC0415  (only the locked environment has it)
+    from clarity.evaluator.haspi import eb  # noqa: PLC0415
+
+    for member in vars(eb).values():
+        if hasattr(member, "enable_caching"):
+            member.enable_caching()
+    function: Callable[..., float] = compute_haaqi
+    return function
+
+
+def pyclarity_haaqi(
+    processed: Signal, reference: Signal, *, audiogram: Sequence[float], level1: float
+) -> float:
+    """pyclarity's own compute_haaqi on one stem at 24 kHz, drawing from NumPy's global generator."""
+    return float(
+        pyclarity_function()(
+            processed_signal=processed,
+            reference_signal=reference,
+            sample_rate_processed=STEM_RATE,
+            sample_rate_reference=STEM_RATE,
+            audiogram=np.array(audiogram),
+            audiogram_frequencies=np.array(HAAQI_FREQUENCIES),
+            level1=level1,
+        )
+    )
+
+
+class PyclaritySong:
+    """The official scorer: slow, and right by definition."""
+
+    def __init__(self, references: References) -> None:
+        self._references = references
+
+    def score(self, processed: Sequence[Signal], audiograms: Sequence[Sequence[float]]) -> list[float | None]:
+        """See `SongEngine.score`; seeds NumPy's global generator as the challenge's recipe does."""
+        references = self._references
+        np.random.seed(references.seed)
+        return [
+            None if np.isnan(level) else pyclarity_haaqi(signal, channel, audiogram=audiogram, level1=level)
+            for signal, channel, audiogram, level in zip(
+                processed, references.channels, audiograms, references.levels, strict=True
+            )
+        ]
+
+
+class FastSong:
+    """Our own HAAQI: a song is prepared once for all its listeners."""
+
+    def __init__(self, references: References) -> None:
+        from harness.haaqi import Song  # noqa: PLC0415  (compiles on first use; pyclarity runs need none of it)
+
+        self._references = references
+        self._song = Song(
+            references.channels, sample_rate=STEM_RATE, levels=references.levels, seed=references.seed
+        )
+
+    def score(self, processed: Sequence[Signal], audiograms: Sequence[Sequence[float]]) -> list[float | None]:
+        """See `SongEngine.score`."""
+        return self._song.score(processed, sample_rate=STEM_RATE, audiograms=audiograms)
+
+
+ENGINES: dict[Engine, Callable[[References], SongEngine]] = {"fast": FastSong, "pyclarity": PyclaritySong}
+
+
+def audit(
+    references: References,
+    processed: Sequence[Signal],
+    audiograms: Sequence[Sequence[float]],
+    *,
+    position: int,
+) -> float:
+    """pyclarity's own number for the stem at `position`, on the noise it had in the whole example.
+
+    The stems before it are not scored by pyclarity; our own code says where the generator stood.
+
+    Raises:
+        ValueError: If that reference is silent, so that there is no number.
+    """
+    from harness.haaqi import Song  # noqa: PLC0415
+
+    level = references.levels[position]
+    if np.isnan(level):
+        raise ValueError(f"the reference of {SCORING_ORDER[position]} is silent: there is nothing to audit")
+    song = Song(references.channels, sample_rate=STEM_RATE, levels=references.levels, seed=references.seed)
+    state = song.state_before(position, processed, sample_rate=STEM_RATE, audiograms=audiograms)
+    np.random.set_state(state)
+    return pyclarity_haaqi(
+        processed[position], references.channels[position], audiogram=audiograms[position], level1=level
+    )

@@ -1,0 +1,1 @@
+"""The ledger of scores and the ranking made of it."""

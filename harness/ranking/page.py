@@ -1,0 +1,155 @@
+"""The ranking as text: a terminal table, Markdown, CSV, JSON and an HTML page; and `ranking.md` in the store."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from harness.errors import SetupError
+from harness.ranking.ledger import Ledger
+from harness.ranking.table import Row, Table, tables
+
+Format = Literal["table", "markdown", "csv", "json", "html"]
+RANKING_FILE = "ranking.md"
+EMPTY = "Nothing has been ranked yet."
+
+
+def notes(table: Table) -> list[str]:
+    """What a reader must know beside the numbers, one sentence each."""
+    found = []
+    for row in table.rows:
+        if row.undefined:
+            found.append(
+                f"{row.team}: {row.undefined} HAAQI values are undefined, because their reference is silent; "
+                "their examples' scores are the means of the others."
+            )
+        if row.audited:
+            found.append(
+                f"{row.team}: {row.audited} stems scored again by pyclarity, "
+                f"greatest difference {row.difference:.1e}."
+            )
+    found += [
+        f"{one.team}: not ranked, {one.examples} of {len(table.roster.examples)} examples scored."
+        for one in table.incomplete
+    ]
+    if not table.scorer.locked and table.kind == "scored":
+        found.append("These scores were made outside of the locked environment and can't be official.")
+    return found
+
+
+def markdown(found: Sequence[Table]) -> str:
+    """Each table in the form `| Ranking | Team | Average score |`, with its notes."""
+    parts = ["# Ranking", *([] if found else [EMPTY])]
+    for table in found:
+        frame = pd.DataFrame(
+            [("" if row.rank is None else str(row.rank), row.team, f"{row.average:.4f}") for row in table.rows],
+            columns=["Ranking", "Team", "Average score"],
+        )
+        parts.append(f"## {table.title}")
+        parts.append(str(frame.to_markdown(index=False, disable_numparse=True)))
+        parts += ["\n".join(f"- {note}" for note in notes(table))] if notes(table) else []
+    return "\n\n".join(parts) + "\n"
+
+
+def _record(table: Table, row: Row) -> dict[str, object]:
+    return {
+        "split": table.roster.split,
+        "challenge": table.roster.digest,
+        "scorer": table.scorer.digest,
+        "engine": table.scorer.engine,
+        "locked": table.scorer.locked,
+        "kind": row.kind,
+        "rank": row.rank,
+        "team": row.team,
+        "average": row.average,
+        "undefined": row.undefined,
+        "audited": row.audited,
+        "greatest_difference": row.difference,
+        "submission": row.submission,
+    }
+
+
+def as_csv(found: Sequence[Table]) -> str:
+    """One line a row, in full precision; the scorer stands in each."""
+    records = [_record(table, row) for table in found for row in table.rows]
+    frame = pd.DataFrame(records, columns=list(records[0]) if records else ["rank", "team", "average"])
+    if records:
+        frame["rank"] = frame["rank"].astype("Int64")
+    return str(frame.to_csv(index=False, lineterminator="\n"))
+
+
+def as_json(found: Sequence[Table]) -> str:
+    """The tables with rows, incomplete submissions and notes."""
+    document = {
+        "schema_version": 1,
+        "tables": [
+            {
+                "title": table.title,
+                "rows": [_record(table, row) for row in table.rows],
+                "incomplete": [
+                    {"team": one.team, "examples": one.examples, "submission": one.submission}
+                    for one in table.incomplete
+                ],
+                "notes": notes(table),
+            }
+            for table in found
+        ],
+    }
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def html(found: Sequence[Table]) -> str:
+    """A page that stands alone: no script, no font, nothing fetched."""
+    environment = Environment(
+        loader=PackageLoader("harness.ranking"), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.get_template("ranking.html.jinja")
+    return page.render(tables=[(table, notes(table)) for table in found], empty=EMPTY)
+
+
+RENDERERS: dict[Format, Callable[[Sequence[Table]], str]] = {
+    "markdown": markdown,
+    "csv": as_csv,
+    "json": as_json,
+    "html": html,
+}
+"""Every format but the terminal's, which the command line draws."""
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a file in one step: a reader sees the old one or the new one, whole.
+
+    Raises:
+        SetupError: If it can't be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise SetupError(
+            f"{path} can't be written: {error.strerror}.",
+            hint="See that the folder is writable and its disk is not full, and run the same command again.",
+        ) from error
+
+
+def write_ranking(ledger: Ledger, store: Path) -> None:
+    """Rewrites `ranking.md` from what the ledger holds."""
+    write_atomically(store / RANKING_FILE, markdown(tables(ledger)))

@@ -1,0 +1,122 @@
+"""`scores.csv`: written from the ledger, and read where a team computed it itself.
+
+Header `song,listener,score,left_bass,…`; a row an example, song by song in the metadata's order and listeners in
+theirs within a song; floats in full precision (`repr`); an undefined value is an empty cell.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.errors import SubmissionError, UsageError
+from harness.ranking.ledger import Roster, StoredExample, mean
+from harness.records import STEM_COLUMNS
+
+HEADER = ("song", "listener", "score", *STEM_COLUMNS)
+
+MAX_BYTES = 16 * 2**20
+"""2,597 rows of about 250 bytes are 650 kB."""
+
+SCORE_TOLERANCE = 1e-9
+"""How far a row's score may be from the mean of its eight values: the order of a sum moves it by 1e-16."""
+
+MAX_PROBLEMS = 50
+"""Problems listed before the rest is only counted."""
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else repr(value)
+
+
+def write_scores(roster: Roster, examples: Mapping[tuple[str, str], StoredExample]) -> str:
+    """The text of scores.csv, of those examples that are there."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(HEADER)
+    for key in roster.examples:
+        if key in examples:
+            example = examples[key]
+            writer.writerow([*key, _cell(example.score), *map(_cell, example.values)])
+    return buffer.getvalue()
+
+
+def read_scores(path: Path, roster: Roster) -> list[StoredExample]:
+    """A scores.csv that a team computed itself, every row checked; rows may be in any order.
+
+    Raises:
+        UsageError: If there is no such file.
+        SubmissionError: If it is not a complete, sane scores.csv of this challenge; lists every problem.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise SubmissionError(f"{path.name} is larger than {MAX_BYTES} bytes; it can't be a scores.csv.")
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SubmissionError(f"{path.name} is not UTF-8 text.", hint="Export it as CSV in UTF-8.") from error
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}.", hint="Give the path of scores.csv.") from error
+    rows = csv.reader(io.StringIO(text))
+    header = tuple(next(rows, []))
+    if header != HEADER:
+        raise SubmissionError(
+            f"{path.name}, line 1: expected the header {','.join(HEADER)}, found {','.join(header)[:200]!r}.",
+            hint="Use the file that the challenge's recipe or `cad1 scores` writes.",
+        )
+    problems: list[str] = []
+    found: dict[tuple[str, str], StoredExample] = {}
+    known = set(roster.examples)
+    for row in rows:
+        if not row:
+            continue
+        problem = _take(row, known, found)
+        if problem:
+            problems.append(f"line {rows.line_num}: {problem}")
+    missing = [example for example in roster.examples if example not in found]
+    if missing:
+        names = "; ".join(f"{song} for {listener}" for song, listener in missing[:5])
+        problems.append(f"{len(missing)} of {len(roster.examples)} examples are missing: {names}")
+    if problems:
+        more = f"; and {len(problems) - MAX_PROBLEMS} more" if len(problems) > MAX_PROBLEMS else ""
+        raise SubmissionError(
+            f"{path.name} is not a complete scores.csv of split {roster.split}: "
+            + "; ".join(problems[:MAX_PROBLEMS])
+            + more
+            + ".",
+            hint="Mend these rows, or let `cad1 score` make the file.",
+        )
+    return [found[example] for example in roster.examples]
+
+
+def _take(row: list[str], known: set[tuple[str, str]], found: dict[tuple[str, str], StoredExample]) -> str:
+    """Puts one row into `found`; returns what is wrong with it, or nothing."""
+    if len(row) != len(HEADER):
+        return f"expected {len(HEADER)} cells, found {len(row)}"
+    example = (row[0], row[1])
+    if example not in known:
+        return f"there is no example {row[0][:80]!r} for {row[1][:40]!r}"
+    if example in found:
+        return f"{row[0]} for {row[1]} stands there twice"
+    values: list[float | None] = []
+    for name, cell in zip(HEADER[2:], row[2:], strict=True):
+        value = _number(cell)
+        if value is None and cell != "":
+            return f"{name} must be a number from 0 to 1, found {cell[:40]!r}"
+        values.append(value)
+    score, eight = values[0], tuple(values[1:])
+    average = mean(eight)
+    if average is None or score is None or abs(score - average) > SCORE_TOLERANCE:
+        return f"score is {row[2][:40]!r} where the mean of the eight values is {average!r}"
+    found[example] = StoredExample(*example, eight)
+    return ""
+
+
+def _number(cell: str) -> float | None:
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and 0.0 <= value <= 1.0 else None

@@ -1,0 +1,168 @@
+"""What is compared: a song's reference stems and a listener's processed stems, as the official scorer reads them.
+
+References: 16-bit PCM / 32768 as float32, in split `test` cut to the objective segment, then both channels
+resampled together by soxr (HQ) from 44.1 to 24 kHz. Processed stems: 16-bit FLAC / 32768 as float32, times the
+scale factor of the text file beside it (1 without one).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import md5
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from harness.errors import SetupError
+from harness.records import SCORING_ORDER
+from validator.archive import DamagedMemberError, Submission
+from validator.audio import AudioError, decode_flac
+from validator.challenge import (
+    HAAQI_FREQUENCIES,
+    REFERENCE_RATE,
+    REMIX_RATE,
+    STEM_RATE,
+    Listener,
+    Song,
+)
+from validator.checks import SCALE_BYTES, ScaleError, parse_scale
+from validator.manifest import Kind, length_of, remix_name, scale_name, stem_name
+
+Signal = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class References:
+    """The reference channels of one song in `SCORING_ORDER`.
+
+    Attributes:
+        song: The song's name.
+        channels: Eight arrays (samples,) of float32 at 24 kHz.
+        levels: HAAQI's level1 of each in dB: the SPL of a signal whose RMS is 1; NaN for a silent channel.
+    """
+
+    song: str
+    channels: tuple[Signal, ...]
+    levels: tuple[float, ...]
+
+    @property
+    def seed(self) -> int:
+        """What the noise generator is seeded with before each example of this song."""
+        return int(md5(self.song.encode(), usedforsecurity=False).hexdigest(), 16) % 10**8
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """`left_drums` as its side and its stem."""
+    side, _, stem = name.partition("_")
+    return side, stem
+
+
+def level_of(channel: Signal) -> float:
+    """HAAQI's level1 for a reference channel of shape (samples,), in dB; NaN where it is digitally silent."""
+    rms = np.sqrt(np.mean(np.square(channel)))
+    if rms == 0.0:
+        return float("nan")
+    return 65.0 - 20.0 * float(np.log10(rms))
+
+
+def load_references(song: Song) -> References:
+    """Reads, cuts and resamples the four stereo reference stems of a song.
+
+    Raises:
+        SetupError: If a reference file can't be read.
+    """
+    channels: dict[str, Signal] = {}
+    for stem in dict.fromkeys(split_name(name)[1] for name in SCORING_ORDER):
+        path = song.reference_path(stem)
+        start, stop = song.objective_slice or (0, None)
+        try:
+            pcm, _ = soundfile.read(path, dtype="int16", start=start, stop=stop, always_2d=True)
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise SetupError(
+                f"The reference {path.name} of {song.name!r} can't be read: {error}.",
+                hint="Unpack the challenge's audio anew.",
+            ) from error
+        resampled = soxr.resample((pcm / 32768.0).astype(np.float32), REFERENCE_RATE, STEM_RATE, quality="HQ")
+        channels[f"left_{stem}"], channels[f"right_{stem}"] = resampled[:, 0], resampled[:, 1]
+    ordered = tuple(channels[name] for name in SCORING_ORDER)
+    return References(song=song.name, channels=ordered, levels=tuple(level_of(c) for c in ordered))
+
+
+class StemError(Exception):
+    """A file of the submission that can't be scored.
+
+    Attributes:
+        code: The validator's code of the finding.
+        path: The file, below the wrapper folder.
+        message: One sentence.
+    """
+
+    def __init__(self, code: str, path: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.path = path
+        self.message = message
+
+
+def decode(submission: Submission, path: str, *, song: Song, kind: Kind) -> NDArray[np.int16]:
+    """One FLAC of the submission, decoded within the budget of its song.
+
+    Raises:
+        StemError: If it is missing, damaged, or not what its header says.
+    """
+    rate, channels = (REMIX_RATE, 2) if kind is Kind.REMIX else (STEM_RATE, 1)
+    length = length_of(song, kind)
+    try:
+        with submission.open(path) as stream:
+            pcm = decode_flac(stream, rate=rate, channels=channels, max_frames=length.most)
+    except KeyError:
+        raise StemError("missing-file", path, "The file is missing.") from None
+    except AudioError as error:
+        raise StemError(error.code, path, error.message) from error
+    except DamagedMemberError as error:
+        raise StemError("member-damaged", path, f"The file is damaged: {error}.") from error
+    if len(pcm) not in length:
+        raise StemError("length", path, f"The audio has {len(pcm)} frames; {length.nominal} are expected.")
+    return pcm
+
+
+def scale_of(submission: Submission, path: str) -> float:
+    """The scale factor in the text file at `path`; 1 where there is none.
+
+    Raises:
+        StemError: If it is not one positive number.
+    """
+    if path not in submission.members:
+        return 1.0
+    try:
+        return parse_scale(submission.read(path, limit=SCALE_BYTES))
+    except ScaleError as error:
+        raise StemError(error.code, path, error.message) from error
+    except (DamagedMemberError, ValueError) as error:
+        raise StemError("scale-value", path, f"The scale file can't be read: {error}.") from error
+
+
+def load_processed(submission: Submission, *, song: Song, listener: Listener) -> tuple[Signal, ...]:
+    """Decodes the eight stems of an example in `SCORING_ORDER`, each (samples,) float32 at 24 kHz, scaled.
+
+    The remix is decoded too, and left: a submission with a broken remix is broken.
+
+    Raises:
+        StemError: See `decode` and `scale_of`.
+    """
+    decode(submission, remix_name(listener.id, song.name), song=song, kind=Kind.REMIX)
+    processed = []
+    for name in SCORING_ORDER:
+        side, stem = split_name(name)
+        pcm = decode(submission, stem_name(listener.id, song.name, side, stem), song=song, kind=Kind.STEM)
+        signal = (pcm / 32768.0).astype(np.float32)
+        signal *= scale_of(submission, scale_name(listener.id, song.name, side, stem))
+        processed.append(signal)
+    return tuple(processed)
+
+
+def audiograms_of(listener: Listener) -> list[tuple[float, ...]]:
+    """The six levels in dB HL that HAAQI takes, of the ear that each stem of `SCORING_ORDER` is for."""
+    return [listener.levels(split_name(name)[0], HAAQI_FREQUENCIES) for name in SCORING_ORDER]

@@ -1,0 +1,1 @@
+"""Where untrusted audio is decoded and scored: one contract (`base`), several implementations."""
