@@ -72,7 +72,8 @@ class Job(_Frozen):
     """What one sandbox has to do; goes in as a read-only file.
 
     `submission` and `data` are paths as the sandbox sees them; `lock` is the digest of the lock that the host
-    holds, and without `require_lock` other bits may score, marked as unlocked; `nonce` is echoed on every line, so that no other run's output can be taken for this one's.
+    holds, and without `require_lock` other bits may score, marked as unlocked; `nonce` is echoed on every line,
+    so that no other run's output can be taken for this one's.
     """
 
     schema_version: Literal[1] = 1

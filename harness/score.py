@@ -11,14 +11,15 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.errors import BugError, Fault, HarnessError, MemoryLimitError, SetupError
+from harness.errors import BugError, HarnessError, MemoryLimitError, SetupError
 from harness.ranking.ledger import Entry, Key, Ledger, Roster, Scorer, StoredExample, mean
 from harness.ranking.page import write_ranking
 from harness.records import Engine, Example, ExampleFailure, ExampleScore, Hello, RunRecord
-from harness.sandbox.base import Environment, Sandbox, Task
+from harness.sandbox.base import Environment, Sandbox, Stopped, Task
 from validator import Challenge, Finding, Report, Severity, validate
 from validator.archive import digest
 from validator.challenge import STEM_RATE
@@ -79,6 +80,8 @@ class Outcome:
         average: The ranking score, once every example of the challenge is stored.
         findings: What the sandbox found wrong with the submission while it decoded.
         faults: What went wrong and is not the submission's fault; the others' scores are stored.
+        audits: Stems of this submission that pyclarity has scored again.
+        greatest_difference: The audits' greatest difference.
     """
 
     report: Report
@@ -88,6 +91,8 @@ class Outcome:
     average: float | None = None
     findings: list[Finding] = field(default_factory=list)
     faults: list[HarnessError] = field(default_factory=list)
+    audits: int = 0
+    greatest_difference: float = 0.0
 
 
 def challenge_digest(challenge: Challenge) -> str:
@@ -143,7 +148,14 @@ def score(request: Request, sandbox: Sandbox, *, progress: Told = lambda *_: Non
     with Ledger(request.store) as ledger:
         ledger.add_roster(roster)
         ledger.enter(Entry(request.team, key, report.subject.name, report.subject.size, "scored"))
-        run = _Run(request, sandbox, environment, ledger, key, progress)
+        run = _Run(
+            request=request,
+            sandbox=sandbox,
+            environment=environment,
+            ledger=ledger,
+            key=key,
+            progress=progress,
+        )
         try:
             run.finish()
         finally:
@@ -168,6 +180,7 @@ class _Run:
 
     def __init__(
         self,
+        *,
         request: Request,
         sandbox: Sandbox,
         environment: Environment,
@@ -234,23 +247,17 @@ class _Run:
             examples=examples,
             seconds=START_SECONDS + len(examples) * 8 * seconds * SECONDS_PER_STEM_SECOND[request.engine],
             memory=BASE_MEMORY + int(seconds * MEMORY_PER_SECOND[request.engine]),
+            stop=self._stop,
         )
         run = None
-        lines = self._sandbox.run(task)
-        try:
+        with closing(self._sandbox.run(task)) as lines, suppress(Stopped):
             for line in lines:
-                if self._stop.is_set():
-                    return
                 if isinstance(line, Hello):
                     run = self._note_run(line)
                 elif isinstance(line, ExampleScore):
                     self._store(line, run)
                 elif isinstance(line, ExampleFailure):
                     self._fail(line)
-        finally:
-            close = getattr(lines, "close", None)
-            if close is not None:
-                close()  # ends the sandbox now, not when the generator is collected
 
     def _note_run(self, hello: Hello) -> int:
         """The ledger's number for what this sandbox scores with; equal environments share one."""
@@ -284,7 +291,7 @@ class _Run:
         """An example without a score: a finding if it is the submission's fault, else a fault of ours."""
         place = f"{line.song} for {line.listener}"
         with self._lock:
-            if line.fault == Fault.SUBMISSION:
+            if line.fault == "submission":
                 self.findings.append(
                     Finding(
                         code=line.code,
@@ -296,9 +303,9 @@ class _Run:
                         hint="Encode the file anew and pack the submission again.",
                     )
                 )
-            elif line.fault == Fault.MEMORY:
+            elif line.fault == "memory":
                 self.faults.append(MemoryLimitError(f"{place}: {line.message}"))
-            elif line.fault == Fault.SETUP:
+            elif line.fault == "setup":
                 self.faults.append(SetupError(f"{place}: {line.message}"))
             else:
                 self.faults.append(

@@ -346,7 +346,7 @@ class Ledger:
         """Stores one example in one transaction; False, and no change, if it was there already."""
         with self._write() as db:
             cursor = db.execute(
-                f"INSERT INTO examples VALUES ({', '.join('?' * 19)}) ON CONFLICT DO NOTHING",
+                f"INSERT INTO examples VALUES ({', '.join('?' * 19)}) ON CONFLICT DO NOTHING",  # noqa: S608
                 (*key.values, example.song, example.listener, *example.values)
                 + (seconds, cpu_seconds, run, now()),
             )

@@ -49,7 +49,10 @@ def markdown(found: Sequence[Table]) -> str:
     parts = ["# Ranking", *([] if found else [EMPTY])]
     for table in found:
         frame = pd.DataFrame(
-            [("" if row.rank is None else str(row.rank), row.team, f"{row.average:.4f}") for row in table.rows],
+            [
+                ("" if row.rank is None else str(row.rank), row.team, f"{row.average:.4f}")
+                for row in table.rows
+            ],
             columns=["Ranking", "Team", "Average score"],
         )
         parts.append(f"## {table.title}")
@@ -108,7 +111,10 @@ def as_json(found: Sequence[Table]) -> str:
 def html(found: Sequence[Table]) -> str:
     """A page that stands alone: no script, no font, nothing fetched."""
     environment = Environment(
-        loader=PackageLoader("harness.ranking"), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("harness.ranking"),
+        autoescape=select_autoescape(),
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     page = environment.get_template("ranking.html.jinja")
     return page.render(tables=[(table, notes(table)) for table in found], empty=EMPTY)

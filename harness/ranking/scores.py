@@ -58,7 +58,9 @@ def read_scores(path: Path, roster: Roster) -> list[StoredExample]:
     except UnicodeDecodeError as error:
         raise SubmissionError(f"{path.name} is not UTF-8 text.", hint="Export it as CSV in UTF-8.") from error
     except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}.", hint="Give the path of scores.csv.") from error
+        raise UsageError(
+            f"{path} can't be read: {error.strerror}.", hint="Give the path of scores.csv."
+        ) from error
     rows = csv.reader(io.StringIO(text))
     header = tuple(next(rows, []))
     if header != HEADER:

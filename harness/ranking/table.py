@@ -142,5 +142,6 @@ def ranked(rows: list[Row]) -> tuple[Row, ...]:
     ordered = sorted(rows, key=lambda row: (-row.average, row.kind == "published", row.team))
     averages = [row.average for row in ordered if row.kind != "published"]
     return tuple(
-        row if row.kind == "published" else replace(row, rank=averages.index(row.average) + 1) for row in ordered
+        row if row.kind == "published" else replace(row, rank=averages.index(row.average) + 1)
+        for row in ordered
     )

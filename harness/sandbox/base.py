@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator
+import threading
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -38,6 +39,8 @@ MAX_DIAGNOSTICS = 64 * 1024
 """How much of a sandbox's standard error is kept, for the organiser only: room for a few tracebacks."""
 
 Result = ExampleScore | ExampleFailure | AuditScore
+Records = Generator[Hello | Result, None, None]
+"""What a sandbox yields; closing it ends the sandbox."""
 
 _CONTROL = re.compile(rb"[^\t\n\x20-\x7e]")
 
@@ -55,6 +58,7 @@ class Task:
         audits: Which stems pyclarity scores again.
         seconds: The deadline, on the host's monotonic clock, from the start of the sandbox.
         memory: The most memory in bytes.
+        stop: Set by the host to end the sandbox before its time.
     """
 
     split: Split
@@ -65,6 +69,11 @@ class Task:
     memory: int
     examples: tuple[Example, ...] = ()
     audits: tuple[AuditStem, ...] = ()
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+class Stopped(Exception):  # noqa: N818  (not an error: the host asked for it)
+    """The host has set the task's `stop`; the sandbox was ended in mid-work."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +100,12 @@ class Sandbox(Protocol):
         """
         ...
 
-    def run(self, task: Task) -> Iterator[Hello | Result]:
+    def run(self, task: Task) -> Records:
         """Runs one job and yields its checked records as they arrive; cleans up however it ends.
 
         Raises:
             SetupError, DeadlineError, MemoryLimitError, BugError: See the module.
+            Stopped: If the task's `stop` was set.
         """
         ...
 

@@ -15,7 +15,7 @@ from harness.errors import BugError, HarnessError, SetupError
 from harness.evaluate import PARENT_ENV
 from harness.lock import Lock
 from harness.records import Hello, Job
-from harness.sandbox.base import Conversation, Environment, Result, Task, clean, make_job
+from harness.sandbox.base import Conversation, Environment, Records, Result, Task, clean, make_job
 from harness.sandbox.image import IMAGE, check_image
 from harness.sandbox.stream import Pieces, listen, memory_exceeded
 
@@ -127,7 +127,7 @@ class DockerSandbox:
         )
         return self._environment
 
-    def run(self, task: Task) -> Iterator[Hello | Result]:
+    def run(self, task: Task) -> Records:
         """See `Sandbox.run`."""
         environment = self._environment or self.prepare()
         inside = "/submission" if task.submission.is_dir() else f"/submission/{task.submission.name}"
@@ -208,12 +208,12 @@ def _converse(container: Container, job: Job, task: Task) -> Iterator[Hello | Re
     conversation = Conversation(job)
     try:
         # Attached standard input is the container's sign that this process lives: see evaluate._die_with_parent.
-        attached = container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+        attached: Any = container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
         getattr(attached, "_sock", attached).settimeout(None)
         container.start()
     except (DockerException, OSError) as error:
         raise engine_failed("start a container", error) from error
-    pieces = Pieces(lambda: frames_iter(attached, tty=False))
+    pieces = Pieces(lambda: frames_iter(attached, tty=False))  # type: ignore[no-untyped-call]
     try:
         yield from listen(pieces, conversation, task)
         _judge(container, conversation, task)

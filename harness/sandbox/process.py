@@ -22,7 +22,7 @@ from harness.errors import BugError, SetupError
 from harness.evaluate import CACHE_ENV, PARENT_ENV
 from harness.lock import HARNESS, Lock, locate, scoring_files
 from harness.records import Hello, Job
-from harness.sandbox.base import Conversation, Environment, Result, Task, clean, make_job
+from harness.sandbox.base import Conversation, Environment, Records, Result, Task, clean, make_job
 from harness.sandbox.environment import fixed
 from harness.sandbox.image import SCORER_LOCK
 from harness.sandbox.stream import STDERR, STDOUT, Pieces, listen, memory_exceeded
@@ -74,7 +74,7 @@ class ProcessSandbox:
         )
         return self._environment
 
-    def run(self, task: Task) -> Iterator[Hello | Result]:
+    def run(self, task: Task) -> Records:
         """See `Sandbox.run`."""
         environment = self._environment or self.prepare()
         job = make_job(

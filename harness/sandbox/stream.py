@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from harness.errors import DeadlineError, MemoryLimitError
 from harness.records import Hello
-from harness.sandbox.base import Conversation, Result, Task, clean
+from harness.sandbox.base import Conversation, Result, Stopped, Task, clean
 
 STDOUT, STDERR = 1, 2
 POLL = 0.5
@@ -86,9 +86,12 @@ def listen(
     Raises:
         DeadlineError: When the deadline has passed.
         BugError, SetupError: See `Conversation.feed`.
+        Stopped: When the host has set the task's `stop`.
     """
     end = time.monotonic() + task.seconds
     while True:
+        if task.stop.is_set():
+            raise Stopped
         left = end - time.monotonic()
         if left <= 0:
             raise DeadlineError(

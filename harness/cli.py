@@ -1,0 +1,411 @@
+"""The command `cad1`: parses, calls, prints; decides nothing.
+
+Standard output carries the answer, standard error the progress and the log.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from harness.errors import BugError, HarnessError, SetupError, SubmissionError, UsageError
+from harness.progress import Reporter
+from validator import Challenge, ChallengeError, SubmissionNotFound, validate
+
+Split = Literal["valid", "test"]
+
+app = typer.Typer(
+    name="cad1",
+    help="Validates, scores and ranks submissions to the First Cadenza Challenge (CAD1), Task 1.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+image_app = typer.Typer(help="The evaluator image.", no_args_is_help=True)
+app.add_typer(image_app, name="image")
+
+err = Console(stderr=True)
+out = Console()
+
+Submission = Annotated[Path, typer.Argument(help="A zip or a folder.", show_default=False)]
+DataRoot = Annotated[Path, typer.Option("--data", help="The challenge's data root.", show_default=False)]
+SplitOption = Annotated[Split, typer.Option(help="Which split of the challenge.")]
+AnySplit = Annotated[Split | None, typer.Option(help="Only this split.", show_default=False)]
+Store = Annotated[Path, typer.Option(help="The folder of the ledger and the ranking.")]
+Output = Annotated[
+    Path | None, typer.Option(help="Write there instead of standard output.", show_default=False)
+]
+TeamOption = Annotated[str, typer.Option(help="The team, such as E001.", show_default=False)]
+STORE = Path("submissions")
+
+
+def emit(text: str, output: Path | None) -> None:
+    """Writes the answer to a file, in one step, or to standard output."""
+    if output is None:
+        sys.stdout.write(text)
+        return
+    from harness.ranking.page import write_atomically
+
+    write_atomically(output, text)
+    err.print(f"Written to {output}.", markup=False, highlight=False)
+
+
+def say(text: str) -> None:
+    """One line of the log."""
+    err.print(text, markup=False, highlight=False)
+
+
+def names(text: str | None) -> list[str] | None:
+    """`A,B` as names; a name with a comma may stand in double quotes."""
+    return (
+        None if text is None else [name.strip() for name in next(csv.reader([text], skipinitialspace=True))]
+    )
+
+
+def checked_team(team: str) -> str:
+    """A team's name as it may stand in a table and a file name."""
+    if not (1 <= len(team) <= 64 and team.isascii() and team.replace("-", "").replace("_", "").isalnum()):
+        raise UsageError(
+            f"{team!r} cannot be a team's name.", hint="Use letters, digits, - and _, such as E001."
+        )
+    return team
+
+
+@app.command("validate")
+def validate_command(
+    submission: Submission,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The challenge's data root; the official roster without it.", show_default=False),
+    ] = None,
+    split: SplitOption = "valid",
+    quick: Annotated[bool, typer.Option("--quick", help="Read headers only; nothing is decoded.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Every place of every finding.")] = False,
+    output: Output = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = os.cpu_count() or 1,
+) -> None:
+    """Reports every problem of a submission at once (exit 1 if it is invalid)."""
+    challenge = Challenge.load(data, split=split)
+    with Reporter("Checking", err) as reporter:
+        report = validate(submission, challenge, quick=quick, workers=workers, progress=reporter)
+    color = output is None and out.is_terminal and "NO_COLOR" not in os.environ
+    emit(report.to_json() if as_json else report.to_text(color=color, all_=all_), output)
+    raise typer.Exit(0 if report.valid else 1)
+
+
+@app.command("score")
+def score_command(
+    submission: Submission,
+    data: DataRoot,
+    team: TeamOption,
+    split: SplitOption = "valid",
+    sandbox: Annotated[
+        Literal["docker", "process"], typer.Option(help="Where it is scored; nothing weaker is ever chosen.")
+    ] = "docker",
+    engine: Annotated[Literal["fast", "pyclarity"], typer.Option(help="Which HAAQI scores.")] = "fast",
+    workers: Annotated[int, typer.Option(min=1, help="Sandboxes at a time.")] = 1,
+    audit: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Stems that pyclarity scores again (default: one of 200 examples, at least 3)."
+        ),
+    ] = None,
+    songs: Annotated[str | None, typer.Option(help="Only these songs: A,B.", show_default=False)] = None,
+    listeners: Annotated[
+        str | None, typer.Option(help="Only these listeners: X,Y.", show_default=False)
+    ] = None,
+    store: Store = STORE,
+) -> None:
+    """Validates, scores in the sandbox, stores, and updates the ranking; run again, it goes on."""
+    from harness.sandbox.docker import DockerSandbox
+    from harness.sandbox.process import ProcessSandbox
+    from harness.score import Request, score
+
+    challenge = Challenge.load(data, split=split)
+    try:
+        selected = challenge.select(songs=names(songs), listeners=names(listeners))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    request = Request(
+        submission=submission,
+        challenge=challenge,
+        selected=challenge if selected == challenge else selected,
+        team=checked_team(team),
+        store=store,
+        engine=engine,
+        workers=workers,
+        audits=audit,
+    )
+    with Reporter("Scoring", err) as reporter:
+        outcome = score(
+            request, DockerSandbox() if sandbox == "docker" else ProcessSandbox(), progress=reporter
+        )
+    if not outcome.report.valid:
+        sys.stdout.write(outcome.report.to_text(color=out.is_terminal and "NO_COLOR" not in os.environ))
+        raise typer.Exit(1)
+    for finding in outcome.findings:
+        say(f"{finding.path}: {finding.message} ({finding.code})")
+    say(f"{outcome.scored} examples scored now, {outcome.stored} of {outcome.total} stored.")
+    if outcome.audits:
+        greatest = f"{outcome.greatest_difference:.1e}"
+        say(f"{outcome.audits} stems scored again by pyclarity: greatest difference {greatest}.")
+    for fault in outcome.faults[1:]:
+        complain(fault, store)
+    for fault in outcome.faults[:1]:
+        raise fault
+    if outcome.findings:
+        raise SubmissionError(
+            f"{len(outcome.findings)} files of {submission.name} can't be scored.",
+            hint="`cad1 validate` names every one of them; what could be scored is stored.",
+        )
+    if outcome.average is None:
+        say(f"{team} is not ranked until every example is scored.")
+    else:
+        say(f"{team}: average score {outcome.average:.4f}")
+        ranking_command(split=split, store=store)
+
+
+@app.command("ranking")
+def ranking_command(
+    split: AnySplit = None,
+    format_: Annotated[
+        Literal["table", "markdown", "csv", "json", "html"],
+        typer.Option("--format", help="How it is written."),
+    ] = "table",
+    output: Output = None,
+    store: Store = STORE,
+) -> None:
+    """Prints the ranking table."""
+    from harness.ranking.ledger import Ledger
+    from harness.ranking.page import EMPTY, RENDERERS, notes
+    from harness.ranking.table import tables
+
+    with Ledger(store, read_only=True) as ledger:
+        found = tables(ledger, split=split)
+    if format_ != "table":
+        emit(RENDERERS[format_](found), output)
+        return
+    with out.capture() as capture:
+        for table in found:
+            drawn = RichTable(title=table.title, title_justify="left")
+            drawn.add_column("Ranking", justify="right")
+            drawn.add_column("Team")
+            drawn.add_column("Average score", justify="right")
+            for row in table.rows:
+                drawn.add_row("" if row.rank is None else str(row.rank), row.team, f"{row.average:.4f}")
+            out.print(drawn)
+            for note in notes(table):
+                out.print(f"- {note}", markup=False, highlight=False)
+        if not found:
+            out.print(EMPTY)
+    emit(capture.get(), output)
+
+
+@app.command("scores")
+def scores_command(
+    team: Annotated[str, typer.Argument(help="The team.", show_default=False)],
+    split: AnySplit = None,
+    output: Output = None,
+    store: Store = STORE,
+) -> None:
+    """Prints a team's scores.csv, of its latest submission."""
+    from harness.ranking.ledger import Ledger
+    from harness.ranking.scores import write_scores
+
+    with Ledger(store, read_only=True) as ledger:
+        rosters = ledger.rosters()
+        entries = [
+            entry
+            for entry in ledger.entries()
+            if entry.team == team and split in (None, rosters[entry.key.challenge].split)
+        ]
+        if not entries:
+            raise UsageError(
+                f"{team} has no scores in {store}{f' for split {split}' if split else ''}.",
+                hint="`cad1 ranking` names the teams that have.",
+            )
+        entry = entries[-1]
+        examples = ledger.examples(entry.key)
+    roster = rosters[entry.key.challenge]
+    if len(examples) < len(roster.examples):
+        say(f"Not complete: {len(examples)} of {len(roster.examples)} examples are scored.")
+    emit(write_scores(roster, examples), output)
+
+
+@app.command("add-scores")
+def add_scores_command(
+    team: Annotated[str, typer.Argument(help="The team.", show_default=False)],
+    scores: Annotated[Path, typer.Argument(help="Its scores.csv.", show_default=False)],
+    data: DataRoot,
+    split: SplitOption = "valid",
+    store: Store = STORE,
+) -> None:
+    """Enters a scores.csv that a team computed itself, marked as self-reported."""
+    from harness.ranking.selfreport import add_self_reported
+    from harness.score import roster_of
+
+    average = add_self_reported(
+        checked_team(team), scores, roster=roster_of(Challenge.load(data, split=split)), store=store
+    )
+    say(f"{team}: self-reported average score {average:.4f}")
+
+
+@image_app.command("build")
+def image_build_command(
+    base_image: Annotated[
+        str, typer.Option(help="Another base, where no image registry is reached.", show_default=False)
+    ] = "",
+) -> None:
+    """Builds the evaluator image, without a network during the build."""
+    from harness.sandbox.docker import connect
+    from harness.sandbox.image import IMAGE, build
+
+    identity = build(connect(), base=base_image, log=say)
+    sys.stdout.write(f"{IMAGE} {identity}\n")
+
+
+@image_app.command("verify")
+def image_verify_command() -> None:
+    """Holds the image to the lock: its label here, and every file and version inside the container."""
+    from harness.sandbox.docker import DockerSandbox
+    from harness.sandbox.verify import verify
+
+    environment, hello = verify(DockerSandbox())
+    sys.stdout.write(f"{environment.image} matches scorer.lock {environment.scorer}\n")
+    for package, version in sorted(hello.versions.items()):
+        say(f"  {package} {version}")
+
+
+@app.command("doctor")
+def doctor_command(store: Store = STORE) -> None:
+    """Says what this machine can do, and how to mend what it cannot (exit 3 if it can't score at all)."""
+    from harness.doctor import can_score, examine
+
+    checks = examine(store)
+    for check in checks:
+        mark = "[green]✓[/]" if check.good else "[red]✗[/]"
+        out.print(mark, f"{check.name}:", style=None, end=" ")
+        out.print(check.found, markup=False, highlight=False)
+        if check.hint:
+            out.print(f"    {check.hint}", markup=False, highlight=False)
+    raise typer.Exit(0 if can_score(checks) else SetupError.exit_code)
+
+
+@app.command("demo")
+def demo_command(
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep songs, zips and scores in this folder.", show_default=False)
+    ] = None,
+    sandbox: Annotated[
+        Literal["strongest", "docker", "process"], typer.Option(help="Where it is scored.")
+    ] = "strongest",
+    engine: Annotated[Literal["fast", "pyclarity"], typer.Option(help="Which HAAQI scores.")] = "fast",
+    workers: Annotated[int, typer.Option(min=1, help="Sandboxes at a time.")] = 2,
+) -> None:
+    """The whole line on a small synthetic challenge: three submissions, from songs to ranking."""
+    from harness import demo
+    from harness.sandbox.docker import DockerSandbox
+    from harness.sandbox.process import ProcessSandbox
+
+    chosen = {"docker": DockerSandbox, "process": ProcessSandbox}.get(sandbox)
+    with tempfile.TemporaryDirectory(prefix="cad1-demo-") as temporary, Reporter("Scoring", err) as reporter:
+        folder = keep or Path(temporary)
+        demo.run(
+            folder,
+            sandbox=chosen() if chosen else None,
+            engine=engine,
+            workers=workers,
+            say=say,
+            progress=reporter,
+        )
+        ranking_command(split=None, format_="table", output=None, store=folder / "store")
+
+
+def complain(error: HarnessError, store: Path = STORE) -> None:
+    """Prints an error for people; what a sandbox printed goes to a log of the organiser's."""
+    err.print(f"cad1: {error.message}", markup=False, highlight=False, soft_wrap=True)
+    if error.hint:
+        err.print(f"  {error.hint}", markup=False, highlight=False, soft_wrap=True)
+    if error.detail:
+        _log(error.detail, store)
+
+
+def _log(text: str, store: Path) -> None:
+    """Keeps raw output in the store's `logs`, or in the system's temporary folder without a store."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    for folder in (store / "logs" if store.is_dir() else None, Path(tempfile.gettempdir())):
+        if folder is None:
+            continue
+        try:
+            folder.mkdir(exist_ok=True)
+            path = folder / f"cad1-{stamp}.log"
+            path.write_text(text, encoding="utf-8")
+        except OSError:
+            continue  # a full or read-only disk: try the next place
+        err.print(f"  Details: {path}", markup=False, highlight=False, soft_wrap=True)
+        return
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def run(command: Callable[[], object]) -> int:
+    """Runs the command and turns everything that can go wrong into a sentence and an exit code."""
+    try:
+        result = command()
+    except typer.Exit as leave:
+        return leave.exit_code
+    except HarnessError as error:
+        complain(error)
+        return error.exit_code
+    except ChallengeError as error:
+        complain(SetupError(str(error), hint=error.hint))
+        return SetupError.exit_code
+    except SubmissionNotFound as error:
+        complain(UsageError(str(error)))
+        return UsageError.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        err.print("cad1: interrupted; what was stored is kept, run the same command again to go on.")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has gone
+        return 0
+    except OSError as error:
+        complain(
+            SetupError(f"The system refused: {error}.", hint="See the disk, the permissions and the path.")
+        )
+        return SetupError.exit_code
+    except Exception as error:
+        if hasattr(error, "format_message"):  # the CLI library's own: a wrong option
+            err.print(f"cad1: {error.format_message()}", markup=False, highlight=False)
+            err.print("  `cad1 --help` names the commands and options.", markup=False, highlight=False)
+            return UsageError.exit_code
+        bug = BugError(
+            f"A bug of ours: {type(error).__name__}: {error}.",
+            hint="Please report it with the details; what was stored is kept.",
+            detail="".join(traceback.format_exception(error)),
+        )
+        complain(bug)
+        return bug.exit_code
+    return result if isinstance(result, int) else 0
+
+
+def main() -> NoReturn:
+    """The entry point of `cad1`."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(run(lambda: app(standalone_mode=False)))

@@ -1,0 +1,40 @@
+"""Asks a sandbox to hold itself to the lock, without scoring anything."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from harness.errors import BugError
+from harness.records import Hello
+from harness.sandbox.base import Environment, Sandbox, Task
+from harness.score import BASE_MEMORY, START_SECONDS
+from harness.synthetic import make_challenge
+
+
+def verify(sandbox: Sandbox) -> tuple[Environment, Hello]:
+    """Runs a job without examples: the sandbox checks every file and version, and says what it scores with.
+
+    Raises:
+        SetupError: If anything differs from the lock; names it.
+    """
+    environment = sandbox.prepare()
+    with tempfile.TemporaryDirectory(prefix="cad1-verify-") as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        data = make_challenge(root / "data", seconds=1.0, scored_seconds=0.5)
+        (root / "empty").mkdir()
+        task = Task(
+            split="test",
+            engine="fast",
+            submission=root / "empty",
+            data=data,
+            seconds=START_SECONDS,
+            memory=BASE_MEMORY,
+        )
+        with closing(sandbox.run(task)) as lines:
+            hello = [line for line in lines if isinstance(line, Hello)]
+    if not hello:
+        raise BugError("The sandbox ended without saying what it scores with.")
+    return environment, hello[0]
