@@ -1,0 +1,55 @@
+# What can be done here: `make help`.
+SHELL := /bin/sh
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+# Where no image registry is reached: make image BASE_IMAGE=cad1-base:bookworm (see scripts/debian-base.sh)
+BASE_IMAGE ?=
+
+.PHONY: help install demo test test-slow lint format image lock requirements bench clean
+
+help: ## Say what can be done here
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
+
+install: $(VENV)/.done ## Make the virtual environment with everything that development needs
+
+$(VENV)/.done: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[score]' --group dev
+	touch $@
+
+demo: install ## Score and rank three submissions of a small synthetic challenge
+	$(BIN)/cad1 demo
+
+test: install ## Run the tests (those that need Docker skip without an engine)
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: install ## Run every test, the slow ones too
+	$(BIN)/python -m pytest
+
+lint: install ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install ## Bring the sources into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+image: install ## Build the evaluator image
+	$(BIN)/cad1 image build $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE))
+
+lock: install ## Write scorer.lock anew after a change of scoring code: older scores then stand in tables of their own
+	$(BIN)/python -m harness.lock
+
+requirements: ## Write scorer-requirements.txt anew, with hashes (needs uv)
+	uv pip compile --quiet --no-deps --generate-hashes --no-header --no-emit-index-url --no-annotate \
+	    --universal --python-version 3.11 harness/scorer-requirements.in --output-file harness/scorer-requirements.txt
+
+bench: install ## Compare our HAAQI with pyclarity's: time and memory, stage by stage
+	$(BIN)/python bench/haaqi.py
+
+clean: ## Remove what was made here, but for the scores
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
