@@ -6,6 +6,7 @@ scale file (stems) or a soft clip (remix), then times 32768, clipped, cut toward
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,17 +66,20 @@ def encode_stem(amplified: Signal) -> EncodedStem:
 
 
 def encode_remix(amplified: Signal) -> Pcm:
-    """The remix at 32 kHz, softly clipped by tanh.
+    """One channel of the remix at 32 kHz, softly clipped by tanh.
 
     Args:
-        amplified: Shape (samples, 2), left then right, 44.1 kHz: each side the sum of its four stems.
-
-    Returns:
-        Shape (samples, 2).
+        amplified: The sum of one ear's four amplified stems: one-dimensional, 44.1 kHz.
     """
     return to_pcm(np.clip(np.tanh(resample(amplified, target_rate=REMIX_RATE)), -1.0, 1.0))
 
 
 def write_flac(path: Path, pcm: Pcm, *, sample_rate: int) -> None:
-    """Writes 16-bit samples, (samples,) or (samples, channels), as FLAC; the same bytes each time."""
-    soundfile.write(path, pcm, sample_rate, format="FLAC", subtype="PCM_16")
+    """Writes 16-bit samples, (samples,) or (samples, channels), as FLAC; the same bytes each time.
+
+    Raises:
+        OSError: The disk is full, or cannot be written to.
+    """
+    encoded = io.BytesIO()  # libsndfile cannot say why a disk would not take its bytes; Python can
+    soundfile.write(encoded, pcm, sample_rate, format="FLAC", subtype="PCM_16")
+    path.write_bytes(encoded.getbuffer())

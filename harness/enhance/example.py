@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.enhance.encoding import encode_remix, encode_stem, write_flac
+from harness.enhance.compressor import Compressor
+from harness.enhance.encoding import Pcm, encode_remix, encode_stem, write_flac
+from harness.enhance.gain import SongSpectra
 from harness.enhance.nalr import Samples, convolve, nalr_taps
 from validator.challenge import REMIX_RATE, SIDES, STEM_RATE, STEMS, Listener, Segment, Song
 from validator.manifest import folder, remix_name, scale_name, stem_name
@@ -22,68 +23,102 @@ Separated = NDArray[np.float32]  # shape (4, 2, samples): STEMS, then SIDES; 44.
 class Span:
     """Samples at 44.1 kHz of an amplified signal that are kept; to its very end where `stop` is None."""
 
-    start: int
-    stop: int | None
+    start: int = 0
+    stop: int | None = None
 
     @classmethod
     def of(cls, segment: Segment | None) -> Span:
         """The span of a segment in seconds; the whole signal where there is none."""
-        return cls(0, None) if segment is None else cls(*segment.samples())
-
-    def cut(self, signal: Samples) -> Samples:
-        """That part of a signal that starts at sample 0."""
-        return signal[self.start : self.stop]
+        return cls() if segment is None else cls(*segment.samples())
 
 
-def taps_of(listener: Listener) -> Mapping[str, Samples]:
-    """The NAL-R filter of each side for a listener, at 44.1 kHz."""
-    return {
-        side: nalr_taps(frequencies=listener.frequencies, levels=getattr(listener, side)) for side in SIDES
-    }
+@dataclass(frozen=True)
+class SeparatedSong:
+    """What every listener's examples of one song are made from.
+
+    Args:
+        song: Says which parts the stems and the remix cover.
+        stems: The separated stems.
+        compressor: Applied after NAL-R, where there is one.
+        spectra: Where the stems' levels are to be matched: what to match.
+    """
+
+    song: Song
+    stems: Separated
+    compressor: Compressor | None = None
+    spectra: SongSpectra | None = None
+
+    def amplified(self, stem: str, *, side: str, taps: Samples, span: Span) -> Samples:
+        """A stem after NAL-R and compressor: the samples of `span`, at 44.1 kHz."""
+        signal = self.stems[STEMS.index(stem), SIDES.index(side)]
+        if self.compressor is None:
+            return convolve(signal, taps, start=span.start, stop=span.stop)
+        return self.compressor(convolve(signal, taps))[span.start : span.stop]
+
+    def factors(self, listener: Listener, *, side: str, taps: Samples) -> Samples:
+        """What each of the four amplified stems of one ear is multiplied by; shape (4,)."""
+        if self.spectra is None:
+            return np.ones(len(STEMS))
+        span = Span.of(self.song.objective)
+        powers = []
+        total: Samples = np.zeros(1)
+        for stem in STEMS:
+            amplified = self.amplified(stem, side=side, taps=taps, span=span)
+            powers.append(float(np.mean(amplified**2)))
+            total = total + amplified
+        powers.append(float(np.mean(total**2)))
+        return self.spectra.factors(np.array(powers), listener=listener, side=side)
 
 
-def make_example(
-    separated: Separated, *, song: Song, listener: Listener, target: Path, scratch: Path
-) -> None:
+def make_example(source: SeparatedSong, listener: Listener, *, target: Path, scratch: Path) -> None:
     """Writes an example's seventeen files, all or none.
 
     Args:
-        separated: The song's stems.
-        song: Says which parts the stems and the remix cover.
+        source: The separated song.
         listener: For whom.
         target: Folder of all examples; theirs is `target/<listener>/<song>`.
-        scratch: An empty folder to be made, beside `target` on the same disk; renamed when all is written.
+        scratch: A folder to work in, on the same disk as `target`; it is emptied first, and renamed when
+            all is written.
+
+    Raises:
+        OSError: The disk is full, or cannot be written to.
     """
-    objective, subjective = Span.of(song.objective), Span.of(song.subjective)
-    where = folder(listener.id, song.name)
+    song = source.song.name
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    remix = []
-    for side, taps in taps_of(listener).items():
-        total: Samples | None = None
-        for index, stem in enumerate(STEMS):
-            signal = separated[index, SIDES.index(side)]
-            amplified = convolve(signal, taps, start=objective.start, stop=objective.stop)
-            encoded = encode_stem(amplified)
-            write_flac(
-                scratch / _base(stem_name(listener.id, song.name, side, stem)),
-                encoded.pcm,
-                sample_rate=STEM_RATE,
-            )
-            scale = scratch / _base(scale_name(listener.id, song.name, side, stem))
-            scale.write_text(encoded.scale_text, encoding="ascii")
-            if subjective != objective:
-                amplified = convolve(signal, taps, start=subjective.start, stop=subjective.stop)
-            total = amplified if total is None else total + amplified
-        remix.append(total)
-    write_flac(
-        scratch / _base(remix_name(listener.id, song.name)),
-        encode_remix(np.stack([side for side in remix if side is not None], axis=1)),
-        sample_rate=REMIX_RATE,
-    )
-    final = target / where
+    sides = [_make_side(source, listener, side=side, scratch=scratch) for side in SIDES]
+    remix = np.stack(sides, axis=1)
+    write_flac(scratch / _base(remix_name(listener.id, song)), remix, sample_rate=REMIX_RATE)
+    final = target / folder(listener.id, song)
     final.parent.mkdir(parents=True, exist_ok=True)
     scratch.rename(final)
+
+
+def _make_side(source: SeparatedSong, listener: Listener, *, side: str, scratch: Path) -> Pcm:
+    """Writes the four stems of one ear; returns its channel of the remix."""
+    song = source.song
+    objective, subjective = Span.of(song.objective), Span.of(song.subjective)
+    taps = nalr_taps(frequencies=listener.frequencies, levels=getattr(listener, side))
+    factors = source.factors(listener, side=side, taps=taps)
+    total: Samples | None = None
+    for stem, factor in zip(STEMS, factors, strict=True):
+        amplified = source.amplified(stem, side=side, taps=taps, span=objective)
+        amplified *= factor
+        encoded = encode_stem(amplified)
+        flac = scratch / _base(stem_name(listener.id, song.name, side, stem))
+        write_flac(flac, encoded.pcm, sample_rate=STEM_RATE)
+        scale = scratch / _base(scale_name(listener.id, song.name, side, stem))
+        scale.write_text(encoded.scale_text, encoding="ascii")
+        if subjective != objective:
+            amplified = source.amplified(stem, side=side, taps=taps, span=subjective)
+            amplified *= factor
+        if total is None:
+            total = amplified
+        else:
+            total += amplified
+    if total is None:
+        raise ValueError("a song without stems has no remix")
+    return encode_remix(total)
 
 
 def _base(member: str) -> str:

@@ -12,9 +12,8 @@ Stems are named and never numbered: a submission of 2023 lost half its score to 
 
 from __future__ import annotations
 
-import importlib
+import hashlib
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.enhance.track import Stereo, Track
-from harness.errors import HarnessError, SubmissionError, UsageError
+from harness.errors import HarnessError, SubmissionError
 from validator.challenge import REFERENCE_RATE, STEMS
 
+Report = Callable[[int, int], None]
 Stems = Mapping[str, Stereo]
 LEAKAGE = 0.2  # share of every other stem that the `leaky` separator lets through
 
@@ -40,13 +40,14 @@ class Separator(Protocol):
         A half-finished run goes on only with the same one.
         """
 
-    def separate(self, track: Track, target: NDArray[np.float32]) -> None:
+    def separate(self, track: Track, target: NDArray[np.float32], report: Report) -> None:
         """Separates one song.
 
         Args:
             track: The song.
             target: Shape (4, 2, samples), in the order of `STEMS`, left then right; written to. It may
-                lie on disk, so that a song never has to fit into memory.
+                lie on disk, so that a song's stems never have to fit into memory.
+            report: May be called with the number of blocks done, and of all, as a long separation goes on.
 
         Raises:
             HarnessError: It cannot be done; the sentence says by whose fault.
@@ -58,7 +59,7 @@ class Oracle:
 
     identity = "oracle"
 
-    def separate(self, track: Track, target: NDArray[np.float32]) -> None:
+    def separate(self, track: Track, target: NDArray[np.float32], report: Report) -> None:
         """Copies the song's own stems."""
         for index, stem in enumerate(STEMS):
             target[index] = track.read(stem)
@@ -69,7 +70,7 @@ class Mixture:
 
     identity = "mixture"
 
-    def separate(self, track: Track, target: NDArray[np.float32]) -> None:
+    def separate(self, track: Track, target: NDArray[np.float32], report: Report) -> None:
         """Copies the mixture, divided by the number of stems."""
         target[:] = track.read("mixture") / np.float32(len(STEMS))
 
@@ -79,7 +80,7 @@ class Leaky:
 
     identity = f"leaky {LEAKAGE}"
 
-    def separate(self, track: Track, target: NDArray[np.float32]) -> None:
+    def separate(self, track: Track, target: NDArray[np.float32], report: Report) -> None:
         """Mixes the true stems into one another."""
         true = [track.read(stem) for stem in STEMS]
         for index in range(len(STEMS)):
@@ -98,13 +99,9 @@ class TeamSeparator:
     def __init__(self, spec: str, call: Callable[[Stereo, int], Stems]) -> None:
         self._spec = spec
         self._call = call
+        self.identity = f"{spec} {_source_digest(call)}".strip()
 
-    @property
-    def identity(self) -> str:
-        """The name it was given by."""
-        return self._spec
-
-    def separate(self, track: Track, target: NDArray[np.float32]) -> None:
+    def separate(self, track: Track, target: NDArray[np.float32], report: Report) -> None:
         """Calls it once with the whole mixture and checks what comes back.
 
         Raises:
@@ -162,61 +159,10 @@ class TeamSeparator:
         return signal
 
 
-BUILT_IN: dict[str, Callable[[], Separator]] = {"oracle": Oracle, "mixture": Mixture, "leaky": Leaky}
-
-
-def load_separator(spec: str) -> Separator:
-    """The separator that a user names.
-
-    Args:
-        spec: One of the built-in names, or `package.module:name` for a callable of the user's own. The
-            current folder is searched after the installed packages.
-
-    Raises:
-        UsageError: There is no such separator, or it cannot be imported.
-    """
-    if spec in BUILT_IN:
-        return BUILT_IN[spec]()
-    module_name, colon, attribute = spec.partition(":")
-    if not (colon and module_name and attribute):
-        raise UsageError(
-            f"There is no separator {spec!r}.",
-            hint=f"Built in are {', '.join(BUILT_IN)}; your own is named package.module:name.",
-        )
-    found = _import(spec, module_name=module_name, attribute=attribute)
-    if inspect.isclass(found):
-        try:
-            found = found()
-        except Exception as error:
-            raise UsageError(
-                f"The separator class {spec} cannot be made without arguments: "
-                f"{type(error).__name__}: {error}",
-                hint="Give its arguments defaults, or name a function instead.",
-            ) from error
-    if not callable(found):
-        raise UsageError(
-            f"{spec} is a {type(found).__name__}, which cannot be called.",
-            hint="Name a function of (mixture, sample_rate), or a class whose instances are called so.",
-        )
-    return TeamSeparator(spec, found)
-
-
-def _import(spec: str, *, module_name: str, attribute: str) -> Any:
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
+def _source_digest(thing: object) -> str:
+    """The start of the SHA-256 of the file that defines a callable; empty where there is no such file."""
     try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        raise UsageError(
-            f"The module of the separator {spec} cannot be imported: {type(error).__name__}: {error}",
-            hint="Start the command in the folder that holds it, or install it beside cad1-harness.",
-        ) from error
-    try:
-        return getattr(module, attribute)
-    except AttributeError as error:
-        names = sorted(name for name in vars(module) if not name.startswith("_"))
-        raise UsageError(
-            f"The module {module_name} has nothing called {attribute!r}.",
-            hint=f"It has {', '.join(names) or 'nothing'}.",
-        ) from error
+        source = inspect.getsourcefile(inspect.unwrap(thing) if inspect.isroutine(thing) else type(thing))
+    except TypeError:
+        return ""
+    return "" if source is None else hashlib.sha256(Path(source).read_bytes()).hexdigest()[:16]

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import re
-import shutil
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
-import numpy as np
-
-from harness.enhance.example import Separated, make_example
-from harness.enhance.pack import WRAPPER, pack
-from harness.enhance.separators import Separator, load_separator
+from harness.enhance.compressor import Compressor
+from harness.enhance.example import Separated, SeparatedSong, make_example
+from harness.enhance.gain import SongSpectra
+from harness.enhance.loading import load_separator
+from harness.enhance.pack import pack
+from harness.enhance.separators import Separator
 from harness.enhance.track import Track
-from harness.errors import UsageError
-from validator.challenge import STEMS, Challenge, Song
-from validator.manifest import entries, folder
+from harness.enhance.workspace import Workspace
+from harness.errors import BugError, SetupError, UsageError
+from validator.challenge import Challenge, Listener, Song
+from validator.manifest import entries
 
-Progress = Callable[[int, int, str], None]  # examples done, examples in all, what just happened
+Gain = Literal["nalr", "match"]
+Progress = Callable[[int, int, str], None]  # examples done, examples in all, what is going on
 _TEAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -29,30 +38,40 @@ def enhance(
     output: Path,
     team: str,
     workers: int = 1,
+    gain: Gain = "nalr",
+    compress: bool = False,
+    weights: Path | None = None,
+    device: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Makes a complete submission to a challenge.
 
     A song is separated once for all its listeners; NAL-R, resampling and encoding of one song run in
     `workers` threads while the next is separated. Run again after an interruption, it goes on at the
-    example where it stopped. The zip's bytes do not depend on `workers`, nor on interruptions.
+    example where it stopped. The zip's bytes depend neither on `workers` nor on interruptions.
 
     Args:
         challenge: Songs and listeners, from a data root.
         separator: A name that `load_separator` knows, or a separator.
         output: Folder for the submission, made where it is missing. While the work goes on it also
-            holds `submission_TEAM.work`.
+            holds `submission_TEAM.work`, about as large as the submission.
         team: Letters, digits, `-` and `_`.
         workers: Threads that finish examples, at least 1.
-        progress: Called from the calling thread after each example and whenever a song is begun.
+        gain: "nalr", as the recipe; or "match", which also scales each stem to the level at which the
+            scorer hears the reference (see `harness.enhance.gain`).
+        compress: Whether the recipe's compressor follows NAL-R.
+        weights: See `load_separator`; only with a name.
+        device: See `load_separator`; only with a name.
+        progress: Called from the calling thread, now and then, with the number of examples done, of all
+            examples, and what is going on.
 
     Returns:
         Path of `submission_TEAM.zip`.
 
     Raises:
-        UsageError: An argument is out of its range.
+        UsageError: An argument is out of its range, or `output` holds another half-finished run.
         SubmissionError: The team's own separator failed.
-        SetupError: The data root is at fault.
+        SetupError: The data root, the model's weights or the disk is at fault.
     """
     if not _TEAM.fullmatch(team):
         raise UsageError(
@@ -60,85 +79,146 @@ def enhance(
         )
     if workers < 1:
         raise UsageError(f"At least one worker is needed, not {workers}.")
+    if gain not in ("nalr", "match"):
+        raise UsageError(f"There is no gain {gain!r}.", hint="Choose nalr or match.")
     if challenge.root is None:
         raise UsageError("The roster holds no audio to enhance.", hint="Give the data root with --data.")
-    chosen = load_separator(separator) if isinstance(separator, str) else separator
-    output.mkdir(parents=True, exist_ok=True)
+    if isinstance(separator, str):
+        separator = load_separator(separator, weights=weights, device=device)
+    elif weights is not None or device is not None:
+        raise UsageError("Weights and a device go with a separator's name, not with a separator.")
+    compressor = Compressor() if compress else None
+    settings = {
+        "separator": separator.identity,
+        "gain": gain,
+        "compressor": repr(compressor),
+        "challenge": _digest(challenge),
+        "software": {name: version(name) for name in ("numpy", "soundfile", "soxr")},
+    }
     zipped = output / f"submission_{team}.zip"
-    work = output / f"submission_{team}.work"
-    _Run(challenge, chosen, work=work, workers=workers, progress=progress).finish()
-    pack(work / WRAPPER, (entry.path for entry in entries(challenge)), target=zipped)
-    shutil.rmtree(work)
+    workspace = Workspace(output / f"submission_{team}.work")
+    with _disk(output):
+        with workspace.open(settings):
+            workspace.check_space(challenge)
+            run = _Run(challenge, separator, workspace, match=gain == "match", compressor=compressor)
+            run.finish(workers=workers, progress=progress or _silent)
+            names = [entry.path for entry in entries(challenge)]
+            pack(workspace.examples, names, target=zipped)
+        workspace.delete()
     return zipped
 
 
+def _silent(done: int, total: int, note: str) -> None:
+    """Progress that nobody watches."""
+
+
+def _digest(challenge: Challenge) -> str:
+    """Tells two challenges apart, by everything in them that an example depends on."""
+    songs = [(song.name, song.frames, song.objective, song.subjective) for song in challenge.songs]
+    text = repr((str(challenge.root), challenge.split, songs, challenge.listeners))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _disk(output: Path) -> Iterator[None]:
+    """Turns what a disk refuses into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise SetupError(
+            f"The disk under {output} is full." if full else f"The submission cannot be written: {error}.",
+            hint="Free some space and run the same command again: it goes on where it stopped."
+            if full
+            else "Choose an --output that can be written to.",
+        ) from error
+
+
 class _Run:
-    """One run over all examples."""
+    """One run over all examples that are not there yet."""
 
     def __init__(
         self,
         challenge: Challenge,
         separator: Separator,
+        workspace: Workspace,
         *,
-        work: Path,
-        workers: int,
-        progress: Progress | None,
+        match: bool,
+        compressor: Compressor | None,
     ) -> None:
         self._challenge = challenge
         self._separator = separator
-        self._work = work
-        self._workers = workers
-        self._progress = progress
-        self._total = len(challenge.examples)
+        self._workspace = workspace
+        self._match = match
+        self._compressor = compressor
+        self._pool: ThreadPoolExecutor
+        self._pending: deque[tuple[Song, Future[str]]] = deque()
         self._done = 0
+        self._progress: Progress = _silent
 
-    def finish(self) -> None:
-        """Makes every example that is not there yet."""
-        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="enhance")
-        before: list[Future[str]] = []
+    def finish(self, *, workers: int, progress: Progress) -> None:
+        """Makes them. At most two songs are under way, which bounds memory and disk."""
+        self._progress = progress
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="enhance")
         try:
+            before: Song | None = None
             for song in self._challenge.songs:
-                here = self._begin(song, pool)
-                self._collect(before)  # at most two songs are under way, so the scratch space is bounded
-                before = here
+                self._begin(song)
+                self._collect(before)
+                before = song
             self._collect(before)
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _begin(self, song: Song, pool: ThreadPoolExecutor) -> list[Future[str]]:
-        examples = self._work / WRAPPER
-        missing = [
-            listener
-            for listener in self._challenge.listeners
-            if not (examples / folder(listener.id, song.name)).is_dir()
-        ]
+    def _begin(self, song: Song) -> None:
+        """Separates a song and hands its missing examples to the threads."""
+        missing = [one for one in self._challenge.listeners if not self._workspace.has(one, song)]
         self._done += len(self._challenge.listeners) - len(missing)
         if not missing:
-            return []
-        self._tell(f"separating {song.name}")
+            return
         track = Track(song)
-        separated: Separated = np.empty((len(STEMS), 2, track.frames), dtype=np.float32)
-        self._separator.separate(track, separated)
+        source = SeparatedSong(
+            song=song,
+            stems=self._separated(track),
+            compressor=self._compressor,
+            spectra=SongSpectra.measure(track) if self._match else None,
+        )
+        for listener in missing:
+            self._pending.append((song, self._pool.submit(self._make, source, listener)))
 
-        def make(position: int) -> str:
-            listener = missing[position]
-            make_example(
-                separated,
-                song=song,
-                listener=listener,
-                target=examples,
-                scratch=self._work / "scratch" / f"{listener.id}_{song.name}",
-            )
-            return f"{song.name} for {listener.id}"
+    def _separated(self, track: Track) -> Separated:
+        stems = self._workspace.separated(track.song)
+        if stems is None:
+            self._tell(f"separating {track.name}")
+            with self._workspace.separating(track.song, frames=track.frames) as target:
+                self._separator.separate(track, target, partial(self._report, track.name))
+            stems = self._workspace.separated(track.song)
+        if stems is None:
+            raise BugError(f"The separated stems of {track.name!r} are gone.")
+        return stems
 
-        return [pool.submit(make, position) for position in range(len(missing))]
+    def _report(self, name: str, done: int, total: int) -> None:
+        while self._pending and self._pending[0][1].done():
+            self._harvest()
+        self._tell(f"separating {name}: {done} of {total} blocks")
 
-    def _collect(self, futures: list[Future[str]]) -> None:
-        for future in futures:
-            made = future.result()
-            self._done += 1
-            self._tell(made)
+    def _make(self, source: SeparatedSong, listener: Listener) -> str:
+        scratch = self._workspace.scratch(listener, source.song)
+        make_example(source, listener, target=self._workspace.examples, scratch=scratch)
+        return f"made {source.song.name} for {listener.id}"
 
-    def _tell(self, what: str) -> None:
-        if self._progress is not None:
-            self._progress(self._done, self._total, what)
+    def _collect(self, song: Song | None) -> None:
+        """Waits until all examples of a song are made, then drops its stems."""
+        while self._pending and self._pending[0][0] is song:
+            self._harvest()
+        if song is not None:
+            self._workspace.forget(song)
+
+    def _harvest(self) -> None:
+        """Waits for the oldest example."""
+        note = self._pending.popleft()[1].result()
+        self._done += 1
+        self._tell(note)
+
+    def _tell(self, note: str) -> None:
+        self._progress(self._done, len(self._challenge.examples), note)

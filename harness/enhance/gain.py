@@ -1,0 +1,95 @@
+"""Level matching: each stem scaled to the level at which the scorer hears its reference.
+
+HAAQI amplifies the reference itself, by an NAL-R filter of its own (140 taps at 24 kHz), and compares levels
+among other things. A separator that loses energy, or the coarser filter, leaves a stem off that level;
+`--gain match` puts it there. This is beyond the challenge's recipe. It uses the true stems where the data
+root has them, so it tells a team what level matching is worth; it is no part of a fair submission.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.enhance.encoding import resample
+from harness.enhance.nalr import Samples, nalr_taps
+from harness.enhance.track import Track
+from validator.challenge import SIDES, STEM_RATE, STEMS, Listener
+
+SCORER_ORDER = 140  # of HAAQI's NAL-R filter, at 24 kHz
+_FRAME = 2048  # samples of one frame of the long-term spectrum
+
+
+@dataclass(frozen=True)
+class SongSpectra:
+    """Long-term power spectra of a song at 24 kHz, over what is scored.
+
+    Args:
+        power: For each part a spectrum of each side, shape (parts, 2, 1025); the bins of one sum to the
+            mean square of that signal.
+        matched: Whether the parts are the four stems; otherwise there is one, the mixture.
+    """
+
+    power: Samples
+    matched: bool
+
+    @classmethod
+    def measure(cls, track: Track) -> SongSpectra:
+        """Reads a song's stems, or the mixture where a stem's file is missing.
+
+        Raises:
+            SetupError: A file cannot be read.
+        """
+        matched = all(track.song.reference_path(stem).is_file() for stem in STEMS)
+        segment = track.song.objective
+        here = slice(None) if segment is None else slice(*segment.samples())
+        power = [
+            [_spectrum(resample(side[here], target_rate=STEM_RATE)) for side in track.read(part)]
+            for part in (STEMS if matched else ("mixture",))
+        ]
+        return cls(power=np.array(power), matched=matched)
+
+    def levels(self, listener: Listener, side: str) -> Samples:
+        """Rms of each part after the scorer's NAL-R for one ear; shape (parts,)."""
+        taps = nalr_taps(
+            frequencies=listener.frequencies,
+            levels=getattr(listener, side),
+            sample_rate=STEM_RATE,
+            order=SCORER_ORDER,
+        )
+        response = np.abs(np.fft.rfft(taps, _FRAME)) ** 2
+        levels: Samples = np.sqrt(self.power[:, SIDES.index(side)] @ response)
+        return levels
+
+    def factors(self, amplified: Samples, *, listener: Listener, side: str) -> Samples:
+        """Factors that bring one ear's stems to the scorer's levels.
+
+        Args:
+            amplified: Mean squares of the four amplified stems, and of their sum: shape (5,).
+            listener: Whose ear.
+            side: "left" or "right".
+
+        Returns:
+            Four factors: one for each stem, or where only the mixture is known four times the one that
+            brings the sum of the stems to the mixture's level. 1 where either level is zero.
+        """
+        wanted = self.levels(listener, side)
+        found = np.sqrt(amplified[: len(STEMS)] if self.matched else amplified[len(STEMS) :])
+        factors = np.ones_like(wanted)
+        np.divide(wanted, found, out=factors, where=(found > 0) & (wanted > 0))
+        return factors if self.matched else np.repeat(factors, len(STEMS))
+
+
+def _spectrum(signal: NDArray[np.floating]) -> Samples:
+    """Averaged periodogram with a Hann window and half overlap, scaled to sum to the mean square."""
+    padded = np.concatenate((np.zeros(_FRAME // 2), signal, np.zeros(_FRAME)))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _FRAME)[:: _FRAME // 2]
+    window = np.hanning(_FRAME)
+    power = np.zeros(_FRAME // 2 + 1)
+    for start in range(0, len(frames), 64):
+        power += np.sum(np.abs(np.fft.rfft(frames[start : start + 64] * window, axis=1)) ** 2, axis=0)
+    total = float(np.sum(power))
+    mean_square = float(np.mean(np.square(signal, dtype=np.float64)))
+    return power * (mean_square / total) if total > 0 else power

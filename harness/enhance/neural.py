@@ -1,0 +1,226 @@
+"""The challenge's two baselines: Hybrid Demucs and Open-Unmix, from PyTorch models.
+
+Torch, torchaudio and openunmix are the extra `baselines`; they are imported only when a model is asked for.
+
+Sources:
+    Défossez (2021), "Hybrid Spectrogram and Waveform Source Separation", MDX workshop: torchaudio's
+    `HDEMUCS_HIGH_MUSDB`, trained on the training set of MUSDB18-HQ.
+    Stöter, Uhlich, Liutkus & Mitsufuji (2019), "Open-Unmix - A Reference Implementation for Music Source
+    Separation", JOSS 4(41): `umxhq`, without Wiener iterations, as in the challenge's recipe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.enhance.blocks import BlockSeparator, Model
+from harness.errors import SetupError, UsageError
+from validator.challenge import STEMS
+
+# The start of the SHA-256 of Open-Unmix's published weights (umxhq), one file for each stem.
+PUBLISHED_OPENUNMIX = {"bass": "8d85a5bd", "drums": "9619578f", "other": "b52fbbf7", "vocals": "b62c91ce"}
+
+_HASHED_NAME = re.compile(r"-([0-9a-f]{8,64})\.[A-Za-z]+$")  # PyTorch's convention: name-<sha256>.pth
+_INSTALL = "Install the extra: pip install 'cad1-harness[baselines]'."
+_NO_HIDDEN_STATE = "num_batches_tracked"  # a counter that models saved long ago do not have
+
+
+def load_demucs(*, weights: Path | None, device: str | None) -> BlockSeparator:
+    """Hybrid Demucs as the recipe runs it: blocks of 11 s, on the normalised song.
+
+    Args:
+        weights: A state dictionary of torchaudio's `hdemucs_high` for drums, bass, other and vocals; the
+            pipeline's own are downloaded, or taken from PyTorch's cache, where None.
+        device: A device's name in PyTorch; the best there is where None.
+
+    Raises:
+        SetupError: A library or the weights cannot be had, or do not fit.
+        UsageError: There is no such device.
+    """
+    torch, torchaudio = _libraries("demucs", "torch", "torchaudio")
+    chosen = _device(torch, device)
+    if weights is None:
+        bundle = import_module("torchaudio.pipelines").HDEMUCS_HIGH_MUSDB
+        network = _fetched("demucs", bundle.get_model)
+    else:
+        network = torchaudio.models.hdemucs_high(sources=list(STEMS))
+        _fill(network, _state(torch, weights), weights=weights)
+    order = tuple(network.sources)
+    return BlockSeparator(
+        identity=f"demucs {_fingerprint(network)}",
+        model=_runner(torch, network, chosen),
+        order=order,
+        normalise=True,
+    )
+
+
+def load_openunmix(*, weights: Path | None, device: str | None) -> BlockSeparator:
+    """Open-Unmix (umxhq, no Wiener iterations) as the recipe runs it: blocks of 11 s.
+
+    Args:
+        weights: A state dictionary of openunmix's `Separator`, or a mapping from stems to state
+            dictionaries of `OpenUnmix`, or a folder of the four published files; those are downloaded, or
+            taken from PyTorch's cache, where None.
+        device: A device's name in PyTorch; the best there is where None.
+
+    Raises:
+        SetupError: A library or the weights cannot be had, or do not fit.
+        UsageError: There is no such device.
+    """
+    torch, openunmix = _libraries("openunmix", "torch", "openunmix")
+    chosen = _device(torch, device)
+    if weights is None:
+        network = _fetched("openunmix", lambda: openunmix.umxhq(niter=0, device="cpu"))
+        cache = Path(torch.hub.get_dir()) / "checkpoints"
+        for stem, digest in PUBLISHED_OPENUNMIX.items():
+            check_digest(cache / f"{stem}-{digest}.pth")
+    else:
+        network = openunmix.umxhq(niter=0, device="cpu", pretrained=False)
+        for stem, state in _openunmix_states(torch, weights).items():
+            _fill(network.target_models[stem], state, weights=weights)
+    return BlockSeparator(
+        identity=f"openunmix {_fingerprint(network)}",
+        model=_runner(torch, network, chosen),
+        order=tuple(network.target_models),
+        normalise=False,
+    )
+
+
+def check_digest(path: Path) -> None:
+    """Compares a file with the SHA-256 in its name, where it has one (`name-<hexadecimal>.pth`).
+
+    Raises:
+        SetupError: They differ, or there is no such file.
+    """
+    named = _HASHED_NAME.search(path.name)
+    if not path.is_file():
+        raise SetupError(
+            f"There is no file of weights {path}.", hint="Give the path of a file saved by torch.save."
+        )
+    if named is None:
+        return
+    found = _digest(path)
+    if not found.startswith(named[1]):
+        raise SetupError(
+            f"{path} is damaged or not what its name says: its SHA-256 begins with {found[:16]}, "
+            f"expected is {named[1]}.",
+            hint="Fetch the file again, or rename it if it is your own.",
+        )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _libraries(model: str, *names: str) -> list[ModuleType]:
+    try:
+        return [import_module(name) for name in names]
+    except (ImportError, OSError) as error:
+        raise SetupError(f"{model} needs {' and '.join(names)}: {error}.", hint=_INSTALL) from error
+
+
+def _device(torch: Any, name: str | None) -> Any:
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(
+            f"PyTorch has no device {name!r} here: {str(error).splitlines()[0]}",
+            hint="Choose --device cpu, or leave it out.",
+        ) from error
+    return device
+
+
+def _fetched(model: str, fetch: Callable[[], Any]) -> Any:
+    try:
+        return fetch()
+    except Exception as error:  # whatever network, cache and unpickling may raise
+        raise SetupError(
+            f"The weights of {model} cannot be had: {type(error).__name__}: {error}",
+            hint="Connect to the internet once, or give a file with --weights.",
+        ) from error
+
+
+def _state(torch: Any, path: Path) -> dict[str, Any]:
+    """Reads a state dictionary; nothing in the file is run."""
+    check_digest(path)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file raises whatever its bytes lead to
+        raise SetupError(
+            f"{path} cannot be read as weights: {type(error).__name__}: {str(error).splitlines()[0]}",
+            hint="It must be a state dictionary saved by torch.save.",
+        ) from error
+    if not isinstance(state, Mapping):
+        raise SetupError(
+            f"{path} holds a {type(state).__name__}, not a state dictionary.",
+            hint="Save model.state_dict(), not the model.",
+        )
+    return dict(state)
+
+
+def _openunmix_states(torch: Any, weights: Path) -> dict[str, dict[str, Any]]:
+    if weights.is_dir():
+        return {
+            stem: _state(torch, weights / f"{stem}-{digest}.pth")
+            for stem, digest in PUBLISHED_OPENUNMIX.items()
+        }
+    state = _state(torch, weights)
+    if set(STEMS) <= set(state):
+        return {stem: dict(state[stem]) for stem in STEMS}
+    prefixes = {stem: f"target_models.{stem}." for stem in STEMS}
+    return {
+        stem: {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        for stem, prefix in prefixes.items()
+    }
+
+
+def _fill(network: Any, state: Mapping[str, Any], *, weights: Path) -> None:
+    """Loads a state into a network; a tensor too few or of another shape is an error."""
+    try:
+        result = network.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise SetupError(
+            f"{weights} does not fit the model: {str(error).splitlines()[-1].strip()}",
+            hint="The weights belong to another model.",
+        ) from error
+    missing = [name for name in result.missing_keys if not name.endswith(_NO_HIDDEN_STATE)]
+    if missing:
+        raise SetupError(
+            f"{weights} does not fit the model: {len(missing)} tensors are missing, such as {missing[0]}.",
+            hint="The weights belong to another model.",
+        )
+
+
+def _fingerprint(network: Any) -> str:
+    """The start of the SHA-256 over all tensors of a network, by name."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _runner(torch: Any, network: Any, device: Any) -> Model:
+    network.to(device)
+    network.eval()
+
+    def run(block: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            batch = torch.from_numpy(np.ascontiguousarray(block, dtype=np.float32))[None].to(device)
+            stems: NDArray[np.float32] = network(batch)[0].cpu().numpy()
+            return stems
+
+    return run
