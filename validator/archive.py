@@ -11,6 +11,7 @@ Standard library only, for the sandbox uses this module too.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from validator.codes import rule
 from validator.folder import FolderReader, read_folder
 from validator.limits import Limits
 from validator.members import (
+    CHUNK,
     Container,
     DamagedMemberError,
     Index,
@@ -32,10 +34,10 @@ from validator.members import (
     is_junk,
     shown,
 )
+from validator.tarfiles import BLOCK, GzipFile, TarReader, read_tar
 from validator.zipfiles import ZipReader, read_directory
 
 if TYPE_CHECKING:
-    import io
     from collections.abc import Iterator, Mapping
 
     from validator.report import Finding
@@ -110,7 +112,7 @@ class Submission:
         member = self.members[name]
         if self._container is None:
             raise KeyError(name)
-        return self._container.open(member)
+        return io.BufferedReader(self._container.open(member), CHUNK)
 
     def read(self, name: str, *, limit: int) -> bytes:
         """A whole member of at most `limit` bytes, checked to its end.
@@ -124,9 +126,9 @@ class Submission:
         if size > limit:
             raise ValueError(f"{shown(name)} has {size} bytes; at most {limit} were wanted")
         with self.open(name) as stream:
-            data = stream.read(size + 1)
-            if len(data) == size:
-                stream.read(1)  # lets the stream check its end
+            data = stream.read(size)
+            if stream.read(1) or len(data) < size:  # the stream checks itself when its end is read
+                raise DamagedMemberError(f"it does not hold the {size} bytes declared")
             return data
 
     def head(self, name: str, count: int) -> bytes:
@@ -136,8 +138,14 @@ class Submission:
             KeyError: there is no such member.
             DamagedMemberError: the contents are damaged from the start.
         """
-        with self.open(name) as stream:
-            return stream.read(count)
+        member = self.members[name]
+        if self._container is None:
+            raise KeyError(name)
+        data = b""
+        with self._container.open(member) as stream:
+            while len(data) < count and (part := stream.read(count - len(data))):
+                data += part
+        return data
 
     def close(self) -> None:
         """Give back the file."""
@@ -187,11 +195,34 @@ def _open(path: Path, limits: Limits) -> Submission:
         )
     file = RandomFile(path)
     try:
-        index = read_directory(file, limits)
+        container, index = _read(file, limits)
     except UnreadableArchiveError as error:
         file.close()
         return _unreadable(str(error), size=status.st_size)
-    return Submission(ZipReader(file), index, readable=not _fatal(index), size=status.st_size)
+    return Submission(container, index, readable=not _fatal(index), size=status.st_size)
+
+
+_NOT_READ = (
+    (b"Rar!", "a RAR archive"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"\xfd7zXZ", "an xz file"),
+    (b"BZh", "a bzip2 file"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
+)
+
+
+def _read(file: RandomFile, limits: Limits) -> tuple[Container, Index]:
+    """The archive by its contents, whatever its name ends in."""
+    head = file.read_at(0, 512)
+    for magic, noun in _NOT_READ:
+        if head.startswith(magic):
+            raise UnreadableArchiveError(f"it is {noun}; a zip, a tar, a tar.gz or a folder is wanted")
+    if head.startswith(b"\x1f\x8b"):
+        unpacked = GzipFile(file, limit=limits.total_bytes + limits.entries * 2 * BLOCK)
+        return TarReader(unpacked), read_tar(unpacked, limits)
+    if head[257:262] == b"ustar":
+        return TarReader(file), read_tar(file, limits)
+    return ZipReader(file), read_directory(file, limits)
 
 
 def _fatal(index: Index) -> bool:

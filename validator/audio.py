@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import soundfile
 
+from validator.frames import goes_on
 from validator.streaminfo import HEADER_BYTES, StreamInfo, StreamInfoError, parse
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 BITS = 16
 """Bit depth of every file of the challenge."""
+
+METADATA_BYTES = 1 << 20
+"""What a FLAC file may hold beside its audio: tags, padding, a seek table, a cover."""
 
 _BLOCK = 1 << 16  # frames decoded at a time
 _TOTAL_MASK = 0xF_FFFF_FFFF
@@ -52,6 +56,25 @@ class _Stream(soundfile.SoundFile):  # type: ignore[misc]
     def seekable(self) -> bool:
         """Never."""
         return False
+
+
+def audio_bytes(*, channels: int, frames: int) -> int:
+    """The most bytes that a FLAC file of so many frames can have.
+
+    A FLAC frame is never larger than its PCM by more than a few per cent (verbatim subframes), so PCM and
+    a quarter, and `METADATA_BYTES`, bound a file.
+    """
+    return 2 * channels * frames * 5 // 4 + METADATA_BYTES
+
+
+def too_many_bytes(most: int) -> AudioError:
+    """The error of a file over `audio_bytes`."""
+    return AudioError(
+        "member-too-large",
+        "The file is larger than its audio can be.",
+        expected=f"at most {most} bytes",
+        found=f"over {most} bytes",
+    )
 
 
 def check_format(info: StreamInfo, *, rate: int, channels: int) -> AudioError | None:
@@ -92,7 +115,6 @@ def decode_flac(
     rate: int,
     channels: int,
     max_frames: int,
-    max_bytes: int | None = None,
 ) -> npt.NDArray[np.int16]:
     """Decode a FLAC file and hold it to its own header.
 
@@ -101,19 +123,17 @@ def decode_flac(
         rate: Sample rate in Hz that it must have.
         channels: Channels that it must have.
         max_frames: Budget: a header that declares more is refused before anything is decoded.
-        max_bytes: Most bytes read from a stream; by default a quarter more than the budget as PCM, and
-            1 MiB.
 
     Returns:
         int16, full scale ±32768: shape (frames,) for one channel, else (frames, channels).
 
     Raises:
-        AudioError: `not-flac`, `flac-header`, `sample-rate`, `bit-depth`, `channels`, `length` (over
-            budget), `flac-unknown-length`, `flac-corrupt`, `flac-truncated` (less audio than declared),
-            `flac-trailing` (more), `flac-md5`.
+        AudioError: `member-too-large` (over `audio_bytes`), `not-flac`, `flac-header`, `sample-rate`,
+            `bit-depth`, `channels`, `length` (over budget), `flac-unknown-length`, `flac-corrupt`,
+            `flac-truncated` (less audio than declared), `flac-trailing` (more), `flac-md5`.
         DamagedMemberError: from a stream of `validator.archive` whose contents are damaged.
     """
-    cap = 2 * channels * max_frames * 5 // 4 + (1 << 20) if max_bytes is None else max_bytes
+    cap = audio_bytes(channels=channels, frames=max_frames)
     data = source if isinstance(source, bytes) else source.read(cap + 1)
     try:
         info = parse(data[:HEADER_BYTES])
@@ -133,12 +153,7 @@ def decode_flac(
             found=f"{declared} frames",
         )
     if len(data) > cap:
-        raise AudioError(
-            "member-too-large",
-            "The file is larger than its audio can be.",
-            expected=f"at most {cap} bytes",
-            found=f"over {cap} bytes",
-        )
+        raise too_many_bytes(cap)
     pcm = _decode(data, info)
     if info.has_md5 and hashlib.md5(_little_endian(pcm), usedforsecurity=False).digest() != info.md5:
         raise AudioError("flac-md5", "The audio does not have the digest that its encoder stored.")
@@ -151,51 +166,51 @@ def _little_endian(pcm: npt.NDArray[np.int16]) -> Any:
 
 def _decode(data: bytes, info: StreamInfo) -> npt.NDArray[np.int16]:
     declared, channels = info.total_samples, info.channels
-    shape = (declared,) if channels == 1 else (declared, channels)
-    pcm: npt.NDArray[np.int16] = np.empty(shape, dtype=np.int16)
-    done = 0
+    pcm: npt.NDArray[np.int16] = np.empty(declared if channels == 1 else (declared, channels), dtype=np.int16)
+    done, error = _fill(pcm, data, _BLOCK)
+    if error is not None and done < declared:
+        done, error = _fill(pcm, data, info.max_block)  # in small steps: how far it really came
+    if done == declared:
+        if error is None:
+            return pcm
+        raise error
+    if goes_on(data, done=done, declared=declared, block=info.max_block):
+        raise AudioError(
+            "flac-corrupt",
+            f"The file is damaged: it does not decode after frame {done} of {declared}.",
+            expected=f"{declared} frames",
+            found="damaged audio",
+        )
+    raise AudioError(
+        "flac-truncated",
+        f"The file ends early: its header declares {declared} frames, and about {done} are there.",
+        expected=f"{declared} frames",
+        found=f"about {done} frames",
+    )
+
+
+def _fill(pcm: npt.NDArray[np.int16], data: bytes, block: int) -> tuple[int, Exception | None]:
+    """Decode into `pcm` block by block: the frames decoded, and what stopped it or is wrong after them."""
+    declared, done = len(pcm), 0
+    beyond = np.empty((1, *pcm.shape[1:]), dtype=np.int16)
     try:
         with _Stream(io.BytesIO(_with_total(data, min(declared + _BLOCK, _TOTAL_MASK)))) as stream:
-            if (stream.format, stream.channels) != ("FLAC", channels):
+            if stream.format != "FLAC" or stream.channels != (1 if pcm.ndim == 1 else pcm.shape[1]):
                 raise AudioError("flac-header", "The FLAC file says two different things of its format.")
             while done < declared:
-                count = len(stream.read(out=pcm[done : done + _BLOCK]))
+                count = len(stream.read(out=pcm[done : done + block]))
                 if count == 0:
-                    break
+                    return done, None
                 done += count
-            extra = _reads_on(stream, channels) if done == declared else False
+            count = len(stream.read(out=beyond))
     except soundfile.SoundFileError as error:
-        raise _broken(error, done, declared) from error
-    if done < declared:
-        raise AudioError(
-            "flac-truncated",
-            f"The header declares {declared} frames, but only {done} are there.",
-            expected=f"{declared} frames",
-            found=f"{done} frames",
-        )
-    if extra:
-        raise AudioError(
-            "flac-trailing",
-            f"The header declares {declared} frames, but the audio goes on after them.",
-            expected=f"{declared} frames",
-            found="more",
-        )
-    return pcm
-
-
-def _reads_on(stream: soundfile.SoundFile, channels: int) -> bool:
-    """Whether there is audio after the declared end; bytes that are no audio (a tag) are none."""
-    shape = (1,) if channels == 1 else (1, channels)
-    try:
-        return len(stream.read(out=np.empty(shape, dtype=np.int16))) > 0
-    except soundfile.SoundFileError:
-        return False
-
-
-def _broken(error: Exception, done: int, declared: int) -> AudioError:
-    return AudioError(
-        "flac-corrupt",
-        f"The file does not decode after frame {done} of {declared}.",
+        # after the last frame, bytes that are no audio (a tag) are let be
+        return done, None if done == declared else error
+    if count == 0:
+        return done, None
+    return done, AudioError(
+        "flac-trailing",
+        f"The header declares {declared} frames, but the audio goes on after them.",
         expected=f"{declared} frames",
-        found=str(error).strip() or "damaged audio",
+        found="more",
     )

@@ -62,15 +62,11 @@ def parse_scale(data: bytes) -> float:
     return value
 
 
-def check_scale(path: str, data: bytes) -> Finding | None:
-    """What is wrong with a scale file, or None."""
-    try:
-        parse_scale(data)
-    except ScaleError as error:
-        return rule(error.code).at(
-            path, error.message, expected="one number over 0 and at most 10000", found=error.found
-        )
-    return None
+def scale_finding(path: str, error: ScaleError) -> Finding:
+    """A scale file's error as a finding."""
+    return rule(error.code).at(
+        path, error.message, expected="one number over 0 and at most 10000", found=error.found
+    )
 
 
 def seconds(frames: int, rate: int) -> str:

@@ -269,6 +269,95 @@ _RULES = (
         "A remix is heard as it is; a factor beside it is never read.",
         "Save the remix at the level at which it is to be heard, and remove the .txt.",
     ),
+    # --- sense: what is formally right and yet looks wrong -------------------------------------------
+    Rule(
+        "silent",
+        WARNING,
+        "Digital silence",
+        "A silent stem scores 0.03 to 0.09 where a right one scores several times as much; a dead channel "
+        "cost a team of 2023 half its score.",
+        "Look at the step that wrote this channel: a lost channel, a division by zero, an empty separation.",
+    ),
+    Rule(
+        "sides-equal",
+        WARNING,
+        "Left and right are bit-equal",
+        "Two ears with their own audiograms hardly ever get the same bits: one channel was written twice.",
+        "Save each ear's own channel, amplified by that ear's audiogram.",
+    ),
+    Rule(
+        "stems-identical",
+        WARNING,
+        "Several stems are one and the same signal",
+        "Four stems cannot be equal: one file was copied, or the mixture was saved in place of the stems.",
+        "Save each separated stem under its own name.",
+    ),
+    Rule(
+        "remix-clipped",
+        WARNING,
+        "A remix is clipped",
+        "Runs of samples at full scale are audible distortion, and remixes are heard by a panel.",
+        "Lower the level before saving, or use a soft limiter as the baseline does.",
+    ),
+    Rule(
+        "remix-level",
+        WARNING,
+        "A remix is very loud or very quiet",
+        "0 dB re full scale is played at 100 dB SPL: too loud may hurt, too quiet is not heard.",
+        "Set the remix to a level at which music is listened to.",
+    ),
+    Rule(
+        "not-personal",
+        INFO,
+        "All listeners got the same audio",
+        "The challenge asks for audio made for each listener; one version for all is allowed, and mostly "
+        "an oversight.",
+        "Amplify by each listener's audiogram, if that was meant.",
+    ),
+    Rule(
+        "reference-silent",
+        INFO,
+        "A reference is silent",
+        "The metric has no value for a silent reference; that value is left out of the averages.",
+        "Nothing to do.",
+    ),
+    Rule(
+        "stems-permuted",
+        WARNING,
+        "The stems lie under each other's names",
+        "A team of 2023 lost half its score because its model listed the stems in another order than its "
+        "script; the remix, a sum, sounded right.",
+        "Compare the order of the separator's outputs with the order in which they are saved.",
+    ),
+    Rule(
+        "stem-mislabelled",
+        WARNING,
+        "A stem looks like another one",
+        "The right stem scores about 0.9 where another scores about 0.03.",
+        "Listen to the file; save each stem under its own name.",
+    ),
+    Rule(
+        "sides-swapped",
+        WARNING,
+        "Left and right are swapped",
+        "Each ear is amplified and scored by its own audiogram.",
+        "Channel 0 is left, channel 1 is right.",
+    ),
+    Rule(
+        "not-amplified",
+        WARNING,
+        "The stems were not amplified",
+        "The scorer amplifies the reference by NAL-R and wants the stem amplified too: perfect stems without "
+        "amplification score 0.42 to 0.69.",
+        "Apply NAL-R with the listener's audiogram to each stem before saving it.",
+    ),
+    Rule(
+        "level",
+        WARNING,
+        "A stem lies far from the reference's level",
+        "A lost or wrong scale file, or a second normalisation, shows here and nowhere else.",
+        "Look at the scale file beside it: it must hold the peak that the stem was divided by.",
+    ),
 )
 
 RULES = {rule.code: rule for rule in _RULES}

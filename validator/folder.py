@@ -8,7 +8,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from validator.codes import rule
-from validator.members import CHUNK, DamagedMemberError, Index, Member, folded, shown, unsafe
+from validator.members import DamagedMemberError, Index, Member, folded, shown, unsafe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +83,7 @@ class FolderReader:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def open(self, member: Member) -> io.BufferedIOBase:
+    def open(self, member: Member) -> io.RawIOBase:
         """The contents of a file."""
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         try:
@@ -94,7 +94,7 @@ class FolderReader:
         if not stat.S_ISREG(status.st_mode) or status.st_size != member.size:
             os.close(descriptor)
             raise DamagedMemberError("it changed while it was being looked at")
-        return io.BufferedReader(io.FileIO(descriptor, "rb"), CHUNK)
+        return io.FileIO(descriptor, "rb")
 
     def close(self) -> None:
         """Nothing is held open."""

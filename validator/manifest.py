@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from validator.audio import audio_bytes
 from validator.challenge import REMIX_RATE, SIDES, STEM_RATE, STEMS, Challenge, Song
 from validator.limits import Limits
 
@@ -19,7 +20,7 @@ LENGTH_TOLERANCE = 2
 TAIL_AT_REFERENCE_RATE = 220
 """Frames at 44.1 kHz that the baseline's NAL-R filter (order 220) adds to a whole song."""
 
-UNKNOWN_LENGTH_SECONDS = 15 * 60
+UNKNOWN_LENGTH_SECONDS = 12 * 60
 """Longest file taken where no data root says how long the song is; MUSDB18's longest is under 11 min."""
 
 
@@ -132,23 +133,16 @@ def entries(challenge: Challenge, examples: Container[tuple[str, str]] | None = 
         yield Entry(remix_name(listener, song), Kind.REMIX, listener, song)
 
 
-MEMBER_MARGIN = 1 << 20
-"""Bytes a FLAC file may hold beside its audio: tags, padding, a seek table, a cover."""
-
 SCALE_BYTES = 64
 """A scale file is one number; 64 bytes hold any that float() can tell apart."""
 
 
 def limits(challenge: Challenge) -> Limits:
-    """What a submission to this challenge can need, with room to spare.
-
-    A FLAC frame is never larger than its PCM by more than a few per cent (verbatim subframes), so PCM and
-    a quarter, and a margin for metadata, bound a member.
-    """
+    """What a submission to this challenge can need, with room to spare."""
     largest, total = 0, 0
     for song in challenge.songs:
-        stem = 2 * length_of(song, Kind.STEM).most * 5 // 4 + MEMBER_MARGIN
-        remix = 4 * length_of(song, Kind.REMIX).most * 5 // 4 + MEMBER_MARGIN
+        stem = audio_bytes(channels=1, frames=length_of(song, Kind.STEM).most)
+        remix = audio_bytes(channels=2, frames=length_of(song, Kind.REMIX).most)
         largest = max(largest, stem, remix)
         total += (8 * (stem + SCALE_BYTES) + remix) * len(challenge.listeners)
     count = len(challenge.examples)

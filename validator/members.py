@@ -63,7 +63,7 @@ class Member:
 class Container(Protocol):
     """A zip, a tar or a folder."""
 
-    def open(self, member: Member) -> io.BufferedIOBase:
+    def open(self, member: Member) -> io.RawIOBase:
         """The contents of a member as a stream that raises `DamagedMemberError` where they are damaged."""
         ...
 

@@ -353,9 +353,9 @@ class ZipReader:
     def __init__(self, file: RandomFile) -> None:
         self._file = file
 
-    def open(self, member: Member) -> io.BufferedIOBase:
+    def open(self, member: Member) -> io.RawIOBase:
         """The contents of a member."""
-        return io.BufferedReader(_ZipStream(self._file, member), CHUNK)
+        return _ZipStream(self._file, member)
 
     def close(self) -> None:
         """Close the file."""
@@ -400,7 +400,7 @@ class _ZipStream(io.RawIOBase):
         while not self._inflate.eof:
             if not self._pending and not self._left:
                 raise DamagedMemberError("its packed data end too early")
-            source = self._pending or self._packed(CHUNK)
+            source = self._pending or self._packed(max(count, 512))
             try:
                 data = self._inflate.decompress(source, count)
             except zlib.error as error:

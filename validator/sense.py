@@ -1,0 +1,257 @@
+"""Whether the audio makes sense: which reference a stem is like, and whether it was amplified.
+
+Both come from cross-spectra of a stem with the references, block by block, up to 4 kHz. As the blocks of
+both begin at the same time and their bins are equally spaced, the two sample rates need no resampling.
+The references are amplified by the gain with which the scorer amplifies them (`validator.nalr`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from validator.challenge import REFERENCE_RATE, SIDES, STEM_RATE, STEMS, Challenge, ChallengeError
+from validator.nalr import response
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from validator.challenge import Listener, Song
+
+BLOCK_SECONDS = 10
+"""Spectra are taken over blocks of this length, so bins lie 0.1 Hz apart."""
+
+TOP_HZ = 4000
+"""Highest frequency looked at: it holds nearly all power of music."""
+
+MAX_LAG_SECONDS = 0.1
+"""Delays looked for; NAL-R's filter delays by 2.5 ms, a block-wise separator may by more."""
+
+BANDS_HZ = (0, 125, 250, 375, 500, 750, 1000, 1500, 2000, 2500, 3000, 4000)
+"""Edges of the bands in which the gain is measured."""
+
+SILENT_DB = -90.0
+"""RMS in dB re full scale below which a 16-bit reference is silent: under one step of its quantiser."""
+
+FOLLOWS = 0.3
+"""Least correlation with its own reference at which a stem's level can be told."""
+
+_UNCLEAR = (math.nan,) * 4
+_BINS = TOP_HZ * BLOCK_SECONDS
+_OVERSAMPLING = 2
+_STEP = 1.0 / (2 * TOP_HZ * _OVERSAMPLING)  # seconds between two lags
+_LAGS = round(MAX_LAG_SECONDS / _STEP)
+_FREQUENCIES = np.arange(_BINS) / BLOCK_SECONDS
+_EDGES = np.searchsorted(_FREQUENCIES, BANDS_HZ)
+_CENTRES = np.array([(low + high) / 2 for low, high in itertools.pairwise(BANDS_HZ)])
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How a stem compares with the references of its song, amplified for its listener and side.
+
+    Attributes:
+        own: Correlation with its own reference at the best lag, 0 to 1.
+        own_gain: How much of its own reference it holds, as a factor.
+        other_side: Correlation with its own reference's other channel.
+        sides_alike: Correlation of the two channels of its own reference.
+        best_stem, best: The stem whose reference it is most like (either channel), and how much.
+        best_gain: How much of that reference it holds, as a factor.
+        own_power: Power of its own reference below 4 kHz, over that of the song's loudest stem, in dB.
+        offset: Level of the reference's part in it against the reference as the scorer amplifies it, in dB;
+            NaN where it is too unlike its reference to say.
+        misfit: Standard deviation over bands of (measured gain - prescribed gain), dB; NaN likewise.
+        flatness: Standard deviation over bands of the measured gain itself, dB; NaN likewise.
+        prescribed: Standard deviation over the same bands of the prescribed gain, dB; NaN likewise.
+        reference_silent: Whether its own reference is silent.
+    """
+
+    own: float
+    own_gain: float
+    other_side: float
+    sides_alike: float
+    best_stem: str
+    best: float
+    best_gain: float
+    own_power: float
+    offset: float
+    misfit: float
+    flatness: float
+    prescribed: float
+    reference_silent: bool
+
+
+def _spectra(signal: npt.NDArray[np.int16], rate: int) -> npt.NDArray[np.complex64]:
+    """Spectra of whole blocks, the last filled with zeros: shape (blocks, bins), scaled by 1 / rate."""
+    size = rate * BLOCK_SECONDS
+    blocks = max(1, -(-len(signal) // size))
+    out = np.empty((blocks, _BINS), dtype=np.complex64)
+    for block in range(blocks):
+        part = signal[block * size : (block + 1) * size].astype(np.float32)
+        out[block] = np.fft.rfft(part, size)[:_BINS] / rate
+    return out
+
+
+def _power(spectra: npt.NDArray[np.complex64]) -> npt.NDArray[np.float64]:
+    """Power of each bin over all blocks."""
+    return np.asarray((spectra.real**2 + spectra.imag**2).sum(axis=0, dtype=np.float64))
+
+
+def _cross(a: npt.NDArray[np.complex64], b: npt.NDArray[np.complex64]) -> npt.NDArray[np.complex128]:
+    blocks = min(len(a), len(b))
+    return np.asarray(np.einsum("bf,bf->f", a[:blocks].conj(), b[:blocks]), dtype=np.complex128)
+
+
+def _peak(cross: npt.NDArray[np.complex128]) -> tuple[float, float]:
+    """Greatest magnitude of the correlation within the lags, and its lag in seconds."""
+    over_lag = np.fft.irfft(cross, 2 * _BINS * _OVERSAMPLING) * (_BINS * _OVERSAMPLING)
+    near = np.concatenate((over_lag[-_LAGS:], over_lag[: _LAGS + 1]))
+    at = int(np.argmax(np.abs(near)))
+    return float(abs(near[at])), (at - _LAGS) * _STEP
+
+
+def _over(value: float, power_a: float, power_b: float) -> float:
+    product = math.sqrt(power_a * power_b)
+    return min(value / product, 1.0) if product > 0 else 0.0
+
+
+class SongSense:
+    """The references of one song, ready to be compared with."""
+
+    def __init__(self, song: Song, listeners: dict[str, Listener]) -> None:
+        self._listeners = listeners
+        self._spectra: dict[tuple[str, str], npt.NDArray[np.complex64]] = {}
+        self._bins: dict[tuple[str, str], npt.NDArray[np.float64]] = {}
+        self.levels: dict[tuple[str, str], float] = {}
+        span = song.objective_slice or (0, None)
+        for stem in STEMS:
+            pcm = _read(song, stem, span)
+            for channel, side in enumerate(SIDES):
+                key = (side, stem)
+                one = pcm[:, channel]
+                rms = math.sqrt(float(np.mean(np.square(one, dtype=np.float64)))) if len(one) else 0.0
+                self.levels[key] = 20 * math.log10(rms / 32768) if rms > 0 else -math.inf
+                self._spectra[key] = _spectra(one, REFERENCE_RATE)
+                self._bins[key] = _power(self._spectra[key])
+        self._alike = {stem: self._channels_alike(stem) for stem in STEMS}
+        self._gain = lru_cache(maxsize=128)(self._find_gain)
+
+    def _channels_alike(self, stem: str) -> float:
+        left, right = ("left", stem), ("right", stem)
+        peak, _ = _peak(_cross(self._spectra[left], self._spectra[right]))
+        return _over(peak, float(self._bins[left].sum()), float(self._bins[right].sum()))
+
+    def _find_gain(self, listener: str, side: str) -> npt.NDArray[np.float64]:
+        loss = self._listeners[listener].levels(side)
+        return np.asarray(10 ** (response(loss, _FREQUENCIES) / 20))
+
+    def match(
+        self, pcm: npt.NDArray[np.int16], *, scale: float, listener: str, side: str, stem: str
+    ) -> Match:
+        """Compare a stem with the references.
+
+        Args:
+            pcm: int16, shape (frames,), 24 kHz.
+            scale: Its scale factor.
+            listener: For whom it is said to be.
+            side: Which channel it is said to be.
+            stem: Which stem it is said to be.
+        """
+        gain = self._gain(listener, side)
+        spectra = _spectra(pcm, STEM_RATE)
+        power = float(_power(spectra).sum())
+        likeness: dict[tuple[str, str], float] = {}
+        held: dict[tuple[str, str], float] = {}
+        powers = {key: float((one * gain**2).sum()) for key, one in self._bins.items()}
+        lag = 0.0
+        own = (side, stem)
+        for key, reference in self._spectra.items():
+            peak, at = _peak(_cross(reference, spectra) * gain)
+            likeness[key] = _over(peak, powers[key], power)
+            held[key] = peak / powers[key] if powers[key] > 0 else 0.0
+            if key == own:
+                lag = at
+        best = max(likeness, key=lambda key: likeness[key])
+        other = (SIDES[1 - SIDES.index(side)], stem)
+        loudest = max(powers.values())
+        unclear = likeness[own] < FOLLOWS or self.levels[own] < SILENT_DB
+        levels = _UNCLEAR if unclear else self._levels(own, spectra, lag=lag, scale=scale, listener=listener)
+        return Match(
+            own=likeness[own],
+            own_gain=held[own],
+            other_side=likeness[other],
+            sides_alike=self._alike[stem],
+            best_stem=best[1],
+            best=likeness[best],
+            best_gain=held[best],
+            own_power=10 * math.log10(powers[own] / loudest) if powers[own] > 0 else -math.inf,
+            offset=levels[0],
+            misfit=levels[1],
+            flatness=levels[2],
+            prescribed=levels[3],
+            reference_silent=self.levels[own] < SILENT_DB,
+        )
+
+    def _levels(
+        self,
+        own: tuple[str, str],
+        spectra: npt.NDArray[np.complex64],
+        *,
+        lag: float,
+        scale: float,
+        listener: str,
+    ) -> tuple[float, float, float, float]:
+        """Offset, misfit, flatness and spread of the prescribed gain, by bands; NaN where unclear."""
+        aligned = _cross(self._spectra[own], spectra) * np.exp(2j * np.pi * _FREQUENCIES * lag)
+        at = _EDGES[:-1]
+        cross = np.add.reduceat(aligned.real, at)
+        reference = np.add.reduceat(self._bins[own], at)
+        found = np.add.reduceat(_power(spectra), at)
+        amplification = response(self._listeners[listener].levels(own[0]), _CENTRES)
+        # a band counts where the reference has power in it and the stem follows the reference
+        coherent = np.abs(cross) ** 2 > 0.3 * reference * found
+        usable = coherent & (reference > 1e-4 * reference.max()) & (cross != 0)
+        if np.count_nonzero(usable) < 3:
+            return _UNCLEAR
+        measured = 20 * np.log10(np.abs(cross[usable]) / reference[usable] * scale)
+        wanted = amplification[usable]
+        weight = reference[usable] * 10 ** (wanted / 10)
+        offset = float(np.average(measured - wanted, weights=weight))
+        return offset, float(np.std(measured - wanted)), float(np.std(measured)), float(np.std(wanted))
+
+
+def _read(song: Song, stem: str, span: tuple[int, int | None]) -> npt.NDArray[np.int16]:
+    """The stretch of a reference that is scored: int16, shape (frames, 2)."""
+    import soundfile  # noqa: PLC0415 - headers alone need no audio library
+
+    path = song.reference_path(stem)
+    try:
+        pcm, _ = soundfile.read(str(path), start=span[0], stop=span[1], dtype="int16", always_2d=True)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise ChallengeError(f"{path} cannot be read: {error}", hint="Unpack MUSDB18-HQ afresh.") from error
+    return np.asarray(pcm)
+
+
+class References:
+    """The references of one song at a time: the scorer and the validator go song by song."""
+
+    def __init__(self, challenge: Challenge) -> None:
+        self._challenge = challenge
+        self._listeners = {listener.id: listener for listener in challenge.listeners}
+        self._of = lru_cache(maxsize=1)(self._load)
+
+    def _load(self, song: str) -> SongSense:
+        return SongSense(self._challenge.song(song), self._listeners)
+
+    def of(self, song: str) -> SongSense:
+        """The references of that song.
+
+        Raises:
+            ChallengeError: a reference cannot be read.
+        """
+        return self._of(song)
