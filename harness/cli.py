@@ -42,6 +42,12 @@ out = Console()
 
 Submission = Annotated[Path, typer.Argument(help="A zip or a folder.", show_default=False)]
 DataRoot = Annotated[Path, typer.Option("--data", help="The challenge's data root.", show_default=False)]
+OptionalData = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="The challenge's data root; the official roster without it.", show_default=False
+    ),
+]
 SplitOption = Annotated[Split, typer.Option(help="Which split of the challenge.")]
 AnySplit = Annotated[Split | None, typer.Option(help="Only this split.", show_default=False)]
 Store = Annotated[Path, typer.Option(help="The folder of the ledger and the ranking.")]
@@ -87,10 +93,7 @@ def checked_team(team: str) -> str:
 @app.command("validate")
 def validate_command(
     submission: Submission,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="The challenge's data root; the official roster without it.", show_default=False),
-    ] = None,
+    data: OptionalData = None,
     split: SplitOption = "valid",
     quick: Annotated[bool, typer.Option("--quick", help="Read headers only; nothing is decoded.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
@@ -161,8 +164,8 @@ def score_command(
         say(f"{finding.path}: {finding.message} ({finding.code})")
     say(f"{outcome.scored} examples scored now, {outcome.stored} of {outcome.total} stored.")
     if outcome.audits:
-        greatest = f"{outcome.greatest_difference:.1e}"
-        say(f"{outcome.audits} stems scored again by pyclarity: greatest difference {greatest}.")
+        greatest = max(audit.difference for audit in outcome.audits)
+        say(f"{len(outcome.audits)} stems scored again by pyclarity: greatest difference {greatest:.1e}.")
     for fault in outcome.faults[1:]:
         complain(fault, store)
     for fault in outcome.faults[:1]:
@@ -250,7 +253,7 @@ def scores_command(
 def add_scores_command(
     team: Annotated[str, typer.Argument(help="The team.", show_default=False)],
     scores: Annotated[Path, typer.Argument(help="Its scores.csv.", show_default=False)],
-    data: DataRoot,
+    data: OptionalData = None,
     split: SplitOption = "valid",
     store: Store = STORE,
 ) -> None:

@@ -9,21 +9,35 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
+from harness import audit
 from harness.errors import BugError, HarnessError, MemoryLimitError, SetupError
-from harness.ranking.ledger import Entry, Key, Ledger, Roster, Scorer, StoredExample, mean
+from harness.ranking.ledger import AuditRecord, Entry, Key, Ledger, Roster, Scorer, StoredExample, mean
 from harness.ranking.page import write_ranking
-from harness.records import Engine, Example, ExampleFailure, ExampleScore, Hello, RunRecord
+from harness.records import (
+    AuditScore,
+    AuditStem,
+    Engine,
+    Example,
+    ExampleFailure,
+    ExampleScore,
+    Hello,
+    RunRecord,
+)
 from harness.sandbox.base import Environment, Sandbox, Stopped, Task
 from validator import Challenge, Finding, Report, Severity, validate
 from validator.archive import digest
 from validator.challenge import STEM_RATE
 from validator.manifest import Kind, length_of
+
+Item = TypeVar("Item", Example, AuditStem)
 
 GIB = 2**30
 
@@ -81,7 +95,6 @@ class Outcome:
         findings: What the sandbox found wrong with the submission while it decoded.
         faults: What went wrong and is not the submission's fault; the others' scores are stored.
         audits: Stems of this submission that pyclarity has scored again.
-        greatest_difference: The audits' greatest difference.
     """
 
     report: Report
@@ -91,8 +104,7 @@ class Outcome:
     average: float | None = None
     findings: list[Finding] = field(default_factory=list)
     faults: list[HarnessError] = field(default_factory=list)
-    audits: int = 0
-    greatest_difference: float = 0.0
+    audits: list[AuditRecord] = field(default_factory=list)
 
 
 def challenge_digest(challenge: Challenge) -> str:
@@ -134,7 +146,7 @@ def score(request: Request, sandbox: Sandbox, *, progress: Told = lambda *_: Non
     """
     if request.challenge.root is None:
         raise SetupError("Scoring needs the challenge's audio.", hint="Give the data root with --data.")
-    report = validate(request.submission, request.selected, quick=True, examples=wanted(request))
+    report = validate(request.submission, request.challenge, quick=True, examples=wanted(request))
     outcome = Outcome(report=report, total=len(request.challenge.examples))
     if not report.valid:
         return outcome
@@ -164,6 +176,10 @@ def score(request: Request, sandbox: Sandbox, *, progress: Told = lambda *_: Non
         outcome.stored = len(examples)
         if len(examples) == outcome.total:
             outcome.average = mean(example.score for example in examples.values())
+        outcome.audits = [a for a in ledger.audits(key) if (a.song, a.listener) in examples]
+        failed = audit.verdict(outcome.audits)
+        if failed is not None:
+            outcome.faults.append(failed)
         write_ranking(ledger, request.store)
     return outcome
 
@@ -200,28 +216,72 @@ class _Run:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._runs: dict[str, int] = {}
+        self._audits: dict[AuditStem, audit.Draw] = {}
 
     def finish(self) -> None:
-        """Scores what is missing; raises only what leaves no sense in going on."""
+        """Scores and audits what is missing; raises only what leaves no sense in going on."""
         have = self._ledger.examples(self._key)
         selected = self._request.selected.examples
         self._total = len(selected)
         self._done = sum(example in have for example in selected)
         self._progress(self._done, self._total, "")
-        shards = [
-            Example(song=song.name, listener=listener.id)
-            for song in self._request.selected.songs
-            for listener in self._request.selected.listeners
-            if (song.name, listener.id) not in have
+        missing = [
+            Example(song=song, listener=listener)
+            for song, listener in selected
+            if (song, listener) not in have
         ]
+        self._run_all([self._task(song, examples=tuple(group)) for song, group in by_song(missing)])
+        if self._request.engine == "fast" and self._environment.locked:
+            self._run_all([self._task(song, audits=tuple(group)) for song, group in by_song(self._draws())])
+
+    def _draws(self) -> list[AuditStem]:
+        """The stems that pyclarity has still to score, once every example that was asked for has its score."""
+        have = self._ledger.examples(self._key)
+        examples = {key: have[key] for key in self._request.selected.examples if key in have}
+        if len(examples) < self._total:
+            return []
+        draws = audit.draw(examples, submission=self._key.submission, number=self._request.audits)
+        done = {(one.song, one.listener, one.stem) for one in self._ledger.audits(self._key)}
+        self._audits = {
+            draw.stem: draw for draw in draws if (draw.stem.song, draw.stem.listener, draw.name) not in done
+        }
+        if self._audits:
+            self._progress(self._done, self._total, f"auditing {len(self._audits)} stems by pyclarity")
+        return list(self._audits)
+
+    def _task(
+        self, song: str, *, examples: tuple[Example, ...] = (), audits: tuple[AuditStem, ...] = ()
+    ) -> Task:
+        """What one sandbox gets to do, with its limits from the length of the audio."""
+        request = self._request
+        assert request.challenge.root is not None
+        seconds = length_of(request.challenge.song(song), Kind.STEM).most / STEM_RATE
+        engine: Engine = "pyclarity" if audits else request.engine
+        stems = 8 * len(examples) + 2 * len(audits)  # an audit also places the noise of the stems before it
+        return Task(
+            split=request.challenge.split,
+            engine=request.engine,
+            submission=request.submission,
+            data=request.challenge.root,
+            examples=examples,
+            audits=audits,
+            seconds=START_SECONDS + stems * seconds * SECONDS_PER_STEM_SECOND[engine],
+            memory=BASE_MEMORY + int(seconds * MEMORY_PER_SECOND[engine]),
+            stop=self._stop,
+        )
+
+    def _run_all(self, tasks: list[Task]) -> None:
+        """Runs each task in a sandbox of its own, so many at a time as there are workers."""
         pool = ThreadPoolExecutor(self._request.workers, thread_name_prefix="shard")
         try:
-            open_ = {pool.submit(self._shard, shard) for shard in _by_song(shards)}
+            open_ = {pool.submit(self._run_one, task) for task in tasks}
             while open_:
                 done, open_ = wait(open_, return_when=FIRST_COMPLETED)
                 self._collect(done)
-        finally:
+        except BaseException:
             self._stop.set()
+            raise
+        finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _collect(self, done: set[Future[None]]) -> None:
@@ -232,23 +292,9 @@ class _Run:
             if error is not None:
                 self.faults.append(error)
 
-    def _shard(self, examples: tuple[Example, ...]) -> None:
-        """Scores one song's examples in one sandbox."""
+    def _run_one(self, task: Task) -> None:
         if self._stop.is_set():
             return
-        request = self._request
-        assert request.challenge.root is not None
-        seconds = length_of(request.challenge.song(examples[0].song), Kind.STEM).most / STEM_RATE
-        task = Task(
-            split=request.challenge.split,
-            engine=request.engine,
-            submission=request.submission,
-            data=request.challenge.root,
-            examples=examples,
-            seconds=START_SECONDS + len(examples) * 8 * seconds * SECONDS_PER_STEM_SECOND[request.engine],
-            memory=BASE_MEMORY + int(seconds * MEMORY_PER_SECOND[request.engine]),
-            stop=self._stop,
-        )
         run = None
         with closing(self._sandbox.run(task)) as lines, suppress(Stopped):
             for line in lines:
@@ -256,7 +302,10 @@ class _Run:
                     run = self._note_run(line)
                 elif isinstance(line, ExampleScore):
                     self._store(line, run)
-                elif isinstance(line, ExampleFailure):
+                elif isinstance(line, AuditScore):
+                    stem = AuditStem(song=line.song, listener=line.listener, position=line.position)
+                    self._ledger.store_audit(self._key, self._audits[stem].judge(line.value))
+                else:
                     self._fail(line)
 
     def _note_run(self, hello: Hello) -> int:
@@ -313,9 +362,6 @@ class _Run:
                 )
 
 
-def _by_song(examples: list[Example]) -> Iterator[tuple[Example, ...]]:
-    """The examples of each song together, so that a song is read and prepared once."""
-    shards: dict[str, list[Example]] = {}
-    for example in examples:
-        shards.setdefault(example.song, []).append(example)
-    return (tuple(shard) for shard in shards.values())
+def by_song(items: Iterable[Item]) -> Iterator[tuple[str, Iterator[Item]]]:
+    """Items of one song together, as they come, so that a song is read and prepared once."""
+    return groupby(items, key=lambda item: item.song)

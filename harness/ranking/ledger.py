@@ -24,6 +24,9 @@ FILE = "ledger.sqlite"
 VERSION = 1
 """Goes up with every change of the tables."""
 
+AUDIT_TOLERANCE = 1e-9
+"""The greatest difference between the engines that is no bug: far below what any ranking shows."""
+
 BUSY_SECONDS = 60.0
 """How long one process waits for another's write: each is a millisecond."""
 
@@ -184,6 +187,16 @@ class AuditRecord:
     stem: str
     fast: float
     pyclarity: float
+
+    @property
+    def difference(self) -> float:
+        """How far the two are from each other."""
+        return abs(self.fast - self.pyclarity)
+
+    @property
+    def passed(self) -> bool:
+        """Whether that is no more than rounding."""
+        return self.difference <= AUDIT_TOLERANCE
 
 
 def mean(values: Iterable[float | None]) -> float | None:

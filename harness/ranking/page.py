@@ -35,10 +35,11 @@ def notes(table: Table) -> list[str]:
                 f"{row.team}: {row.audited} stems scored again by pyclarity, "
                 f"greatest difference {row.difference:.1e}."
             )
-    found += [
-        f"{one.team}: not ranked, {one.examples} of {len(table.roster.examples)} examples scored."
-        for one in table.incomplete
-    ]
+    for one in table.incomplete:
+        reason = f"{one.examples} of {len(table.roster.examples)} examples scored"
+        if one.failed:
+            reason = f"the audit failed: pyclarity scores {one.failed} stems otherwise"
+        found.append(f"{one.team}: not ranked, {reason}.")
     if not table.scorer.locked and table.kind == "scored":
         found.append("These scores were made outside of the locked environment and can't be official.")
     return found
@@ -97,7 +98,12 @@ def as_json(found: Sequence[Table]) -> str:
                 "title": table.title,
                 "rows": [_record(table, row) for row in table.rows],
                 "incomplete": [
-                    {"team": one.team, "examples": one.examples, "submission": one.submission}
+                    {
+                        "team": one.team,
+                        "examples": one.examples,
+                        "failed": one.failed,
+                        "submission": one.submission,
+                    }
                     for one in table.incomplete
                 ],
                 "notes": notes(table),

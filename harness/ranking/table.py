@@ -45,11 +45,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Unranked:
-    """A submission that is not complete: how many of its examples are stored."""
+    """A submission that is not ranked, because it is not complete or its audit has failed.
+
+    Attributes:
+        examples: How many of its examples are stored.
+        failed: How many audited stems pyclarity scores otherwise.
+    """
 
     team: str
     examples: int
     submission: str
+    failed: int = 0
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,9 @@ def _row(ledger: Ledger, roster: Roster, entry: Entry) -> Row | Unranked:
     if average is None:
         return Unranked(entry.team, 0, key.submission)
     audits = ledger.audits(key)
+    failed = sum(not audit.passed for audit in audits)
+    if failed:
+        return Unranked(entry.team, len(examples), key.submission, failed)
     return Row(
         rank=None,
         team=entry.team,
@@ -132,7 +141,7 @@ def _row(ledger: Ledger, roster: Roster, entry: Entry) -> Row | Unranked:
         kind=entry.kind,
         undefined=sum(example.undefined for example in examples.values()),
         audited=len(audits),
-        difference=max((abs(a.fast - a.pyclarity) for a in audits), default=None),
+        difference=max((audit.difference for audit in audits), default=None),
         submission=key.submission,
     )
 

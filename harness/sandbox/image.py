@@ -97,7 +97,7 @@ def build(
         )
         tail: list[str] = []
         for event in stream:
-            if text := str(event.get("stream", "")).rstrip():
+            if (text := str(event.get("stream", "")).rstrip()) and ENTRIES_LABEL not in text:
                 log(text)
                 tail = [*tail, text][-20:]
             if error := event.get("error"):
