@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.enhance.compressor import Compressor
-from harness.enhance.encoding import Pcm, encode_remix, encode_stem, write_flac
+from harness.enhance.encoding import Pcm, encode_remix, encode_stem, resample, write_flac
 from harness.enhance.gain import SongSpectra
 from harness.enhance.nalr import Samples, convolve, nalr_taps
 from validator.challenge import REMIX_RATE, SIDES, STEM_RATE, STEMS, Listener, Segment, Song
@@ -63,9 +63,11 @@ class SeparatedSong:
         powers = []
         total: Samples = np.zeros(1)
         for stem in STEMS:
+            # Measured at the rate at which it is submitted: what lies above 12 kHz is never heard.
             amplified = self.amplified(stem, side=side, taps=taps, span=span)
-            powers.append(float(np.mean(amplified**2)))
-            total = total + amplified
+            heard = resample(amplified, target_rate=STEM_RATE)
+            powers.append(float(np.mean(heard**2)))
+            total = total + heard
         powers.append(float(np.mean(total**2)))
         return self.spectra.factors(np.array(powers), listener=listener, side=side)
 

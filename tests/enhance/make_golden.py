@@ -1,10 +1,10 @@
-"""Writes `nalr_golden.json`: NAL-R taps as pyclarity 0.3.2 designs them.
+"""Writes `nalr_golden.json` and `compressor_golden.json`: what pyclarity 0.3.2 answers.
 
 Run it where pyclarity 0.3.2 is installed (the evaluator image, or its environment):
 
     python tests/enhance/make_golden.py
 
-The taps are written as C99 hexadecimal floats, so that nothing is lost.
+Numbers are written as C99 hexadecimal floats, so that nothing is lost.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from clarity.enhancer.compressor import Compressor
 from clarity.enhancer.nalr import NALR
 
 FREQUENCIES = [250, 500, 1000, 2000, 3000, 4000, 6000, 8000]
@@ -30,8 +31,28 @@ SPARSE = {"frequencies": [125, 500, 1500, 6000], "levels": [10, 20, 45, 70]}
 DESIGNS = [(44100, 220), (24000, 140), (32000, 64)]
 
 
-def main() -> None:
-    """Design every case and write the file beside this script."""
+# As in the challenge recipe's configuration, and with other values throughout.
+COMPRESSORS = {
+    "recipe": {
+        "threshold": 0.35,
+        "attenuation": 0.1,
+        "attack": 50,
+        "release": 1000,
+        "rms_buffer_size": 0.064,
+    },
+    "other": {"threshold": 0.2, "attenuation": 0.3, "attack": 5, "release": 20, "rms_buffer_size": 0.01},
+}
+KEPT = 37  # every so many samples of the compressed signal are kept
+
+
+def loud_and_soft() -> np.ndarray:
+    """A tone of 30000 samples that swells above any threshold and falls silent twice."""
+    position = np.arange(30000)
+    return np.maximum(np.sin(2 * np.pi * position / 15000), 0) * np.sin(2 * np.pi * position / 100)
+
+
+def nalr_cases() -> list[dict]:
+    """Taps of every audiogram and design."""
     cases = []
     audiograms = [(name, FREQUENCIES, levels) for name, levels in AUDIOGRAMS.items()]
     audiograms.append(("four points", SPARSE["frequencies"], SPARSE["levels"]))
@@ -48,9 +69,25 @@ def main() -> None:
                     "taps": [float(tap).hex() for tap in taps],
                 }
             )
+    return cases
+
+
+def compressor_cases() -> list[dict]:
+    """Every so many samples of the same signal after each compressor."""
+    cases = []
+    for name, settings in COMPRESSORS.items():
+        compressed, _, _ = Compressor(fs=44100, **settings).process(loud_and_soft())
+        kept = [float(value).hex() for value in compressed[::KEPT]]
+        cases.append({"name": name, "settings": settings, "every": KEPT, "samples": kept})
+    return cases
+
+
+def main() -> None:
+    """Writes both files beside this script."""
     made_by = {package: version(package) for package in ("pyclarity", "numpy", "scipy")}
-    target = Path(__file__).with_name("nalr_golden.json")
-    target.write_text(json.dumps({"made_by": made_by, "cases": cases}, indent=1) + "\n", encoding="utf-8")
+    for name, cases in (("nalr", nalr_cases()), ("compressor", compressor_cases())):
+        target = Path(__file__).with_name(f"{name}_golden.json")
+        target.write_text(json.dumps({"made_by": made_by, "cases": cases}, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

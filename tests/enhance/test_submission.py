@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import soundfile
+
+from harness.enhance import encoding as encoding_module
+from harness.enhance import enhance
+from harness.enhance import example as example_module
+from harness.enhance.separators import Mixture, Oracle
+from harness.errors import SetupError, SubmissionError, UsageError
+from validator import validate
+from validator.challenge import Challenge
+from validator.manifest import entries
+
+
+def read(archive, name):
+    return soundfile.read(io.BytesIO(archive.read(name)), dtype="int16")
+
+
+def differing(ours, theirs):
+    """Names of the members of two submissions that differ: in text, rate, length or any sample."""
+    with zipfile.ZipFile(ours) as mine, zipfile.ZipFile(theirs) as other:
+        assert sorted(mine.namelist()) == sorted(other.namelist())
+        different = []
+        for name in other.namelist():
+            if name.endswith(".txt"):
+                same = mine.read(name) == other.read(name)
+            else:
+                (left, left_rate), (right, right_rate) = read(mine, name), read(other, name)
+                same = left_rate == right_rate and np.array_equal(left, right)
+            if not same:
+                different.append(name)
+        return different
+
+
+@pytest.mark.parametrize("separator", ["oracle", "mixture", "leaky"])
+def test_equals_the_recipe_sample_by_sample(separator, music_set, music_challenge, tmp_path):
+    ours = enhance(music_challenge, separator=separator, output=tmp_path, team="E001", workers=2)
+    assert differing(ours, music_set / "submissions" / f"{separator}.zip") == []
+
+
+def test_comparison_notices_one_changed_tap(music_set, music_challenge, tmp_path, monkeypatch):
+    design = example_module.nalr_taps
+
+    def bent(**arguments):
+        taps = design(**arguments)
+        taps[100] += 1e-4
+        return taps
+
+    monkeypatch.setattr(example_module, "nalr_taps", bent)
+    ours = enhance(music_challenge, separator="oracle", output=tmp_path, team="E001")
+    different = differing(ours, music_set / "submissions" / "oracle.zip")
+    assert sum(name.endswith(".flac") for name in different) == 36
+
+
+def test_comparison_notices_another_resampling(music_set, music_challenge, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoding_module, "RESAMPLING", "VHQ")
+    ours = enhance(music_challenge, separator="oracle", output=tmp_path, team="E001")
+    assert differing(ours, music_set / "submissions" / "oracle.zip")
+
+
+def test_validator_has_nothing_to_say(challenge, whole_songs, tmp_path):
+    for split in (challenge, whole_songs):
+        packed = enhance(split, separator="oracle", output=tmp_path, team="E001")
+        report = validate(packed, split)
+        assert report.valid
+        assert list(report.findings) == []
+
+
+def test_whole_songs_keep_the_tail_of_the_filter(whole_songs, tmp_path):
+    packed = enhance(whole_songs, separator="oracle", output=tmp_path, team="E001")
+    (song,), (listener,) = whole_songs.songs, whole_songs.listeners
+    with zipfile.ZipFile(packed) as archive:
+        prefix = f"evaluation/{listener.id}/{song.name}/{listener.id}_{song.name}"
+        stem, _ = read(archive, f"{prefix}_left_bass.flac")
+        remix, _ = read(archive, f"{prefix}_remix.flac")
+    assert len(stem) == round((song.frames + 220) * 24000 / 44100)
+    assert remix.shape == (round((song.frames + 220) * 32000 / 44100), 2)
+
+
+def test_members_are_named_and_wrapped_as_the_recipe_does(challenge, tmp_path):
+    packed = enhance(challenge, separator="mixture", output=tmp_path / "new" / "folder", team="E-0_1")
+    assert packed == tmp_path / "new" / "folder" / "submission_E-0_1.zip"
+    with zipfile.ZipFile(packed) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == sorted(f"evaluation/{entry.path}" for entry in entries(challenge))
+    assert [path.name for path in packed.parent.iterdir()] == [packed.name]
+
+
+def test_bytes_depend_neither_on_workers_nor_on_interruptions(challenge, tmp_path):
+    plain = enhance(challenge, separator="leaky", output=tmp_path / "plain", team="E001").read_bytes()
+    threaded = enhance(challenge, separator="leaky", output=tmp_path / "many", team="E001", workers=3)
+    assert threaded.read_bytes() == plain
+
+    done = []
+
+    def interrupt(count, total, note):
+        done.append(count)
+        if count == 2:
+            raise KeyboardInterrupt
+
+    resumed = tmp_path / "resumed"
+    with pytest.raises(KeyboardInterrupt):
+        enhance(challenge, separator="leaky", output=resumed, team="E001", progress=interrupt)
+    kept = resumed / "submission_E001.work" / "evaluation"
+    made = {path: path.stat().st_mtime_ns for path in kept.glob("*/*")}
+    assert len(made) >= 2
+    assert not (resumed / "submission_E001.zip").exists()
+
+    notes = []
+    packed = enhance(
+        challenge,
+        separator="leaky",
+        output=resumed,
+        team="E001",
+        progress=lambda count, total, note: notes.append((count, note)),
+    )
+    assert packed.read_bytes() == plain
+    assert sum(note.startswith("made") for _, note in notes) == 4 - len(made)
+    assert notes[-1][0] == 4
+
+
+class Counting(Oracle):
+    """Counts its songs; told to, fails at the second."""
+
+    identity = "counting"
+
+    def __init__(self, fail_at=None):
+        self.songs = []
+        self.fail_at = fail_at
+
+    def separate(self, track, target, report):
+        self.songs.append(track.name)
+        if len(self.songs) == self.fail_at:
+            raise SubmissionError("It broke.")
+        super().separate(track, target, report)
+
+
+def test_a_song_is_separated_once_for_all_listeners_and_not_again_after_a_failure(challenge, tmp_path):
+    first = Counting(fail_at=2)
+    with pytest.raises(SubmissionError):
+        enhance(challenge, separator=first, output=tmp_path, team="E001")
+    second = Counting()
+    enhance(challenge, separator=second, output=tmp_path, team="E001")
+    names = [song.name for song in challenge.songs]
+    assert first.songs == names
+    assert second.songs == names[1:]
+
+
+def test_another_setting_does_not_go_on_with_half_a_run(challenge, tmp_path):
+    def interrupt(count, total, note):
+        if count == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        enhance(challenge, separator="oracle", output=tmp_path, team="E001", progress=interrupt)
+    with pytest.raises(UsageError, match="another separator") as caught:
+        enhance(challenge, separator="mixture", output=tmp_path, team="E001")
+    assert "delete the folder" in caught.value.hint
+    with pytest.raises(UsageError, match="another gain"):
+        enhance(challenge, separator="oracle", output=tmp_path, team="E001", gain="match")
+    enhance(challenge, separator="oracle", output=tmp_path, team="E001")
+
+
+def test_two_runs_do_not_share_a_folder(challenge, tmp_path):
+    class Nested(Mixture):
+        def separate(self, track, target, report):
+            enhance(challenge, separator="oracle", output=tmp_path, team="E001")
+
+    with pytest.raises(UsageError, match="Another run is at work"):
+        enhance(challenge, separator=Nested(), output=tmp_path, team="E001")
+
+
+def test_too_little_disk_is_said_before_anything_is_separated(challenge, tmp_path, monkeypatch):
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**9, 10**9 - 10**5, 10**5))
+    separator = Counting()
+    with pytest.raises(SetupError, match=r"0\.0 GB are free") as caught:
+        enhance(challenge, separator=separator, output=tmp_path, team="E001")
+    assert caught.value.exit_code == 3
+    assert separator.songs == []
+
+
+def test_a_full_disk_is_a_sentence_and_the_run_goes_on_afterwards(challenge, tmp_path, monkeypatch):
+    import errno
+
+    def full(path, pcm, *, sample_rate):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(example_module, "write_flac", full)
+        with pytest.raises(SetupError, match="is full") as caught:
+            enhance(challenge, separator="oracle", output=tmp_path, team="E001")
+    assert "goes on where it stopped" in caught.value.hint
+    enhance(challenge, separator="oracle", output=tmp_path, team="E001")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"team": "../E001"}, "cannot be a team's name"),
+        ({"team": ""}, "cannot be a team's name"),
+        ({"workers": 0}, "At least one worker"),
+        ({"gain": "louder"}, "no gain 'louder'"),
+        ({"separator": "magic"}, "no separator 'magic'"),
+        ({"separator": Oracle(), "device": "cpu"}, "go with a separator's name"),
+    ],
+)
+def test_wrong_use_leaves_nothing_behind(change, sentence, challenge, tmp_path):
+    arguments = {"separator": "oracle", "output": tmp_path / "out", "team": "E001", **change}
+    with pytest.raises(UsageError, match=sentence):
+        enhance(challenge, **arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_roster_has_no_audio(tmp_path):
+    with pytest.raises(UsageError, match="holds no audio"):
+        enhance(Challenge.load(None, split="test"), separator="oracle", output=tmp_path, team="E001")
+
+
+def test_an_output_that_is_a_file_is_a_sentence(challenge, tmp_path):
+    (tmp_path / "out").write_text("here")
+    with pytest.raises(SetupError, match="cannot be written"):
+        enhance(challenge, separator="oracle", output=tmp_path / "out", team="E001")
+
+
+def test_compressor_changes_loud_stems_and_is_off_by_default(challenge, tmp_path):
+    plain = enhance(challenge, separator="oracle", output=tmp_path / "plain", team="E001")
+    compressed = enhance(challenge, separator="oracle", output=tmp_path / "soft", team="E001", compress=True)
+    different = differing(plain, compressed)
+    assert different
+    assert not set(different) >= set(zipfile.ZipFile(plain).namelist())
+
+
+def test_settings_left_behind_are_readable(challenge, tmp_path):
+    separator = Counting(fail_at=2)
+    with pytest.raises(SubmissionError):
+        enhance(challenge, separator=separator, output=tmp_path, team="E001")
+    settings = json.loads((tmp_path / "submission_E001.work" / "settings.json").read_text())
+    assert settings["separator"] == "counting"
+    assert set(settings["software"]) == {"numpy", "soundfile", "soxr"}

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.enhance import enhance
+from harness.enhance.workspace import Workspace, example_bytes
+
+
+def test_stems_half_written_are_not_kept(challenge, tmp_path):
+    workspace = Workspace(tmp_path / "work")
+    song = challenge.songs[0]
+    with workspace.open({}):
+        with pytest.raises(ValueError, match="broadcast"), workspace.separating(song, frames=10) as stems:
+            stems[:] = np.ones(11)
+        assert workspace.separated(song) is None
+        with workspace.separating(song, frames=10) as stems:
+            assert stems.shape == (4, 2, 10)
+            assert not stems.any()
+            stems[1] = 2
+        kept = workspace.separated(song)
+        assert np.all(kept[1] == 2)
+        assert not kept[0].any()
+        workspace.forget(song)
+        assert workspace.separated(song) is None
+
+
+def test_settings_may_change_while_nothing_is_kept(tmp_path):
+    workspace = Workspace(tmp_path / "work")
+    for settings in ({"separator": "a"}, {"separator": "b"}):
+        with workspace.open(settings):
+            pass
+
+
+def test_the_estimate_is_above_the_truth_but_near_it(challenge, tmp_path):
+    packed = enhance(challenge, separator="oracle", output=tmp_path, team="E001")
+    estimate = sum(example_bytes(song) for song in challenge.songs) * len(challenge.listeners)
+    assert estimate / 2 < packed.stat().st_size < estimate
