@@ -1,0 +1,82 @@
+"""The lock holds every scoring file, and says which one differs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness import lock
+from harness.errors import SetupError
+from harness.lock import HARNESS, Lock, render, scoring_files
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the scoring files."""
+    for name in scoring_files(HARNESS.parent):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(lock.locate(name, HARNESS.parent), tmp_path / name)
+    return tmp_path
+
+
+def test_the_committed_lock_is_up_to_date() -> None:
+    """After a change of scoring code: `make lock`."""
+    text = lock.LOCK_FILE.read_text(encoding="utf-8")
+    modules = {n: d for n, d in Lock.load().entries.items() if n.startswith("pyclarity/")}
+    assert set(modules) == {f"pyclarity/{name}" for name in lock.PYCLARITY_MODULES}
+    assert text == render(HARNESS.parent, pyclarity=modules)
+
+
+def test_the_scoring_files_are_all_that_the_evaluator_imports() -> None:
+    names = scoring_files(HARNESS.parent)
+    assert {"harness/evaluate.py", "harness/haaqi/__init__.py", "validator/audio.py", "Dockerfile"} <= set(names)
+    assert not any("cli" in name or "ranking" in name or "sandbox" in name for name in names)
+
+
+def test_an_unchanged_tree_has_no_differences(tree: Path) -> None:
+    assert Lock.load().differences(tree, pyclarity=None, host=True) == []
+
+
+@pytest.mark.parametrize("name", ["harness/evaluate.py", "validator/audio.py", "Dockerfile", lock.REQUIREMENTS])
+def test_one_changed_byte_is_named(tree: Path, name: str) -> None:
+    path = tree / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    (difference,) = Lock.load().differences(tree, pyclarity=None, host=True)
+    assert difference.startswith(f"{name} has SHA-256")
+
+
+def test_a_missing_and_an_added_file_are_named(tree: Path) -> None:
+    (tree / "harness/engines.py").unlink()
+    (tree / "harness/haaqi/sitecustomize.py").write_text("")
+    found = Lock.load().differences(tree, pyclarity=None, host=True)
+    assert any(one == "harness/engines.py is missing" for one in found)
+    assert any(one.startswith("harness/haaqi/sitecustomize.py takes part") for one in found)
+
+
+def test_pyclarity_is_looked_at_inside_the_sandbox(tree: Path) -> None:
+    found = Lock.load().differences(tree, pyclarity=tree)
+    assert "pyclarity/evaluator/haaqi/haaqi.py is missing" in found
+
+
+def test_a_damaged_lock_is_a_set_up_fault(tmp_path: Path) -> None:
+    path = tmp_path / "scorer.lock"
+    path.write_text("# fine\nnot a digest\n")
+    with pytest.raises(SetupError, match="line 2"):
+        Lock.load(path)
+    with pytest.raises(SetupError, match="can't be read"):
+        Lock.load(tmp_path / "none")
+
+
+def test_every_pin_has_hashes() -> None:
+    text = (HARNESS.parent / lock.REQUIREMENTS).read_text()
+    pins = lock.pinned_versions(HARNESS.parent)
+    assert pins["pyclarity"] == "0.3.2"
+    assert pins["numpy"] == "1.24.4"
+    assert pins["scipy"] == "1.10.1"
+    assert pins["numba"] == "0.57.1"
+    for block in text.split("\n\n")[0].split("==")[1:]:
+        assert "--hash=sha256:" in block

@@ -1,0 +1,107 @@
+"""A sandbox that breaks the protocol is told off, and nothing of the broken line is used."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness.errors import BugError, SetupError
+from harness.records import Example, ExampleScore, Hello, Job
+from harness.sandbox.base import MAX_DIAGNOSTICS, Conversation, clean
+
+JOB = Job(
+    nonce="a" * 32,
+    lock="b" * 64,
+    split="test",
+    engine="fast",
+    submission="/s",
+    data="/d",
+    examples=(Example(song="S", listener="L1"), Example(song="S", listener="L2")),
+)
+HELLO = {"type": "hello", "nonce": JOB.nonce, "lock": JOB.lock, "locked": True, "versions": {}, "cpu": "x"}
+
+
+def example(listener: str) -> dict[str, object]:
+    return {
+        "type": "example",
+        "nonce": JOB.nonce,
+        "song": "S",
+        "listener": listener,
+        "values": [0.5] * 8,
+        "seconds": 1.0,
+        "cpu_seconds": 1.0,
+    }
+
+
+DONE = {"type": "done", "nonce": JOB.nonce, "examples": 2, "failures": 0, "peak_memory": 1}
+FAILURE = {
+    "type": "failure",
+    "nonce": JOB.nonce,
+    "song": "S",
+    "listener": "L2",
+    "fault": "submission",
+    "code": "flac-md5",
+    "path": "p",
+    "message": "m",
+}
+
+
+def raw(*lines: dict[str, object]) -> bytes:
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+def test_a_whole_conversation_byte_by_byte() -> None:
+    conversation = Conversation(JOB)
+    text = raw(HELLO, example("L1"), FAILURE, DONE)
+    records = [record for position in range(len(text)) for record in conversation.feed(text[position : position + 1])]
+    conversation.finish()
+    assert [type(record) for record in records][:2] == [Hello, ExampleScore]
+    assert len(records) == 3
+
+
+@pytest.mark.parametrize(
+    ("lines", "what"),
+    [
+        ([example("L1")], "results before its first line"),
+        ([HELLO, HELLO], "its first line twice"),
+        ([HELLO, example("L1"), example("L1")], "not asked for, or twice"),
+        ([HELLO, example("L3")], "not asked for, or twice"),
+        ([HELLO, example("L1"), DONE], "1 examples unanswered"),
+        ([HELLO, example("L1"), example("L2"), DONE, DONE], "a line after the last"),
+        ([HELLO | {"lock": "c" * 64}], "another lock's digest"),
+        ([HELLO | {"locked": False}], "another lock's digest"),
+    ],
+)
+def test_a_line_out_of_place_is_a_bug(lines: list[dict[str, object]], what: str) -> None:
+    with pytest.raises(BugError, match=what):
+        list(Conversation(JOB).feed(raw(*lines)))
+
+
+def test_an_end_in_the_middle_is_a_bug() -> None:
+    conversation = Conversation(JOB)
+    taken = list(conversation.feed(raw(HELLO, example("L1"))[:-5]))
+    assert len(taken) == 1
+    with pytest.raises(BugError, match="an end in the middle"):
+        conversation.finish()
+
+
+def test_a_flood_without_a_newline_is_stopped() -> None:
+    conversation = Conversation(JOB)
+    with pytest.raises(BugError, match="a line of more than"):
+        for _ in range(1000):
+            list(conversation.feed(b"x" * 1000))
+
+
+def test_a_refusal_is_the_set_ups_fault_and_is_made_printable() -> None:
+    refusal = {"type": "refusal", "nonce": JOB.nonce, "message": "no\x1b[31m", "hint": "h"}
+    with pytest.raises(SetupError, match=r"no\?\[31m"):
+        list(Conversation(JOB).feed(raw(refusal)))
+
+
+def test_diagnostics_are_capped_and_cleaned() -> None:
+    conversation = Conversation(JOB)
+    for _ in range(100):
+        conversation.note(b"\x1b[2J" + b"y" * 10_000)
+    assert len(conversation.diagnostics) == MAX_DIAGNOSTICS
+    assert clean(b"a\x1b[2J\xffb\n") == "a?[2J?b\n"

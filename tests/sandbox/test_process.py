@@ -1,0 +1,166 @@
+"""The child process: the same protocol, deadline and memory limit, in the locked environment."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.errors import BugError, DeadlineError, MemoryLimitError, SetupError
+from harness.records import Example, ExampleFailure, ExampleScore, Hello
+from harness.sandbox import process
+from harness.sandbox.base import Stopped, Task
+from harness.sandbox.process import ProcessSandbox
+from harness.sandbox.verify import verify
+from validator import Challenge
+
+MakeTask = Callable[..., Task]
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ProcessSandbox]:
+    """A sandbox whose `harness.evaluate` is a script of the test's."""
+
+    def make(script: str) -> ProcessSandbox:
+        package = tmp_path / "tree" / "harness"
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "__init__.py").write_text("")
+        (package / "evaluate.py").write_text(textwrap.dedent(script))
+        monkeypatch.setattr(process, "make_environment", lambda lock, python: tmp_path)
+        monkeypatch.setattr(process, "venv_python", lambda venv: Path(sys.executable))
+        return ProcessSandbox()
+
+    return make
+
+
+def test_it_is_the_locked_environment() -> None:
+    if process.find_python() is None:
+        pytest.skip("there is no Python 3.11 on this machine")
+    environment, hello = verify(ProcessSandbox())
+    assert environment.locked
+    assert hello.locked
+    assert hello.versions["pyclarity"] == "0.3.2"
+    assert hello.versions["python"].startswith("3.11.")
+
+
+def test_without_python_311_the_result_is_unlocked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "find_python", lambda: None)
+    environment, hello = verify(ProcessSandbox())
+    assert not environment.locked
+    assert not hello.locked
+
+
+def test_a_deadline_kills_the_whole_family(fake: Callable[[str], ProcessSandbox], task: MakeTask) -> None:
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    sandbox = fake("import subprocess, sys, time\nsubprocess.Popen(['sleep', '600'])\ntime.sleep(600)")
+    with pytest.raises(DeadlineError):
+        list(sandbox.run(task(seconds=2.0)))
+    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+
+
+def test_a_memory_limit_is_kept(fake: Callable[[str], ProcessSandbox], task: MakeTask) -> None:
+    sandbox = fake("import time\nheld = bytearray(300 * 2**20)\nheld[::4096] = b'x' * len(held[::4096])\ntime.sleep(60)")
+    with pytest.raises(MemoryLimitError):
+        list(sandbox.run(task(memory=200 * 2**20)))
+
+
+def test_it_can_be_stopped(fake: Callable[[str], ProcessSandbox], task: MakeTask) -> None:
+    asked = task()
+    asked.stop.set()
+    with pytest.raises(Stopped):
+        list(fake("import time\ntime.sleep(600)").run(asked))
+
+
+@pytest.mark.parametrize(
+    ("script", "what"),
+    [
+        ("import sys\nsys.exit(9)", "ended with code 9"),
+        ("print('hello')", "not of the protocol"),
+        ("", "an end in the middle"),
+        ("import os\nos.kill(os.getpid(), 11)", "ended with code -11"),
+    ],
+)
+def test_a_broken_evaluator_is_told(
+    fake: Callable[[str], ProcessSandbox], task: MakeTask, script: str, what: str
+) -> None:
+    with pytest.raises(BugError, match=what):
+        list(fake(script).run(task()))
+
+
+def test_what_it_prints_to_standard_error_is_for_the_organiser(
+    fake: Callable[[str], ProcessSandbox], task: MakeTask
+) -> None:
+    with pytest.raises(BugError) as caught:
+        list(fake("import sys\nsys.stderr.write('why\\x1b[31m')\nsys.exit(1)").run(task()))
+    assert caught.value.detail == "why?[31m"
+    assert "why" not in caught.value.message
+
+
+def test_the_environment_of_the_host_does_not_leak(
+    fake: Callable[[str], ProcessSandbox], task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "x")
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    script = "import os, sys\nsys.stderr.write(repr(sorted(os.environ)))\nsys.exit(1)"
+    with pytest.raises(BugError) as caught:
+        list(fake(script).run(task()))
+    assert "SECRET_TOKEN" not in caught.value.detail
+    assert "PYTHONPATH" not in caught.value.detail
+    assert "NUMBA_NUM_THREADS" in caught.value.detail
+
+
+def test_a_silent_reference_has_no_value_and_a_broken_stem_is_the_submissions_fault(
+    synthetic_root: Path, oracle_zip: Path, tmp_path: Path
+) -> None:
+    """On real files: the left bass of one song silenced in the reference, one FLAC of the submission damaged."""
+    import shutil
+    import zipfile
+
+    import soundfile
+
+    root = shutil.copytree(synthetic_root, tmp_path / "root")
+    challenge = Challenge.load(root, split="test")
+    song = challenge.songs[0]
+    pcm, rate = soundfile.read(song.reference_path("bass"), dtype="int16")
+    pcm[:, 0] = 0
+    soundfile.write(song.reference_path("bass"), pcm, rate, subtype="PCM_16")
+    folder = tmp_path / "submission"
+    with zipfile.ZipFile(oracle_zip) as archive:
+        archive.extractall(folder)  # noqa: S202  (our own)
+    broken = next(folder.rglob(f"{challenge.listeners[1].id}_{song.name}_left_drums.flac"))
+    data = bytearray(broken.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    broken.write_bytes(data)
+    results = {}
+    for engine in ("fast", "pyclarity"):
+        asked = Task(
+            split="test",
+            engine=engine,  # type: ignore[arg-type]
+            submission=folder,
+            data=root,
+            seconds=300.0,
+            memory=4 * 2**30,
+            examples=tuple(Example(song=song.name, listener=one.id) for one in challenge.listeners),
+        )
+        hello, scored, failed = ProcessSandbox().run(asked)
+        assert isinstance(hello, Hello)
+        assert isinstance(scored, ExampleScore)
+        assert isinstance(failed, ExampleFailure)
+        assert failed.fault == "submission"
+        assert failed.path.endswith("left_drums.flac")
+        assert [position for position, value in enumerate(scored.values) if value is None] == [0]
+        results[engine] = scored.values
+    assert results["fast"][1:] == pytest.approx(results["pyclarity"][1:], abs=1e-9)
+
+
+def test_no_python_is_a_set_up_fault(
+    fake: Callable[[str], ProcessSandbox], task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = fake("")
+    monkeypatch.setattr(process, "venv_python", lambda venv: Path("/nonexistent/python"))
+    with pytest.raises(SetupError, match="can't be started"):
+        list(sandbox.run(task()))

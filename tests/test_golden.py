@@ -1,0 +1,192 @@
+"""The whole line gives pyclarity's own numbers: on a committed synthetic submission, and on the real music.
+
+tests/golden/leaky.csv comes from pyclarity 0.3.2 by tests/make_golden.py; the real music's scores are the official
+ones. An engine is held to 1e-9, two sandboxes to each other byte for byte.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+TOLERANCE = 1e-9
+WAVS = "ac2250457453381edf65526ecb9b3342517b24f521e09ce713a07dfb43173fd2"
+
+Cad1 = Callable[..., subprocess.CompletedProcess[str]]
+Row = dict[str, str]
+SANDBOXES = [pytest.param("docker", marks=pytest.mark.docker), "process"]
+
+
+@pytest.fixture
+def ready(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Makes sure of a sandbox before it is used."""
+
+    def make(sandbox: str) -> str:
+        if sandbox == "docker":
+            request.getfixturevalue("image")
+        return sandbox
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def leaky(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The committed submission, where a container can read it."""
+    path = tmp_path_factory.mktemp("leaky") / "leaky.zip"
+    shutil.copyfile(GOLDEN / "leaky.zip", path)
+    path.chmod(0o644)
+    return path
+
+
+def rows(text: str) -> dict[tuple[str, str], Row]:
+    return {(row["song"], row["listener"]): row for row in csv.DictReader(io.StringIO(text))}
+
+
+def compare(found: str, official: str) -> float:
+    """The greatest difference between two scores.csv, over the rows of the first."""
+    ours, theirs = rows(found), rows(official)
+    assert ours
+    assert set(ours) <= set(theirs)
+    assert next(csv.reader(io.StringIO(found))) == next(csv.reader(io.StringIO(official)))
+    return max(
+        abs(float(row[column]) - float(theirs[key][column]))
+        for key, row in ours.items()
+        for column in row
+        if column not in {"song", "listener"}
+    )
+
+
+def scored(cad1: Cad1, submission: Path, root: Path, store: Path, *options: str) -> str:
+    """Scores a submission and returns its scores.csv."""
+    done = cad1(
+        *("score", submission, "--data", root, "--split", "test", "--team", "E001", "--store", store, *options)
+    )
+    assert done.returncode == 0, done.stderr
+    answer = cad1("scores", "E001", "--store", store)
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
+
+
+def test_the_synthetic_music_is_the_same_on_this_machine(synthetic_root: Path) -> None:
+    """The golden scores hold for these bytes."""
+    lines = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  ./{path.relative_to(synthetic_root)}\n"
+        for path in sorted(synthetic_root.rglob("*.wav"), key=lambda path: str(path.relative_to(synthetic_root)))
+    ]
+    assert hashlib.sha256("".join(lines).encode()).hexdigest() == WAVS
+
+
+@pytest.mark.parametrize("engine", ["pyclarity", "fast"])
+def test_both_sandboxes_give_pyclaritys_own_scores_and_the_same_bytes(
+    cad1: Cad1,
+    image: str,
+    leaky: Path,
+    synthetic_root: Path,
+    tmp_path: Path,
+    engine: str,
+) -> None:
+    found = {
+        sandbox: scored(
+            cad1,
+            leaky,
+            synthetic_root,
+            tmp_path / sandbox,
+            *("--sandbox", sandbox, "--engine", engine, "--workers", "2"),
+        )
+        for sandbox in ("docker", "process")
+    }
+    golden = (GOLDEN / "leaky.csv").read_text()
+    assert len(rows(found["docker"])) == 4
+    assert compare(found["docker"], golden) <= TOLERANCE
+    assert found["docker"] == found["process"]
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+def test_the_order_of_the_work_does_not_show(
+    cad1: Cad1,
+    ready: Callable[[str], str],
+    leaky: Path,
+    synthetic_root: Path,
+    tmp_path: Path,
+    sandbox: str,
+) -> None:
+    """One worker or two, in one run or listener by listener: the same bytes."""
+    options = ("--sandbox", ready(sandbox), "--audit", "0")
+    whole = scored(cad1, leaky, synthetic_root, tmp_path / "whole", *options, "--workers", "2")
+    for listener in ("L9002", "L9001"):
+        parts = scored(cad1, leaky, synthetic_root, tmp_path / "parts", *options, "--listeners", listener)
+    assert parts == whole
+
+
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+@pytest.mark.parametrize("name", ["oracle", "leaky", "mixture"])
+def test_one_real_example_of_each_submission_by_the_fast_engine(
+    cad1: Cad1,
+    ready: Callable[[str], str],
+    music_set: Path,
+    music_root: Path,
+    tmp_path: Path,
+    name: str,
+    sandbox: str,
+) -> None:
+    found = scored(
+        cad1,
+        music_set / f"submissions/{name}.zip",
+        music_root,
+        tmp_path / "store",
+        *("--sandbox", ready(sandbox), "--songs", "Paper Lanterns - Slow Tide", "--listeners", "L5004"),
+        *("--audit", "1"),
+    )
+    assert len(rows(found)) == 1
+    assert compare(found, (music_set / f"scores/{name}.csv").read_text()) <= TOLERANCE
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("name", ["oracle", "leaky", "mixture"])
+def test_one_real_example_of_each_submission_by_pyclarity(
+    cad1: Cad1, image: str, music_set: Path, music_root: Path, tmp_path: Path, name: str
+) -> None:
+    found = scored(
+        cad1,
+        music_set / f"submissions/{name}.zip",
+        music_root,
+        tmp_path / "store",
+        *("--engine", "pyclarity", "--listeners", "L5002"),
+        *("--songs", "Rosie O'Dell & The Half-Moons - Don't Wait Up"),
+    )
+    assert len(rows(found)) == 1
+    assert compare(found, (music_set / f"scores/{name}.csv").read_text()) <= TOLERANCE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sandbox", SANDBOXES)
+@pytest.mark.parametrize("engine", ["fast", "pyclarity"])
+@pytest.mark.parametrize("name", ["oracle", "leaky", "mixture"])
+def test_all_official_scores(
+    cad1: Cad1,
+    ready: Callable[[str], str],
+    music_set: Path,
+    music_root: Path,
+    tmp_path: Path,
+    name: str,
+    engine: str,
+    sandbox: str,
+) -> None:
+    found = scored(
+        cad1,
+        music_set / f"submissions/{name}.zip",
+        music_root,
+        tmp_path / "store",
+        *("--sandbox", ready(sandbox), "--engine", engine, "--workers", "2"),
+    )
+    official = (music_set / f"scores/{name}.csv").read_text()
+    assert set(rows(found)) == set(rows(official))
+    assert compare(found, official) <= TOLERANCE
