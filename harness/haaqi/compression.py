@@ -1,0 +1,220 @@
+"""Dynamic-range compression by the outer hair cells, in one channel.
+
+Source: Kates (2013): the gain is linear below the knee, compressive up to 100 dB SPL and linear
+above; it follows the control path's envelope through a one-pole low-pass at 800 Hz (0.2 ms).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import butter
+
+from .elementary import exp2, log2
+from .gammatone import BLOCK, filter_block
+from .hearing import LINEAR_FROM, Cochlea
+from .kernel import fused
+from .resampling import SAMPLE_RATE
+
+GAIN_LOW_PASS = 800
+SMALLEST = 1e-30
+DECIBELS_PER_DOUBLING = 20 * math.log10(2)
+TINY = 1e-300  # stands for no power at all, which has no logarithm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """All that one channel's filtering and compression needs, packed for the loops.
+
+    Attributes:
+        taps: (20,) of control filter and signal filter, see `gammatone.filter_block`.
+        turn: (8,) phase advance of the carrier, see there.
+        curve: (5,): offset and slope from the control filter's log2 power to log2 gain, the lowest
+            and the highest log2 power that count, the signal filter's gain.
+    """
+
+    taps: NDArray[np.float64]
+    turn: NDArray[np.float64]
+    curve: NDArray[np.float64]
+
+
+def channel(
+    *,
+    control_taps: NDArray[np.float64],
+    control_gain: float,
+    taps: NDArray[np.float64],
+    gain: float,
+    rotation: NDArray[np.float64],
+    cochlea: Cochlea,
+    index: int,
+    level: float,
+) -> Channel:
+    """Pack one channel of a cochlea.
+
+    Args:
+        control_taps: (5,) of the control filter.
+        control_gain: its gain.
+        taps: (5,) of the signal filter.
+        gain: its gain.
+        rotation: (2,) cosine and sine of the carrier's phase advance.
+        cochlea: the listener's.
+        index: which of its channels.
+        level: dB SPL of an RMS of 1.
+    """
+    cosine, sine = rotation
+    knee = float(cochlea.knee[index])
+    slope = float(cochlea.slope[index])
+    outer = float(cochlea.outer_loss[index])
+    # The gain in dB is -outer - (envelope - knee) * slope, the envelope in dB SPL being
+    # base + 10 log10(power); the loop takes both as powers of two.
+    base = level + 20 * math.log10(control_gain)
+    lowest = max(knee, min(level + 20 * math.log10(SMALLEST), LINEAR_FROM))
+    return Channel(
+        taps=np.repeat(np.stack((control_taps, taps), axis=-1).ravel(), 2),
+        turn=np.array([cosine] * 4 + [sine, -sine] * 2),
+        curve=np.array(
+            [
+                (-outer - (base - knee) * slope) / DECIBELS_PER_DOUBLING,
+                -slope / 2,
+                (lowest - base) * 2 / DECIBELS_PER_DOUBLING,
+                (LINEAR_FROM - base) * 2 / DECIBELS_PER_DOUBLING,
+                gain,
+            ]
+        ),
+    )
+
+
+def compress(
+    reference: NDArray[np.float64],
+    processed: NDArray[np.float64],
+    *,
+    length: int,
+    channels: tuple[Channel, Channel],
+    outputs: tuple[NDArray[np.float64], ...],
+) -> tuple[float, float]:
+    """Filter and compress both signals in one channel.
+
+    Args:
+        reference: (m,) output of the middle ear at 24 kHz, m a multiple of BLOCK.
+        processed: (m,) the same of the processed signal.
+        length: how many of the samples count.
+        channels: the channel for the reference and for the processed signal.
+        outputs: four (m,) arrays to be filled: the reference's compressed envelope and motion of the
+            basilar membrane, then the processed signal's.
+
+    Returns:
+        RMS of the reference's and of the processed signal's envelope before compression.
+    """
+    ours, theirs = channels
+    sums = _compress(
+        reference,
+        processed,
+        length,
+        _low_pass(),
+        ours.taps,
+        ours.turn,
+        ours.curve,
+        theirs.taps,
+        theirs.turn,
+        theirs.curve,
+        *outputs,
+    )
+    return math.sqrt(sums[0] / length), math.sqrt(sums[1] / length)
+
+
+def _low_pass() -> NDArray[np.float64]:
+    """Return the gain filter as (2,): its weight of this and the last input, its pole."""
+    numerator, denominator = butter(1, GAIN_LOW_PASS / (0.5 * SAMPLE_RATE))
+    return np.array([numerator[0], -denominator[1]])
+
+
+@fused
+def _gains(power: NDArray[np.float64], curve: NDArray[np.float64], gains: NDArray[np.float64]) -> None:
+    """Turn the control filter's power into the linear gain that it asks for."""
+    offset, slope, lowest, highest = curve[0], curve[1], curve[2], curve[3]
+    for k in range(BLOCK):
+        p = log2(max(power[k], TINY))
+        p = max(min(p, highest), lowest)
+        gains[k] = exp2(offset + slope * p)
+
+
+@fused
+def _smooth(
+    ours: NDArray[np.float64],
+    theirs: NDArray[np.float64],
+    low_pass: NDArray[np.float64],
+    state: NDArray[np.float64],
+) -> None:
+    """Pass the gains of both signals through the low-pass, in place."""
+    weight, pole = low_pass[0], low_pass[1]
+    x, y, u, v = state[0], state[1], state[2], state[3]
+    for k in range(BLOCK):
+        new = ours[k]
+        other = theirs[k]
+        y = weight * (new + x) + pole * y
+        v = weight * (other + u) + pole * v
+        x = new
+        u = other
+        ours[k] = y
+        theirs[k] = v
+    state[0], state[1], state[2], state[3] = x, y, u, v
+
+
+@fused
+def _apply(
+    gains: NDArray[np.float64],
+    power: NDArray[np.float64],
+    motion: NDArray[np.float64],
+    factor: float,
+    start: int,
+    envelopes: NDArray[np.float64],
+    motions: NDArray[np.float64],
+) -> None:
+    """Give the signal filter's outputs their gain."""
+    for k in range(BLOCK):
+        gains[k] *= factor
+    for k in range(BLOCK):
+        envelopes[start + k] = gains[k] * math.sqrt(power[k])
+    for k in range(BLOCK):
+        motions[start + k] = gains[k] * motion[k]
+
+
+@fused
+def _compress(
+    reference: NDArray[np.float64],
+    processed: NDArray[np.float64],
+    length: int,
+    low_pass: NDArray[np.float64],
+    taps_r: NDArray[np.float64],
+    turn_r: NDArray[np.float64],
+    curve_r: NDArray[np.float64],
+    taps_p: NDArray[np.float64],
+    turn_p: NDArray[np.float64],
+    curve_p: NDArray[np.float64],
+    envelope_r: NDArray[np.float64],
+    motion_r: NDArray[np.float64],
+    envelope_p: NDArray[np.float64],
+    motion_p: NDArray[np.float64],
+) -> tuple[float, float]:
+    state_r, state_p = np.zeros(20), np.zeros(20)
+    state_r[0] = state_r[2] = state_p[0] = state_p[2] = 1.0
+    smoothing = np.zeros(4)
+    control, power_r, power_p = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    move_r, move_p = np.empty(BLOCK), np.empty(BLOCK)
+    gains_r, gains_p = np.empty(BLOCK), np.empty(BLOCK)
+    sum_r = sum_p = 0.0
+    for start in range(0, length, BLOCK):
+        filter_block(reference, start, taps_r, turn_r, state_r, control, power_r, move_r)
+        _gains(control, curve_r, gains_r)
+        filter_block(processed, start, taps_p, turn_p, state_p, control, power_p, move_p)
+        _gains(control, curve_p, gains_p)
+        _smooth(gains_r, gains_p, low_pass, smoothing)
+        _apply(gains_r, power_r, move_r, curve_r[4], start, envelope_r, motion_r)
+        _apply(gains_p, power_p, move_p, curve_p[4], start, envelope_p, motion_p)
+        for k in range(min(BLOCK, length - start)):
+            sum_r += power_r[k]
+            sum_p += power_p[k]
+    return sum_r * curve_r[4] ** 2, sum_p * curve_p[4] ** 2

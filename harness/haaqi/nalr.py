@@ -1,0 +1,97 @@
+"""The NAL-R amplification that the reference gets for the listener's hearing loss.
+
+Source: Byrne and Dillon (1986), "The National Acoustic Laboratories' (NAL) new procedure for
+selecting the gain and frequency response of a hearing aid", Ear and Hearing 7, 257-265; made into a
+linear-phase filter by frequency sampling.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import interp1d
+from scipy.signal import convolve
+from scipy.signal.windows import hamming
+
+from .hearing import AUDIOMETRIC_FREQUENCIES
+from .resampling import SAMPLE_RATE
+from .signals import Signal
+
+ORDER = 140
+FREQUENCY_BIAS = (-17, -8, 1, -1, -2, -2)
+MEAN_LOSS_SHARE = 0.05
+OWN_LOSS_SHARE = 0.31
+STEEP_FROM = 180
+STEEP_SHARE = 0.116
+GRID = 512
+
+
+def prescription(hearing_loss: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the insertion gain that NAL-R prescribes.
+
+    Args:
+        hearing_loss: (6,) dB HL at the audiometric frequencies.
+
+    Returns:
+        (6,) gains in dB at the same frequencies, none negative.
+    """
+    of_three = hearing_loss[1] + hearing_loss[2] + hearing_loss[3]
+    if of_three <= STEEP_FROM:
+        common = MEAN_LOSS_SHARE * of_three
+    else:
+        common = MEAN_LOSS_SHARE * STEEP_FROM + STEEP_SHARE * (of_three - STEEP_FROM)
+    gain = common + OWN_LOSS_SHARE * hearing_loss + np.array(FREQUENCY_BIAS)
+    return np.asarray(np.maximum(gain, 0))
+
+
+def equaliser(hearing_loss: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Design the filter that gives a 24-kHz signal the prescribed gain.
+
+    Args:
+        hearing_loss: (6,) dB HL at the audiometric frequencies.
+
+    Returns:
+        (141,) taps; a mere delay of 70 samples when nothing is lost.
+    """
+    own = np.array(AUDIOMETRIC_FREQUENCIES)
+    losses = interp1d(own, hearing_loss)(own)
+    if not np.max(losses) > 0:
+        return np.eye(1, ORDER + 1, ORDER // 2)[0]
+    nyquist = 0.5 * SAMPLE_RATE
+    gains = prescription(losses)
+    corners = np.concatenate(([0.0], own, [nyquist]))
+    between = interp1d(corners, np.concatenate((gains[:1], gains, gains[-1:])))
+    grid = np.linspace(0, ORDER, ORDER + 1) / ORDER
+    return _frequency_sampled(frequencies=grid, magnitudes=np.power(10, between(nyquist * grid) / 20.0))
+
+
+def _frequency_sampled(
+    *, frequencies: NDArray[np.float64], magnitudes: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the linear-phase filter through magnitudes given from 0 to Nyquist (1)."""
+    points = GRID + 1
+    response = np.zeros(points)
+    response[0] = magnitudes[0]
+    start = 0
+    ends = np.fix(frequencies[1:] * points).astype(int)
+    for index, end in enumerate(ends):
+        steps = np.arange(start, end)
+        way = (steps - start) / (end - 1 - start) if end - 1 != start else np.zeros(1)
+        response[start:end] = way * magnitudes[index + 1] + (1 - way) * magnitudes[index]
+        start = end
+    half_length = 0.5 * ORDER
+    half = response * np.exp(-half_length * 1j * np.pi * np.arange(points) / (points - 1))
+    whole = np.concatenate((half, half[-2:0:-1].conj()))
+    taps: NDArray[np.float64] = np.real(np.fft.ifft(whole))[: ORDER + 1] * hamming(ORDER + 1)
+    return taps
+
+
+def amplify(reference: Signal, *, taps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Filter a reference, keeping its length; it comes 70 samples early, as the model has it.
+
+    Args:
+        reference: (n,) samples at 24 kHz.
+        taps: (141,) of `equaliser`.
+    """
+    filtered: NDArray[np.float64] = convolve(reference, taps)
+    return filtered[ORDER : ORDER + len(reference)]

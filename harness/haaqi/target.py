@@ -1,0 +1,75 @@
+"""The processor that the kernels are compiled for.
+
+Numba compiles for the processor it runs on unless it is told otherwise, and code for two processors
+may round differently. The variables below fix one target, x86-64-v3 (AVX2 and FMA: every server
+since about 2013), and keep NumPy and OpenBLAS from choosing other routines on a newer processor.
+They are read when NumPy and Numba are imported, so they have to be set before that: in the image by
+the Dockerfile, elsewhere by whoever starts the scoring process.
+
+This module imports neither of the two.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+CPU_NAME = "x86-64-v3"
+CPU_FEATURES = ",".join(
+    "+" + feature
+    for feature in (
+        "64bit",
+        "avx",
+        "avx2",
+        "bmi",
+        "bmi2",
+        "cmov",
+        "cx16",
+        "cx8",
+        "f16c",
+        "fma",
+        "fxsr",
+        "lzcnt",
+        "mmx",
+        "movbe",
+        "popcnt",
+        "sahf",
+        "sse",
+        "sse2",
+        "sse3",
+        "sse4.1",
+        "sse4.2",
+        "ssse3",
+        "xsave",
+    )
+)
+NUMPY_LEFT_OUT = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL"
+
+
+def environment(*, cache_dir: str | os.PathLike[str] | None = None) -> dict[str, str]:
+    """Return the environment variables that make every x86-64-v3 machine compute the same bits.
+
+    Args:
+        cache_dir: folder for Numba's compiled code; None leaves Numba's own choice.
+
+    Returns:
+        Names and values, to be put into the environment of a process before it starts Python.
+    """
+    variables = {
+        "NUMBA_CPU_NAME": CPU_NAME,
+        "NUMBA_CPU_FEATURES": CPU_FEATURES,
+        "NPY_DISABLE_CPU_FEATURES": NUMPY_LEFT_OUT,
+        "OPENBLAS_CORETYPE": "Haswell",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "NUMBA_NUM_THREADS": "1",
+    }
+    if cache_dir is not None:
+        variables["NUMBA_CACHE_DIR"] = os.fspath(cache_dir)
+    return variables
+
+
+def is_fixed(environ: Mapping[str, str] | None = None) -> bool:
+    """Say whether this process was started with the kernels' target fixed."""
+    seen = os.environ if environ is None else environ
+    return all(seen.get(name) == value for name, value in environment().items() if "THREADS" not in name)
