@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+
+from harness.enhance import enhance, load_separator
+from harness.enhance.neural import PUBLISHED_OPENUNMIX, check_digest
+from harness.enhance.track import Track
+from harness.errors import SetupError, UsageError
+from harness.synthetic import make_challenge
+from validator import validate
+from validator.challenge import STEMS, Challenge, Song
+
+SEED = 20230817
+
+
+@pytest.fixture(scope="session")
+def torch():
+    """PyTorch with both model libraries, or a skip that says what is missing."""
+    module = pytest.importorskip("torch", reason="needs PyTorch, the extra `baselines`")
+    pytest.importorskip("torchaudio", reason="needs torchaudio, the extra `baselines`")
+    pytest.importorskip("openunmix", reason="needs openunmix, the extra `baselines`")
+    return module
+
+
+@pytest.fixture(scope="session")
+def weights(torch, tmp_path_factory):
+    """Seeded random weights of both models, saved as a user would."""
+    import openunmix
+    import torchaudio
+
+    folder = tmp_path_factory.mktemp("weights")
+    torch.manual_seed(SEED)
+    networks = {
+        "demucs": torchaudio.models.hdemucs_high(sources=list(STEMS)),
+        "openunmix": openunmix.umxhq(niter=0, pretrained=False),
+    }
+    paths = {}
+    for name, network in networks.items():
+        paths[name] = folder / f"{name}.pth"
+        torch.save(network.state_dict(), paths[name])
+    return paths
+
+
+@pytest.fixture
+def no_download(monkeypatch, tmp_path):
+    """An empty cache, and a network that refuses at once."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+
+@pytest.fixture(scope="session")
+def short(tmp_path_factory):
+    root = make_challenge(
+        tmp_path_factory.mktemp("short"), songs=1, listeners=1, seconds=2.0, scored_seconds=1.0
+    )
+    return Challenge.load(root, split="test")
+
+
+def separated(separator, challenge):
+    track = Track(challenge.songs[0])
+    target = np.zeros((4, 2, track.frames), dtype=np.float32)
+    separator.separate(track, target, lambda done, total: None)
+    return target
+
+
+@pytest.mark.parametrize("name", ["demucs", "openunmix"])
+def test_real_architecture_runs_from_song_to_submission(name, weights, short, tmp_path):
+    packed = enhance(short, separator=name, output=tmp_path, team="E001", weights=weights[name], device="cpu")
+    report = validate(packed, short)
+    assert report.valid, report.findings
+    with zipfile.ZipFile(packed) as archive:
+        assert len(archive.namelist()) == 17
+
+
+@pytest.mark.parametrize("name", ["demucs", "openunmix"])
+def test_same_weights_same_identity_and_stems(name, weights, short):
+    first, second = (load_separator(name, weights=weights[name], device="cpu") for _ in range(2))
+    assert first.identity == second.identity
+    assert first.identity.startswith(f"{name} ")
+    stems = separated(first, short)
+    np.testing.assert_array_equal(stems, separated(second, short))
+    assert np.all(stems.std(axis=(1, 2)) > 0)
+    assert not np.array_equal(stems[0], stems[1])
+
+
+LOOP = 43 * 1024  # samples: both models hop by 1024, and neither is shift-invariant between hops
+
+
+@pytest.fixture(scope="session")
+def loop(tmp_path_factory):
+    """A song that repeats every second, so that each of its blocks has the levels of the whole."""
+    root = make_challenge(tmp_path_factory.mktemp("once"), songs=1, listeners=1, seconds=2.0)
+    once, rate = soundfile.read(
+        Challenge.load(root, split="test").songs[0].reference_path("mixture"), dtype="int16"
+    )
+    folder = tmp_path_factory.mktemp("loop")
+    soundfile.write(folder / "mixture.wav", np.tile(once[:LOOP], (9, 1)), rate, subtype="PCM_16")
+    return Track(Song("Loop", folder=folder, frames=9 * LOOP))
+
+
+# Random weights forget nothing: the deviation is that of a block's own statistics and recurrent states.
+@pytest.mark.parametrize(("name", "deviation"), [("demucs", 0.2), ("openunmix", 0.02)])
+def test_blocks_agree_with_the_whole_away_from_the_seams(name, deviation, weights, loop):
+    loaded = load_separator(name, weights=weights[name], device="cpu")
+    whole = np.zeros((4, 2, loop.frames), dtype=np.float32)
+    replace(loaded, block=2 * loop.frames).separate(loop, whole, lambda done, total: None)
+    parts = np.zeros_like(whole)
+    replace(loaded, block=3 * LOOP, overlap=4096).separate(loop, parts, lambda done, total: None)
+    away = np.ones(loop.frames, dtype=bool)
+    for seam in (3 * LOOP, 6 * LOOP):
+        away[seam - LOOP // 2 : seam + LOOP // 2] = False
+    error = np.sqrt(np.mean((parts - whole)[:, :, away] ** 2, axis=(1, 2)))
+    level = np.sqrt(np.mean(whole[:, :, away] ** 2, axis=(1, 2)))
+    assert np.all(error < deviation * level), error / level
+    # Between the fades, what a block gives is what the model gives for it, put in place.
+    alone = loaded.model(_normalised(loop, loaded)[:, 3 * LOOP - 4096 : 6 * LOOP])
+    mean, spread = _moments(loop.read("mixture")) if loaded.normalise else (0, 1)
+    expected = alone[[loaded.order.index(stem) for stem in STEMS]] * spread + mean
+    np.testing.assert_allclose(parts[:, :, 3 * LOOP : 6 * LOOP - 4096], expected[:, :, 4096:-4096], atol=1e-5)
+
+
+def _moments(mixture):
+    middle = mixture.mean(axis=0)
+    return middle.mean(), middle.std()
+
+
+def _normalised(track, separator):
+    mixture = track.read("mixture")
+    if not separator.normalise:
+        return mixture
+    mean, spread = _moments(mixture)
+    return (mixture - mean) / spread
+
+
+@pytest.mark.parametrize("name", ["demucs", "openunmix"])
+def test_without_weights_it_is_one_sentence_and_nothing_is_written(name, torch, no_download, short, tmp_path):
+    with pytest.raises(SetupError, match=f"The weights of {name} cannot be had") as caught:
+        enhance(short, separator=name, output=tmp_path / "out", team="E001")
+    assert caught.value.exit_code == 3
+    assert "--weights" in caught.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+def test_open_unmix_takes_a_mapping_and_the_published_layout(torch, weights, short, tmp_path, monkeypatch):
+    from harness.enhance import neural
+
+    flat = torch.load(weights["openunmix"], weights_only=True)
+    parts = {
+        stem: {
+            name.removeprefix(f"target_models.{stem}."): value
+            for name, value in flat.items()
+            if name.startswith(f"target_models.{stem}.")
+        }
+        for stem in STEMS
+    }
+    torch.save(parts, tmp_path / "mapping.pth")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    published = {}
+    for stem, state in parts.items():
+        torch.save(state, folder / "part")
+        published[stem] = hashlib.sha256((folder / "part").read_bytes()).hexdigest()[:8]
+        (folder / "part").rename(folder / f"{stem}-{published[stem]}.pth")
+    monkeypatch.setattr(neural, "PUBLISHED_OPENUNMIX", published)
+    identities = {
+        load_separator("openunmix", weights=path, device="cpu").identity
+        for path in (weights["openunmix"], tmp_path / "mapping.pth", folder)
+    }
+    assert len(identities) == 1
+
+
+def test_weights_that_do_not_fit_are_refused(torch, weights, tmp_path):
+    with pytest.raises(SetupError, match=r"does not fit the model: .* tensors are missing"):
+        load_separator("demucs", weights=weights["openunmix"], device="cpu")
+    with pytest.raises(SetupError, match="does not fit the model"):
+        load_separator("openunmix", weights=weights["demucs"], device="cpu")
+    state = torch.load(weights["demucs"], weights_only=True)
+    name = next(iter(state))
+    state[name] = state[name][:1]
+    torch.save(state, tmp_path / "cut.pth")
+    with pytest.raises(SetupError, match="does not fit the model: size mismatch"):
+        load_separator("demucs", weights=tmp_path / "cut.pth", device="cpu")
+
+
+def test_a_file_that_is_no_state_is_refused_and_not_run(torch, tmp_path):
+    (tmp_path / "noise.pth").write_bytes(b"not weights at all")
+    with pytest.raises(SetupError, match="cannot be read as weights"):
+        load_separator("demucs", weights=tmp_path / "noise.pth", device="cpu")
+    torch.save(torch.zeros(3), tmp_path / "tensor.pth")
+    with pytest.raises(SetupError, match="holds a Tensor"):
+        load_separator("demucs", weights=tmp_path / "tensor.pth", device="cpu")
+
+    class Trap:
+        def __reduce__(self):
+            return (print, ("run",))
+
+    torch.save({"trap": Trap()}, tmp_path / "trap.pth")
+    with pytest.raises(SetupError, match="cannot be read as weights"):
+        load_separator("demucs", weights=tmp_path / "trap.pth", device="cpu")
+
+
+def test_a_device_that_is_not_there_is_wrong_use(torch, weights):
+    for device in ("cuda:63", "toaster"):
+        with pytest.raises(UsageError, match=f"no device '{device}'"):
+            load_separator("demucs", weights=weights["demucs"], device=device)
+
+
+def test_the_digest_in_a_file_s_name_is_checked(tmp_path):
+    content = b"some weights"
+    digest = hashlib.sha256(content).hexdigest()
+    good = tmp_path / f"vocals-{digest[:8]}.pth"
+    good.write_bytes(content)
+    check_digest(good)
+    plain = tmp_path / "vocals.pth"
+    shutil.copy(good, plain)
+    check_digest(plain)
+    bad = tmp_path / f"vocals-{PUBLISHED_OPENUNMIX['vocals']}.pth"
+    bad.write_bytes(content)
+    with pytest.raises(SetupError, match=f"SHA-256 begins with {digest[:16]}, expected is b62c91ce"):
+        check_digest(bad)
+    with pytest.raises(SetupError, match="There is no file of weights"):
+        check_digest(tmp_path / "nothing.pth")
+
+
+@pytest.mark.parametrize(("name", "library"), [("demucs", "torchaudio"), ("openunmix", "openunmix")])
+def test_without_the_libraries_the_extra_is_named(name, library, short, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(SetupError, match=f"{name} needs torch and {library}") as caught:
+        enhance(short, separator=name, output=tmp_path / "out", team="E001")
+    assert "cad1-harness[baselines]" in caught.value.hint
+    assert not (tmp_path / "out").exists()
