@@ -10,19 +10,16 @@ import os
 import signal
 import sys
 import tempfile
-import traceback
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import typer
-from rich.console import Console
 from rich.table import Table as RichTable
 
-from harness.errors import BugError, HarnessError, SetupError, SubmissionError, UsageError
+from harness.console import STORE, complain, emit, err, out, run, say
+from harness.errors import SetupError, SubmissionError, UsageError
 from harness.progress import Reporter
-from validator import Challenge, ChallengeError, SubmissionNotFound, validate
+from validator import Challenge, validate
 
 Split = Literal["valid", "test"]
 
@@ -36,9 +33,6 @@ app = typer.Typer(
 )
 image_app = typer.Typer(help="The evaluator image.", no_args_is_help=True)
 app.add_typer(image_app, name="image")
-
-err = Console(stderr=True)
-out = Console()
 
 Submission = Annotated[Path, typer.Argument(help="A zip or a folder.", show_default=False)]
 DataRoot = Annotated[Path, typer.Option("--data", help="The challenge's data root.", show_default=False)]
@@ -55,23 +49,6 @@ Output = Annotated[
     Path | None, typer.Option(help="Write there instead of standard output.", show_default=False)
 ]
 TeamOption = Annotated[str, typer.Option(help="The team, such as E001.", show_default=False)]
-STORE = Path("submissions")
-
-
-def emit(text: str, output: Path | None) -> None:
-    """Writes the answer to a file, in one step, or to standard output."""
-    if output is None:
-        sys.stdout.write(text)
-        return
-    from harness.ranking.page import write_atomically
-
-    write_atomically(output, text)
-    err.print(f"Written to {output}.", markup=False, highlight=False)
-
-
-def say(text: str) -> None:
-    """One line of the log."""
-    err.print(text, markup=False, highlight=False)
 
 
 def names(text: str | None) -> list[str] | None:
@@ -267,6 +244,56 @@ def add_scores_command(
     say(f"{team}: self-reported average score {average:.4f}")
 
 
+@app.command("enhance")
+def enhance_command(
+    data: DataRoot,
+    separator: Annotated[
+        str,
+        typer.Option(
+            help="demucs, openunmix, oracle, mixture, or your own package.module:name.", show_default=False
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="The folder for submission_TEAM.zip.", show_default=False)],
+    team: TeamOption,
+    split: SplitOption = "valid",
+    workers: Annotated[int, typer.Option(min=1, help="Threads that amplify and encode.")] = os.cpu_count()
+    or 1,
+    gain: Annotated[
+        Literal["nalr", "match"],
+        typer.Option(
+            help="NAL-R as the recipe has it, or scaled to the level the scorer hears the reference at."
+        ),
+    ] = "nalr",
+    compress: Annotated[
+        bool, typer.Option("--compress", help="The recipe's compressor after NAL-R.")
+    ] = False,
+    weights: Annotated[
+        Path | None, typer.Option(help="A model's weights in a file.", show_default=False)
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where a model runs: cpu, cuda.", show_default=False)
+    ] = None,
+) -> None:
+    """Makes a complete submission out of songs: separates, amplifies for each listener, packs."""
+    from harness.enhance import enhance
+
+    challenge = Challenge.load(data, split=split)
+    with Reporter("Enhancing", err) as reporter:
+        path = enhance(
+            challenge,
+            separator=separator,
+            output=output,
+            team=checked_team(team),
+            workers=workers,
+            gain=gain,
+            compress=compress,
+            weights=weights,
+            device=device,
+            progress=reporter,
+        )
+    sys.stdout.write(f"{path}\n")
+
+
 @image_app.command("build")
 def image_build_command(
     base_image: Annotated[
@@ -338,74 +365,8 @@ def demo_command(
         ranking_command(split=None, format_="table", output=None, store=folder / "store")
 
 
-def complain(error: HarnessError, store: Path = STORE) -> None:
-    """Prints an error for people; what a sandbox printed goes to a log of the organiser's."""
-    err.print(f"cad1: {error.message}", markup=False, highlight=False, soft_wrap=True)
-    if error.hint:
-        err.print(f"  {error.hint}", markup=False, highlight=False, soft_wrap=True)
-    if error.detail:
-        _log(error.detail, store)
-
-
-def _log(text: str, store: Path) -> None:
-    """Keeps raw output in the store's `logs`, or in the system's temporary folder without a store."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    for folder in (store / "logs" if store.is_dir() else None, Path(tempfile.gettempdir())):
-        if folder is None:
-            continue
-        try:
-            folder.mkdir(exist_ok=True)
-            path = folder / f"cad1-{stamp}.log"
-            path.write_text(text, encoding="utf-8")
-        except OSError:
-            continue  # a full or read-only disk: try the next place
-        err.print(f"  Details: {path}", markup=False, highlight=False, soft_wrap=True)
-        return
-
-
 def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
-
-
-def run(command: Callable[[], object]) -> int:
-    """Runs the command and turns everything that can go wrong into a sentence and an exit code."""
-    try:
-        result = command()
-    except typer.Exit as leave:
-        return leave.exit_code
-    except HarnessError as error:
-        complain(error)
-        return error.exit_code
-    except ChallengeError as error:
-        complain(SetupError(str(error), hint=error.hint))
-        return SetupError.exit_code
-    except SubmissionNotFound as error:
-        complain(UsageError(str(error)))
-        return UsageError.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        err.print("cad1: interrupted; what was stored is kept, run the same command again to go on.")
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has gone
-        return 0
-    except OSError as error:
-        complain(
-            SetupError(f"The system refused: {error}.", hint="See the disk, the permissions and the path.")
-        )
-        return SetupError.exit_code
-    except Exception as error:
-        if hasattr(error, "format_message"):  # the CLI library's own: a wrong option
-            err.print(f"cad1: {error.format_message()}", markup=False, highlight=False)
-            err.print("  `cad1 --help` names the commands and options.", markup=False, highlight=False)
-            return UsageError.exit_code
-        bug = BugError(
-            f"A bug of ours: {type(error).__name__}: {error}.",
-            hint="Please report it with the details; what was stored is kept.",
-            detail="".join(traceback.format_exception(error)),
-        )
-        complain(bug)
-        return bug.exit_code
-    return result if isinstance(result, int) else 0
 
 
 def main() -> NoReturn:

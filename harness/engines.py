@@ -111,8 +111,8 @@ def audit(
     if np.isnan(level):
         raise ValueError(f"the reference of {SCORING_ORDER[position]} is silent: there is nothing to audit")
     song = Song(references.channels, sample_rate=STEM_RATE, levels=references.levels, seed=references.seed)
-    state = song.state_before(position, processed, sample_rate=STEM_RATE, audiograms=audiograms)
-    np.random.set_state(state)
+    before = song.states(processed[:position], sample_rate=STEM_RATE, audiograms=audiograms[:position])
+    np.random.set_state(before[-1])
     return pyclarity_haaqi(
         processed[position], references.channels[position], audiogram=audiograms[position], level1=level
     )

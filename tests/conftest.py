@@ -1,4 +1,4 @@
-"""What the tests share: a small challenge, the real data where it is beside the project, an engine where there is one."""
+"""What the tests share: a small challenge, the real data and an engine where there are any."""
 
 from __future__ import annotations
 

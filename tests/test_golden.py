@@ -67,7 +67,19 @@ def compare(found: str, official: str) -> float:
 def scored(cad1: Cad1, submission: Path, root: Path, store: Path, *options: str) -> str:
     """Scores a submission and returns its scores.csv."""
     done = cad1(
-        *("score", submission, "--data", root, "--split", "test", "--team", "E001", "--store", store, *options)
+        *(
+            "score",
+            submission,
+            "--data",
+            root,
+            "--split",
+            "test",
+            "--team",
+            "E001",
+            "--store",
+            store,
+            *options,
+        )
     )
     assert done.returncode == 0, done.stderr
     answer = cad1("scores", "E001", "--store", store)
@@ -79,7 +91,9 @@ def test_the_synthetic_music_is_the_same_on_this_machine(synthetic_root: Path) -
     """The golden scores hold for these bytes."""
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  ./{path.relative_to(synthetic_root)}\n"
-        for path in sorted(synthetic_root.rglob("*.wav"), key=lambda path: str(path.relative_to(synthetic_root)))
+        for path in sorted(
+            synthetic_root.rglob("*.wav"), key=lambda path: str(path.relative_to(synthetic_root))
+        )
     ]
     assert hashlib.sha256("".join(lines).encode()).hexdigest() == WAVS
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
 import subprocess
@@ -82,7 +81,9 @@ def test_it_goes_on_where_it_was_killed(
     assert len(results[0].splitlines()) == 5
 
 
-def test_a_third_run_has_nothing_to_do(cad1: Cad1, oracle_zip: Path, synthetic_root: Path, tmp_path: Path) -> None:
+def test_a_third_run_has_nothing_to_do(
+    cad1: Cad1, oracle_zip: Path, synthetic_root: Path, tmp_path: Path
+) -> None:
     line = command(oracle_zip, synthetic_root, tmp_path, "process")[3:]
     assert cad1(*line).returncode == 0
     before, ranking = stored(tmp_path), (tmp_path / "ranking.md").read_bytes()
@@ -98,7 +99,7 @@ def test_no_temporary_file_stays_in_the_store(
 ) -> None:
     store = tmp_path / "store"
     assert cad1(*command(oracle_zip, synthetic_root, store, "process")[3:]).returncode == 0
-    assert {name.removesuffix("-wal").removesuffix("-shm") for name in os.listdir(store)} == {
+    assert {one.name.removesuffix("-wal").removesuffix("-shm") for one in store.iterdir()} == {
         "ledger.sqlite",
         "ranking.md",
     }

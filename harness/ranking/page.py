@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, select_autoescape
+from jinja2 import Environment, PackageLoader
 
 from harness.errors import SetupError
 from harness.ranking.ledger import Ledger
@@ -118,7 +118,7 @@ def html(found: Sequence[Table]) -> str:
     """A page that stands alone: no script, no font, nothing fetched."""
     environment = Environment(
         loader=PackageLoader("harness.ranking"),
-        autoescape=select_autoescape(),
+        autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -23,7 +23,7 @@ def verify(sandbox: Sandbox) -> tuple[Environment, Hello]:
     with tempfile.TemporaryDirectory(prefix="cad1-verify-") as folder:
         root = Path(folder)
         root.chmod(0o755)
-        data = make_challenge(root / "data", seconds=1.0, scored_seconds=0.5)
+        data = make_challenge(root / "data", seconds=2.0, scored_seconds=0.5)
         (root / "empty").mkdir()
         task = Task(
             split="test",

@@ -12,16 +12,14 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from harness import cli
+from harness import cli, console
 from validator import Challenge
 
 Cad1 = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def scored_store(
-    tmp_path_factory: pytest.TempPathFactory, oracle_zip: Path, synthetic_root: Path
-) -> Path:
+def scored_store(tmp_path_factory: pytest.TempPathFactory, oracle_zip: Path, synthetic_root: Path) -> Path:
     """A store with one scored submission."""
     store = tmp_path_factory.mktemp("scored") / "store"
     arguments = ["score", oracle_zip, "--data", synthetic_root, "--split", "test", "--team", "E001"]
@@ -43,7 +41,9 @@ def spoil(folder: Path, challenge: Challenge) -> set[str]:
     def path(listener: str, song: str, rest: str) -> Path:
         return top / listener / song / f"{listener}_{song}_{rest}"
 
-    def rewrite(file: Path, *, rate: int, channels: int = 1, subtype: str = "PCM_16", cut: int | None = None) -> None:
+    def rewrite(
+        file: Path, *, rate: int, channels: int = 1, subtype: str = "PCM_16", cut: int | None = None
+    ) -> None:
         pcm, _ = soundfile.read(file, dtype="int16", always_2d=True)
         soundfile.write(file, pcm[:cut, [0] * channels], rate, subtype=subtype, format="FLAC")
 
@@ -82,7 +82,9 @@ def test_eleven_mistakes_stand_in_one_report(
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
     assert [word for word in words if word not in done.stdout] == []
-    as_json = cad1("validate", tmp_path / "s", "--data", synthetic_root, "--split", "test", "--json", "--quick")
+    as_json = cad1(
+        "validate", tmp_path / "s", "--data", synthetic_root, "--split", "test", "--json", "--quick"
+    )
     report = json.loads(as_json.stdout)
     assert as_json.returncode == 1
     assert (report["schema_version"], report["valid"]) == (1, False)
@@ -177,7 +179,17 @@ def test_scores_written_by_scores_can_be_added_as_self_reported(
 ) -> None:
     path = tmp_path / "scores.csv"
     assert cad1("scores", "E001", "--store", scored_store, "--output", path).returncode == 0
-    add = ["add-scores", "E007", path, "--data", synthetic_root, "--split", "test", "--store", tmp_path / "store"]
+    add = [
+        "add-scores",
+        "E007",
+        path,
+        "--data",
+        synthetic_root,
+        "--split",
+        "test",
+        "--store",
+        tmp_path / "store",
+    ]
     assert cad1(*add).returncode == 0
     assert "self-reported" in cad1("ranking", "--store", tmp_path / "store").stdout
     path.write_text(path.read_text().replace("L9001", "L9003"))
@@ -202,7 +214,18 @@ def test_docker_is_never_replaced_by_something_weaker(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
     done = cad1(
-        *("score", oracle_zip, "--data", synthetic_root, "--split", "test", "--team", "E001", "--store", tmp_path)
+        *(
+            "score",
+            oracle_zip,
+            "--data",
+            synthetic_root,
+            "--split",
+            "test",
+            "--team",
+            "E001",
+            "--store",
+            tmp_path,
+        )
     )
     assert done.returncode == 3
     assert "No Docker engine answers" in done.stderr
@@ -219,7 +242,11 @@ def test_a_changed_lock_or_source_on_the_host_is_refused_and_named(
     for name in ("harness", "validator"):
         shutil.copytree(HARNESS.parent / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(HARNESS.parent / "Dockerfile", tree / "Dockerfile")
-    command = [sys.executable, "-c", "import sys; sys.path.insert(0, '.'); from harness.cli import main; main()"]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; sys.path.insert(0, '.'); from harness.cli import main; main()",
+    ]
     command += ["score", str(oracle_zip), "--data", str(synthetic_root), "--split", "test", "--team", "E001"]
     command += ["--sandbox", "process", "--store", str(tmp_path / "store")]
 
@@ -249,7 +276,7 @@ def test_a_full_disk_is_a_sentence(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("harness.ranking.page.os.fsync", fail)
-    code = cli.run(lambda: cli.emit("x", scored_store / "ranking.csv"))
+    code = console.run(lambda: console.emit("x", scored_store / "ranking.csv"))
     assert code == 3
     assert "No space left on device" in capsys.readouterr().err
 
@@ -258,7 +285,7 @@ def test_a_bug_of_ours_says_so_and_keeps_the_traceback_in_a_file(capsys: pytest.
     def bug() -> None:
         raise ZeroDivisionError("oh")
 
-    assert cli.run(bug) == 5
+    assert console.run(bug) == 5
     said = capsys.readouterr().err
     assert "A bug of ours: ZeroDivisionError: oh" in said
     assert "Traceback" not in said
@@ -275,7 +302,16 @@ def test_names_with_commas_can_be_quoted() -> None:
 def test_doctor_says_what_it_found(cad1: Cad1, tmp_path: Path) -> None:
     done = cad1("doctor", "--store", tmp_path)
     assert done.returncode == 0
-    for word in ("Python", "processor", "memory", "disk", "lock", "Docker engine", "evaluator image", "left-overs"):
+    for word in (
+        "Python",
+        "processor",
+        "memory",
+        "disk",
+        "lock",
+        "Docker engine",
+        "evaluator image",
+        "left-overs",
+    ):
         assert f"{word}:" in done.stdout
 
 

@@ -31,7 +31,9 @@ def test_the_committed_lock_is_up_to_date() -> None:
 
 def test_the_scoring_files_are_all_that_the_evaluator_imports() -> None:
     names = scoring_files(HARNESS.parent)
-    assert {"harness/evaluate.py", "harness/haaqi/__init__.py", "validator/audio.py", "Dockerfile"} <= set(names)
+    assert {"harness/evaluate.py", "harness/haaqi/__init__.py", "validator/audio.py", "Dockerfile"} <= set(
+        names
+    )
     assert not any("cli" in name or "ranking" in name or "sandbox" in name for name in names)
 
 
@@ -39,7 +41,9 @@ def test_an_unchanged_tree_has_no_differences(tree: Path) -> None:
     assert Lock.load().differences(tree, pyclarity=None, host=True) == []
 
 
-@pytest.mark.parametrize("name", ["harness/evaluate.py", "validator/audio.py", "Dockerfile", lock.REQUIREMENTS])
+@pytest.mark.parametrize(
+    "name", ["harness/evaluate.py", "validator/audio.py", "Dockerfile", lock.REQUIREMENTS]
+)
 def test_one_changed_byte_is_named(tree: Path, name: str) -> None:
     path = tree / name
     data = bytearray(path.read_bytes())

@@ -39,7 +39,11 @@ def test_an_example_is_never_overwritten(ledger: Ledger) -> None:
 
 def test_scores_of_two_scorers_stay_apart(ledger: Ledger) -> None:
     ledger.store(KEY, EXAMPLE, run=None)
-    for scorer in (Scorer("e" * 64, "fast", True), Scorer("d" * 64, "pyclarity", True), Scorer("d" * 64, "fast", False)):
+    for scorer in (
+        Scorer("e" * 64, "fast", True),
+        Scorer("d" * 64, "pyclarity", True),
+        Scorer("d" * 64, "fast", False),
+    ):
         assert ledger.examples(Key(KEY.submission, KEY.challenge, scorer)) == {}
 
 

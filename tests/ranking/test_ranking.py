@@ -43,7 +43,9 @@ def add(
     key = Key(f"{team}-{value}-{when}", roster.digest, scorer)
     ledger.enter(Entry(team, key, f"submission_{team}.zip", 1, kind, when))
     for song, listener in roster.examples[:examples]:
-        ledger.store(key, StoredExample(song, listener, (value,) * 7 + (None if value == 0.5 else value,)), run=None)
+        ledger.store(
+            key, StoredExample(song, listener, (value,) * 7 + (None if value == 0.5 else value,)), run=None
+        )
     return key
 
 
@@ -51,7 +53,12 @@ def test_equal_averages_share_a_rank(ledger: Ledger) -> None:
     for team, value in (("E001", 0.2), ("E002", 0.3), ("E003", 0.4), ("E004", 0.3)):
         add(ledger, team, value)
     (table,) = tables(ledger)
-    assert [(row.rank, row.team) for row in table.rows] == [(1, "E003"), (2, "E002"), (2, "E004"), (4, "E001")]
+    assert [(row.rank, row.team) for row in table.rows] == [
+        (1, "E003"),
+        (2, "E002"),
+        (2, "E004"),
+        (4, "E001"),
+    ]
 
 
 def test_a_difference_below_what_is_shown_still_decides(ledger: Ledger) -> None:
@@ -99,7 +106,12 @@ def test_the_published_baselines_stand_in_their_place_without_a_rank(ledger: Led
     add(ledger, "E001", 0.25, roster=roster)
     add(ledger, "E002", 0.3, roster=roster)
     (table,) = tables(ledger, split="valid")
-    assert [(row.rank, row.average) for row in table.rows] == [(1, 0.3), (None, 0.2592), (2, 0.25), (None, 0.2273)]
+    assert [(row.rank, row.average) for row in table.rows] == [
+        (1, 0.3),
+        (None, 0.2592),
+        (2, 0.25),
+        (None, 0.2273),
+    ]
     assert tables(ledger, split="test") == []
 
 
@@ -155,7 +167,7 @@ def test_the_page_escapes_and_fetches_nothing() -> None:
     assert "http" not in page.replace("http-equiv", "")
 
 
-def tables_of(row: Row):  # noqa: ANN201
+def tables_of(row: Row):
     from harness.ranking.table import Table
 
     return Table(ROSTER, SCORER, "scored", ranked([row]), ())
@@ -199,7 +211,12 @@ def test_everything_wrong_with_a_scores_csv_is_said_at_once(tmp_path: Path) -> N
     path.write_text("\n".join(lines))
     with pytest.raises(SubmissionError) as caught:
         read_scores(path, ROSTER)
-    for part in ("line 2: score must be", "line 3: there is no example 'Y song'", "line 4: score is", "line 5"):
+    for part in (
+        "line 2: score must be",
+        "line 3: there is no example 'Y song'",
+        "line 4: score is",
+        "line 5",
+    ):
         assert part in caught.value.message
     assert "4 of 4 examples are missing" in caught.value.message
     path.write_text("a,b\n")

@@ -131,18 +131,32 @@ def test_nothing_forbidden_works_inside(
     assert leftovers(engine) == 0
 
 
-def test_the_memory_limit_holds(engine: docker.DockerClient, probe: Callable[[str], str], task: MakeTask) -> None:
+def test_the_memory_limit_holds(
+    engine: docker.DockerClient, probe: Callable[[str], str], task: MakeTask
+) -> None:
     sandbox = DockerSandbox(image=probe("held = [bytearray(2**20) for _ in range(4096)]\nprint(len(held))"))
-    with pytest.raises(MemoryLimitError, match="memory limit of 0.2 GiB"):
+    with pytest.raises(MemoryLimitError, match=r"memory limit of 0\.2 GiB"):
         list(sandbox.run(task(memory=200 * 2**20)))
     assert leftovers(engine) == 0
 
 
+FORK = """
+import os, sys, time
+n = 0
+try:
+    while True:
+        if os.fork() == 0:
+            time.sleep(60)
+        n += 1
+except OSError:
+    sys.stderr.write(f"FORKS {n}")
+    sys.exit(9)
+"""
+
+
 def test_a_fork_bomb_ends_at_the_pids_limit(probe: Callable[[str], str], task: MakeTask) -> None:
-    script = "import os, sys, time\nn = 0\ntry:\n    while True:\n        if os.fork() == 0:\n            time.sleep(60)\n"
-    script += "        n += 1\nexcept OSError:\n    sys.stderr.write(f'FORKS {n}')\n    sys.exit(9)\n"
     with pytest.raises(BugError, match="ended with code 9") as caught:
-        list(DockerSandbox(image=probe(script)).run(task()))
+        list(DockerSandbox(image=probe(FORK)).run(task()))
     assert int(caught.value.detail.partition("FORKS ")[2]) < 64
 
 
@@ -159,7 +173,9 @@ def test_the_deadline_is_the_hosts(
     assert leftovers(engine) == 0
 
 
-def test_the_host_can_stop_it(engine: docker.DockerClient, probe: Callable[[str], str], task: MakeTask) -> None:
+def test_the_host_can_stop_it(
+    engine: docker.DockerClient, probe: Callable[[str], str], task: MakeTask
+) -> None:
     sandbox = DockerSandbox(image=probe("import time\ntime.sleep(3600)"))
     asked = task()
     asked.stop.set()
@@ -172,11 +188,15 @@ def test_the_host_can_stop_it(engine: docker.DockerClient, probe: Callable[[str]
     ("script", "error", "what"),
     [
         ("import sys\nwhile True: sys.stdout.write('x' * 65536)", BugError, "a line of more than"),
-        ("print('{\"type\": \"example\"}')", BugError, "not of the protocol"),
+        ('print(\'{"type": "example"}\')', BugError, "not of the protocol"),
         ("import os\nos.write(1, b'{')", BugError, "an end in the middle"),
         ("import sys\nsys.exit(7)", BugError, "ended with code 7"),
         ("import os\nos.kill(os.getpid(), 11)", BugError, "ended with code"),
-        ("while True: open('/tmp/' + __import__('uuid').uuid4().hex, 'wb').write(bytes(2**20))", BugError, "code 1"),
+        (
+            "while True: open('/tmp/' + __import__('uuid').uuid4().hex, 'wb').write(bytes(2**20))",
+            BugError,
+            "code 1",
+        ),
     ],
     ids=["flood", "garbage", "half a line", "exit code", "segmentation fault", "tmpfs filled"],
 )
@@ -196,7 +216,9 @@ def test_a_broken_evaluator_is_told_and_removed(
 def test_one_changed_byte_in_the_image_is_refused_and_named(
     image: str, derived: Callable[..., str], task: MakeTask
 ) -> None:
-    changed = derived({}, "RUN sed -i 's/65.0 - 20.0/65.0 - 20.1/' /opt/cad1/harness/references.py", "USER 65534:65534")
+    changed = derived(
+        {}, "RUN sed -i 's/65.0 - 20.0/65.0 - 20.1/' /opt/cad1/harness/references.py", "USER 65534:65534"
+    )
     with pytest.raises(SetupError, match=r"harness/references\.py has SHA-256") as caught:
         list(DockerSandbox(image=changed).run(task()))
     assert caught.value.exit_code == 3
@@ -204,7 +226,9 @@ def test_one_changed_byte_in_the_image_is_refused_and_named(
     assert any(isinstance(line, Hello) for line in DockerSandbox(image=unchanged).run(task()))
 
 
-def test_one_changed_byte_of_pyclarity_is_refused_and_named(derived: Callable[..., str], task: MakeTask) -> None:
+def test_one_changed_byte_of_pyclarity_is_refused_and_named(
+    derived: Callable[..., str], task: MakeTask
+) -> None:
     eb = "/opt/cad1/venv/lib/python3.11/site-packages/clarity/evaluator/haspi/eb.py"
     with pytest.raises(SetupError, match=r"pyclarity/evaluator/haspi/eb\.py has SHA-256"):
         list(DockerSandbox(image=derived({}, f"RUN echo >> {eb}", "USER 65534:65534")).run(task()))
@@ -212,7 +236,7 @@ def test_one_changed_byte_of_pyclarity_is_refused_and_named(derived: Callable[..
 
 def test_an_image_of_another_lock_is_refused_before_it_runs(derived: Callable[..., str]) -> None:
     other = derived({}, "LABEL cad1-harness.lock=0000")
-    with pytest.raises(SetupError, match="built from another harness/scorer.lock"):
+    with pytest.raises(SetupError, match=r"built from another harness/scorer\.lock"):
         DockerSandbox(image=other).prepare()
 
 

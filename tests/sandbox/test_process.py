@@ -63,7 +63,9 @@ def test_a_deadline_kills_the_whole_family(fake: Callable[[str], ProcessSandbox]
 
 
 def test_a_memory_limit_is_kept(fake: Callable[[str], ProcessSandbox], task: MakeTask) -> None:
-    sandbox = fake("import time\nheld = bytearray(300 * 2**20)\nheld[::4096] = b'x' * len(held[::4096])\ntime.sleep(60)")
+    sandbox = fake(
+        "import time\nheld = bytearray(300 * 2**20)\nheld[::4096] = b'x' * len(held[::4096])\ntime.sleep(60)"
+    )
     with pytest.raises(MemoryLimitError):
         list(sandbox.run(task(memory=200 * 2**20)))
 
@@ -130,7 +132,7 @@ def test_a_silent_reference_has_no_value_and_a_broken_stem_is_the_submissions_fa
     soundfile.write(song.reference_path("bass"), pcm, rate, subtype="PCM_16")
     folder = tmp_path / "submission"
     with zipfile.ZipFile(oracle_zip) as archive:
-        archive.extractall(folder)  # noqa: S202  (our own)
+        archive.extractall(folder)
     broken = next(folder.rglob(f"{challenge.listeners[1].id}_{song.name}_left_drums.flac"))
     data = bytearray(broken.read_bytes())
     data[len(data) // 2] ^= 0xFF
