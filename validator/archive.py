@@ -229,10 +229,20 @@ def _fatal(index: Index) -> bool:
     return any(finding.code == "archive-too-large" for finding in index.problems)
 
 
-def digest(path: Path | str) -> str:
-    """SHA-256 in hex: of a file its bytes; of a folder the sorted lines of `sha256sum` of its files."""
+def digest(path: Path | str) -> str | None:
+    """SHA-256 in hex: of a file its bytes; of a folder the sorted lines of `sha256sum` of its files.
+
+    None for what is neither (reading a pipe or a device might never end).
+
+    Raises:
+        SubmissionNotFound: there is nothing at `path`.
+    """
     place = Path(path)
+    if not place.exists():
+        raise SubmissionNotFound(f"There is no submission at {path}.")
     if not place.is_dir():
+        if not place.is_file():
+            return None
         with place.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     lines = []

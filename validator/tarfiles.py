@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 BLOCK = 512
 """Every header and every file of a tar fills whole blocks."""
 
+EXTENSIONS = frozenset((b"x", b"g", b"L", b"K"))
+"""Headers that say more of the member after them; they are no members."""
+
 EXTENSION_BYTES = 1 << 16
 """Largest extended header; one that holds a path and times takes a few hundred bytes."""
 
@@ -188,7 +191,7 @@ def read_tar(file: _Bytes, limits: Limits) -> Index:  # noqa: PLR0912 - a state 
         if at + size > file.size:
             raise UnreadableArchiveError("one of its members runs over the end: the file is cut off")
         following = at + -(-size // BLOCK) * BLOCK
-        count += 1
+        count += kind not in EXTENSIONS
         if count > limits.entries or total > limits.total_bytes:
             index.problems.append(
                 rule("archive-too-large").at(
@@ -199,7 +202,7 @@ def read_tar(file: _Bytes, limits: Limits) -> Index:  # noqa: PLR0912 - a state 
                 )
             )
             return index
-        if kind in b"xgLK" and kind:
+        if kind in EXTENSIONS:
             if size > EXTENSION_BYTES:
                 raise UnreadableArchiveError("one of its extended headers is larger than any name")
             data = file.read_at(at, size)

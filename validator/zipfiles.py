@@ -7,6 +7,7 @@ NUL and keeps the last of two equal names.
 from __future__ import annotations
 
 import io
+import itertools
 import stat
 import struct
 import zlib
@@ -276,7 +277,7 @@ def read_directory(file: RandomFile, limits: Limits) -> Index:
 def _judge(file: RandomFile, records: list[_Record], end: int, index: Index, limits: Limits) -> None:
     by_offset = sorted(record.offset for record in records)
     shared = Counter(by_offset)
-    following = dict(zip(by_offset, [*by_offset[1:], end], strict=True))
+    following = dict(itertools.pairwise([*by_offset, end]))
     if by_offset != [record.offset for record in records]:
         index.problems.append(
             rule("archive-structure").at(
