@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +46,10 @@ HARDENING: dict[str, Any] = {
     "pids_limit": PIDS,
     "ipc_mode": "none",
     "init": True,
-    "tmpfs": {"/tmp": f"rw,noexec,nosuid,nodev,size={TMPFS_BYTES},mode=1777"},  # noqa: S108
+    "tmpfs": {
+        "/tmp": f"rw,noexec,nosuid,nodev,size={TMPFS_BYTES},mode=1777",  # noqa: S108
+        "/dev/mqueue": "ro,noexec,nosuid,nodev,size=4k,mode=555",  # the engine's own would be writable
+    },
     "oom_kill_disable": False,
     "auto_remove": False,  # it would hide whether the container was killed for its memory
     "privileged": False,
@@ -221,8 +225,16 @@ def _converse(container: Container, job: Job, task: Task) -> Iterator[Hello | Re
         raise engine_failed("keep the connection to a container", error) from error
     finally:
         pieces.stop()
-        with contextlib.suppress(OSError):
-            attached.close()
+        _hang_up(attached)
+
+
+def _hang_up(attached: Any) -> None:
+    """Closes the connection itself, not only our view of it: the engine waits for a full one at removal."""
+    raw: socket.socket = getattr(attached, "_sock", attached)
+    with contextlib.suppress(OSError):  # the engine has closed its side
+        raw.shutdown(socket.SHUT_RDWR)
+    attached.close()
+    raw.close()
 
 
 def _judge(container: Container, conversation: Conversation, task: Task) -> None:
