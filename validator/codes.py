@@ -360,9 +360,24 @@ _RULES = (
     ),
 )
 
+
+def table() -> str:
+    """Every rule as a Markdown table, for `validator/README.md`."""
+    lines = [
+        "| code | severity | what is wrong | why the rule is there | how to mend it |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [f"| `{r.code}` | {r.severity} | {r.title} | {r.why} | {r.fix} |" for r in _RULES]
+    return "\n".join(lines) + "\n"
+
+
 RULES = {rule.code: rule for rule in _RULES}
 
 
 def rule(code: str) -> Rule:
     """The rule of that code (KeyError where there is none)."""
     return RULES[code]
+
+
+if __name__ == "__main__":
+    print(table(), end="")

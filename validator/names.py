@@ -156,7 +156,8 @@ def _choose(
 def _missing(group: Group) -> Finding:
     if group.count == 1:
         return rule("missing").at(group.path, "This file is missing.", expected=group.path, found="nothing")
-    sentence = group.words[0].upper() + group.words[1:]
+    words = group.words()
+    sentence = words[0].upper() + words[1:]
     return rule("missing").at(
         group.path,
         f"{sentence}, is missing: {group.count} files.",

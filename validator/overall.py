@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter, defaultdict
+from math import fsum
 from statistics import median
 from typing import TYPE_CHECKING
 
-from validator.challenge import REMIX_RATE, STEM_RATE, STEMS, Challenge
+from validator.challenge import REMIX_RATE, SIDES, STEM_RATE, STEMS, Challenge
 from validator.checks import seconds
 from validator.codes import rule
 from validator.manifest import LENGTH_TOLERANCE, TAIL_AT_REFERENCE_RATE
@@ -43,6 +45,9 @@ SYSTEMATIC = 0.8
 SIDES_APART = 0.95
 """Channels of a reference more alike than this cannot be told from each other."""
 
+ONE_CHANNEL = 0.9999
+"""Channels of a reference more alike than this are the same: the song has that stem in the middle."""
+
 OFFSET_DB = 6.0
 """Level difference worth a warning: half or twice the amplitude."""
 
@@ -63,16 +68,19 @@ def overall(facts: Sequence[Fact], challenge: Challenge, *, decoded: bool) -> li
         return findings
     stems = [fact for fact in facts if fact.place.stem != REMIX]
     remixes = [fact for fact in facts if fact.place.stem == REMIX]
-    findings += _silent(facts)
-    findings += _equal_sides(facts, challenge)
-    same, findings_same = _equal_stems(stems)
-    findings += findings_same
-    findings += _remixes(remixes)
+    findings += [*_silent(stems), *_silent(remixes), *_remixes(remixes)]
     findings += _not_personal(facts, challenge)
-    told = [fact for fact in stems if fact.match is not None and fact.place not in same]
     findings += _silent_references(stems)
-    strangers, findings_likeness = _likeness(told)
-    findings += findings_likeness
+    doubled, about_sides = _equal_sides(stems)
+    copied, about_stems = _equal_stems(stems)
+    findings += about_sides + about_stems
+    told = [
+        fact
+        for fact in stems
+        if fact.match is not None and fact.peak > 0 and fact.place not in doubled and fact.place not in copied
+    ]
+    strangers, about_likeness = _likeness(told)
+    findings += about_likeness
     findings += _levels([fact for fact in told if fact.place not in strangers])
     return findings
 
@@ -82,7 +90,7 @@ def _said(code: str, groups: Iterable[Group], sentence: str, **details: str) -> 
     found = []
     for group in groups:
         count = f" ({group.count} files)" if group.count > 1 else ""
-        message = sentence.format(what=group.words)
+        message = sentence.format(what=group.words("every stem"))
         found.append(rule(code).at(group.path, message[0].upper() + message[1:] + count + ".", **details))
     return found
 
@@ -127,69 +135,64 @@ def _silent(facts: Sequence[Fact]) -> list[Finding]:
     return _said("silent", grouped(silent, universe), "{what}, holds digital silence")
 
 
-def _equal_sides(facts: Sequence[Fact], challenge: Challenge) -> list[Finding]:
-    by_place = {fact.place: fact for fact in facts}
-    universe = [fact.place for fact in facts if fact.place.side != "right"]
-    equal = []
-    for place in universe:
-        fact = by_place[place]
-        if fact.peak <= 0:
+def _equal_sides(stems: Sequence[Fact]) -> tuple[set[Place], list[Finding]]:
+    """Ears that were given the same bits, although their references differ."""
+    by_place = {fact.place: fact for fact in stems}
+    pairs: dict[Place, bool] = {}
+    for place, fact in by_place.items():
+        other = by_place.get(place._replace(side="right"))
+        if place.side != "left" or other is None:
             continue
-        if place.stem == REMIX:
-            doubled = fact.sides_equal
-        else:
-            other = by_place.get(place._replace(side="right"))
-            doubled = other is not None and other.digest == fact.digest
-            if fact.match is not None and fact.match.sides_alike > 0.9999:
-                ear = challenge.listener(place.listener)
-                doubled = doubled and ear.left != ear.right
-        if doubled:
-            equal.append(place)
-    groups = grouped(
-        [place._replace(side="") for place in equal], [place._replace(side="") for place in universe]
+        alike = fact.match is not None and fact.match.sides_alike > ONE_CHANNEL
+        pairs[place._replace(side="")] = fact.peak > 0 and fact.digest == other.digest and not alike
+    equal = [place for place, is_equal in pairs.items() if is_equal]
+    findings = _said(
+        "sides-equal", grouped(equal, list(pairs)), "{what} is bit for bit the same on both sides"
     )
-    return _said("sides-equal", groups, "{what}: left and right are equal bit for bit")
+    return {place._replace(side=side) for place in equal for side in SIDES}, findings
 
 
 def _equal_stems(stems: Sequence[Fact]) -> tuple[set[Place], list[Finding]]:
-    """Stems of one ear that are one and the same signal."""
-    by_ear: dict[tuple[str, str, str], list[Fact]] = defaultdict(list)
+    """Stems of one ear that are one and the same signal; returns those of which all four are."""
+    by_ear: dict[Place, list[Fact]] = defaultdict(list)
     for fact in stems:
-        if fact.peak > 0:
-            by_ear[fact.place.listener, fact.place.song, fact.place.side].append(fact)
-    same: dict[Place, str] = {}
-    for ear in by_ear.values():
-        often = Counter(fact.digest for fact in ear)
-        for fact in ear:
-            if often[fact.digest] > 1:
-                alike = [one.place.stem for one in ear if one.digest == fact.digest]
-                same[fact.place] = ", ".join(alike[:-1]) + " and " + alike[-1]
-    findings = []
-    universe = [fact.place for fact in stems]
-    for names in sorted(set(same.values())):
-        places = [place._replace(stem="") for place, found in same.items() if found == names]
-        whole = list(dict.fromkeys(place._replace(stem="") for place in universe))
-        for group in grouped(list(dict.fromkeys(places)), whole):
+        by_ear[fact.place._replace(stem="")].append(fact)
+    same: dict[str, list[Place]] = defaultdict(list)
+    for ear, facts in by_ear.items():
+        often: dict[bytes, list[str]] = defaultdict(list)
+        for fact in facts:
+            if fact.peak > 0:
+                often[fact.digest].append(fact.place.stem)
+        for names in often.values():
+            if len(names) > 1:
+                same[", ".join(names[:-1]) + " and " + names[-1]].append(ear)
+    findings: list[Finding] = []
+    copied: set[Place] = set()
+    for alike, ears in same.items():
+        all_four = alike.count(",") == len(STEMS) - 2
+        if all_four:
+            copied |= {ear._replace(stem=stem) for ear in ears for stem in STEMS}
+        for group in grouped(ears, list(by_ear)):
+            side = f"{group.side} " if group.side else ""
             findings.append(
                 rule("stems-identical").at(
                     group.path,
-                    f"{names} of {_whose(group)} are one and the same signal.",
+                    f"The {side}{alike} of {group.where} are one and the same signal.",
                     expected="four different stems",
-                    found="the mixture in place of the stems?" if names.count(",") == 2 else "a copy",
+                    found="the mixture in place of the stems?" if all_four else "copies of one file",
                 )
             )
-    return set(same), findings
-
-
-def _whose(group: Group) -> str:
-    words = Group(group.listener, group.song, group.side, "", group.count).words
-    return words.removeprefix("everything of ")
+    return copied, findings
 
 
 def _remixes(remixes: Sequence[Fact]) -> list[Finding]:
     findings = []
     for fact in remixes:
         path = _path(fact.place)
+        if fact.sides_equal and fact.peak > 0:
+            findings.append(
+                rule("sides-equal").at(path, "Left and right of the remix are bit for bit the same.")
+            )
         if fact.clipped:
             findings.append(
                 rule("remix-clipped").at(
@@ -271,7 +274,7 @@ def _likeness(stems: Sequence[Fact]) -> tuple[set[Place], list[Finding]]:
     permutation = _permutation(heard, unlike)
     if permutation:
         words = ", ".join(f"{named} holds {held}" for named, held in permutation.items())
-        count = sum(fact.place.stem in permutation for fact in unlike.values())
+        count = sum(fact.place.stem in permutation for fact in heard)
         findings.append(
             rule("stems-permuted").at(
                 "",
@@ -293,25 +296,36 @@ def _likeness(stems: Sequence[Fact]) -> tuple[set[Place], list[Finding]]:
                 found=match.best_stem,
             )
         )
-    swapped, about_sides = _swapped_sides([fact for fact in heard if fact.place not in unlike])
-    return set(unlike) | swapped, findings + about_sides
+    swapped, about_sides = _swapped_sides(
+        [fact for fact in heard if fact.place not in unlike and fact.place.stem not in permutation]
+    )
+    permuted = {fact.place for fact in stems if fact.place.stem in permutation}
+    return set(unlike) | swapped | permuted, findings + about_sides
 
 
 def _permutation(heard: Sequence[Fact], unlike: dict[Place, Fact]) -> dict[str, str]:
-    """For each stem's name the stem that it holds throughout, where that is another; else empty."""
-    of_name = Counter(fact.place.stem for fact in heard)
-    held: dict[str, Counter[str]] = defaultdict(Counter)
-    for fact in unlike.values():
+    """For each stem's name the stem that it holds throughout, where that is another; else empty.
+
+    Of all orders of the four, the one under which the names correlate best over the whole submission.
+    """
+    rows: dict[str, list[tuple[float, ...]]] = defaultdict(list)
+    for fact in heard:
         if fact.match is not None:
-            held[fact.place.stem][fact.match.best_stem] += 1
-    moved = {}
-    for name in STEMS:
-        if held[name]:
-            best, count = held[name].most_common(1)[0]
-            if count >= SYSTEMATIC * of_name[name]:
-                moved[name] = best
-    # what lies under another's name must have its own name taken: only then is it a permutation
-    return moved if len(moved) > 1 and set(moved) == set(moved.values()) else {}
+            rows[fact.place.stem].append(fact.match.likeness)
+    names = [name for name in STEMS if rows[name]]
+    mean = {
+        name: dict(zip(STEMS, (fsum(one) / len(one) for one in zip(*rows[name], strict=True)), strict=True))
+        for name in names
+    }
+    order = max(
+        itertools.permutations(names), key=lambda order: fsum(map(lambda n, o: mean[n][o], names, order))
+    )
+    moved = {name: held for name, held in zip(names, order, strict=True) if name != held}
+    count = sum(fact.place.stem in moved for fact in heard)
+    clear = sum(moved.get(place.stem) == fact.match.best_stem for place, fact in unlike.items() if fact.match)
+    if any(mean[name][held] < mean[name][name] + MARGIN / 2 for name, held in moved.items()):
+        return {}
+    return moved if moved and clear >= count / 2 else {}
 
 
 def _swapped_sides(stems: Sequence[Fact]) -> tuple[set[Place], list[Finding]]:

@@ -50,18 +50,22 @@ class Group:
         return f"{listener}/{song}/{listener}_{song}_{self.side or '*'}_{self.stem or '*'}.flac"
 
     @property
-    def words(self) -> str:
-        """The group in words, such as "the left bass of song 'Shore' of every listener"."""
+    def where(self) -> str:
+        """Song and listener in words, such as "song 'Shore', every listener"."""
+        whose = f"listener {self.listener}" if self.listener else "every listener"
+        return f"song '{self.song}', {whose}" if self.song else f"every song, {whose}"
+
+    def words(self, everything: str = "everything") -> str:
+        """The group in words, such as "the left bass of song 'Shore', every listener"."""
         if self.stem == REMIX:
             what = "the remix"
-        elif self.side or self.stem:
-            what = f"the {self.side} {self.stem}".rstrip() if self.side and self.stem else ""
-            what = what or (f"every {self.side} stem" if self.side else f"the {self.stem} of both sides")
+        elif self.side and self.stem:
+            what = f"the {self.side} {self.stem}"
+        elif self.side:
+            what = f"every {self.side} stem"
         else:
-            what = "everything"
-        whose = f"listener {self.listener}" if self.listener else "every listener"
-        where = f"song '{self.song}'" if self.song else "every song"
-        return f"{what} of {where}, {whose}"
+            what = f"the {self.stem}" if self.stem else everything
+        return f"{what} of {self.where}"
 
 
 # What is held fast, from the most general on: indices into a place.

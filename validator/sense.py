@@ -43,9 +43,11 @@ FOLLOWS = 0.3
 
 _UNCLEAR = (math.nan,) * 4
 _BINS = TOP_HZ * BLOCK_SECONDS
-_OVERSAMPLING = 2
-_STEP = 1.0 / (2 * TOP_HZ * _OVERSAMPLING)  # seconds between two lags
+_GROUP = 25  # bins summed before the way to lags: 2.5 Hz, which still tells lags below 0.2 s
+_POINTS = 4 * _BINS // _GROUP  # lags of one period: four to a period of the highest frequency
+_STEP = BLOCK_SECONDS / _GROUP / _POINTS  # seconds between two lags
 _LAGS = round(MAX_LAG_SECONDS / _STEP)
+_UNSHIFT = np.exp(2j * np.pi * (_GROUP - 1) / 2 / BLOCK_SECONDS * _STEP * np.arange(-_LAGS, _LAGS + 1))
 _FREQUENCIES = np.arange(_BINS) / BLOCK_SECONDS
 _EDGES = np.searchsorted(_FREQUENCIES, BANDS_HZ)
 _CENTRES = np.array([(low + high) / 2 for low, high in itertools.pairwise(BANDS_HZ)])
@@ -60,6 +62,7 @@ class Match:
         own_gain: How much of its own reference it holds, as a factor.
         other_side: Correlation with its own reference's other channel.
         sides_alike: Correlation of the two channels of its own reference.
+        likeness: Correlation with the reference of each of `STEMS`, in their order, either channel.
         best_stem, best: The stem whose reference it is most like (either channel), and how much.
         best_gain: How much of that reference it holds, as a factor.
         own_power: Power of its own reference below 4 kHz, over that of the song's loudest stem, in dB.
@@ -75,6 +78,7 @@ class Match:
     own_gain: float
     other_side: float
     sides_alike: float
+    likeness: tuple[float, ...]
     best_stem: str
     best: float
     best_gain: float
@@ -102,15 +106,23 @@ def _power(spectra: npt.NDArray[np.complex64]) -> npt.NDArray[np.float64]:
     return np.asarray((spectra.real**2 + spectra.imag**2).sum(axis=0, dtype=np.float64))
 
 
-def _cross(a: npt.NDArray[np.complex64], b: npt.NDArray[np.complex64]) -> npt.NDArray[np.complex128]:
-    blocks = min(len(a), len(b))
-    return np.asarray(np.einsum("bf,bf->f", a[:blocks].conj(), b[:blocks]), dtype=np.complex128)
+def _cross(a: npt.NDArray[np.complex64], b: npt.NDArray[np.complex64]) -> npt.NDArray[np.complex64]:
+    """Cross-spectrum over all blocks that both have: shape (bins,)."""
+    total: npt.NDArray[np.complex64] = a[0].conj() * b[0]
+    for one, other in zip(a[1:], b[1:], strict=False):
+        total += one.conj() * other
+    return total
 
 
-def _peak(cross: npt.NDArray[np.complex128]) -> tuple[float, float]:
-    """Greatest magnitude of the correlation within the lags, and its lag in seconds."""
-    over_lag = np.fft.irfft(cross, 2 * _BINS * _OVERSAMPLING) * (_BINS * _OVERSAMPLING)
-    near = np.concatenate((over_lag[-_LAGS:], over_lag[: _LAGS + 1]))
+def _peak(cross: npt.NDArray[np.complex64]) -> tuple[float, float]:
+    """Greatest magnitude of the correlation within the lags, and its lag in seconds.
+
+    Only short lags are wanted, so neighbouring bins are summed first: that weighs lags by a sinc that is 1
+    at no lag and first 0 at `BLOCK_SECONDS / _GROUP`, and shifts every bin by half a group, undone after.
+    """
+    groups = cross.reshape(-1, _GROUP).sum(axis=1, dtype=np.complex128)
+    over_lag = np.fft.ifft(groups, _POINTS) * _POINTS
+    near = (np.concatenate((over_lag[-_LAGS:], over_lag[: _LAGS + 1])) * _UNSHIFT).real
     at = int(np.argmax(np.abs(near)))
     return float(abs(near[at])), (at - _LAGS) * _STEP
 
@@ -140,15 +152,21 @@ class SongSense:
                 self._bins[key] = _power(self._spectra[key])
         self._alike = {stem: self._channels_alike(stem) for stem in STEMS}
         self._gain = lru_cache(maxsize=128)(self._find_gain)
+        self._powers = lru_cache(maxsize=128)(self._find_powers)
 
     def _channels_alike(self, stem: str) -> float:
         left, right = ("left", stem), ("right", stem)
         peak, _ = _peak(_cross(self._spectra[left], self._spectra[right]))
         return _over(peak, float(self._bins[left].sum()), float(self._bins[right].sum()))
 
-    def _find_gain(self, listener: str, side: str) -> npt.NDArray[np.float64]:
+    def _find_gain(self, listener: str, side: str) -> npt.NDArray[np.float32]:
         loss = self._listeners[listener].levels(side)
-        return np.asarray(10 ** (response(loss, _FREQUENCIES) / 20))
+        return np.asarray(10 ** (response(loss, _FREQUENCIES) / 20), dtype=np.float32)
+
+    def _find_powers(self, listener: str, side: str) -> dict[tuple[str, str], float]:
+        """Power of each reference, amplified for one ear."""
+        gain = self._gain(listener, side)
+        return {key: float((one * gain**2).sum()) for key, one in self._bins.items()}
 
     def match(
         self, pcm: npt.NDArray[np.int16], *, scale: float, listener: str, side: str, stem: str
@@ -165,13 +183,14 @@ class SongSense:
         gain = self._gain(listener, side)
         spectra = _spectra(pcm, STEM_RATE)
         power = float(_power(spectra).sum())
+        amplified = spectra * gain  # instead of amplifying each reference: the product is the same
         likeness: dict[tuple[str, str], float] = {}
         held: dict[tuple[str, str], float] = {}
-        powers = {key: float((one * gain**2).sum()) for key, one in self._bins.items()}
+        powers = self._powers(listener, side)
         lag = 0.0
         own = (side, stem)
         for key, reference in self._spectra.items():
-            peak, at = _peak(_cross(reference, spectra) * gain)
+            peak, at = _peak(_cross(reference, amplified))
             likeness[key] = _over(peak, powers[key], power)
             held[key] = peak / powers[key] if powers[key] > 0 else 0.0
             if key == own:
@@ -186,6 +205,7 @@ class SongSense:
             own_gain=held[own],
             other_side=likeness[other],
             sides_alike=self._alike[stem],
+            likeness=tuple(max(likeness[one, name] for one in SIDES) for name in STEMS),
             best_stem=best[1],
             best=likeness[best],
             best_gain=held[best],
