@@ -23,7 +23,7 @@ from validator.challenge import REFERENCE_RATE, STEMS, Split
 Samples = NDArray[np.float64]
 
 FREQUENCIES = (250, 500, 1000, 2000, 3000, 4000, 6000, 8000)  # Hz
-_LEVELS_DBFS = {"drums": -22.0, "bass": -21.0, "other": -24.0, "vocals": -20.0}  # rms over both channels
+_LEVELS_DBFS = {"drums": -24.0, "bass": -23.0, "other": -26.0, "vocals": -22.0}  # rms over both channels
 _LEAD_IN = 0.5  # seconds before the objective segment
 _REMIX_SECONDS = 1.0
 _SHORTEST = 2.0  # seconds of a song
@@ -58,7 +58,7 @@ _SONGS = (
 # Hearing levels in dB HL, left and right: one mild and sloping, one moderate and flatter.
 _LISTENERS = {
     "L9001": ((10, 15, 20, 30, 40, 45, 50, 50), (15, 15, 25, 35, 40, 50, 55, 60)),
-    "L9002": ((40, 45, 45, 55, 55, 60, 65, 70), (35, 40, 50, 50, 60, 65, 65, 65)),
+    "L9002": ((25, 30, 35, 40, 50, 55, 60, 60), (20, 30, 40, 40, 50, 50, 55, 55)),
 }
 _VOWELS = ((700, 1150, 2600), (350, 2000, 2800), (450, 800, 2600), (550, 1700, 2500))  # Hz: F1 to F3
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.enhance.blocks import BLOCK, OVERLAP, BlockSeparator, blocks
@@ -11,6 +11,7 @@ from harness.errors import SetupError, UsageError
 from validator.challenge import STEMS
 
 
+@settings(deadline=None)
 @given(length=st.integers(1, 5000), block=st.integers(3, 900), share=st.floats(0, 0.49))
 def test_fades_sum_to_one_everywhere(length, block, share):
     overlap = int(block * share)

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -123,6 +127,43 @@ def test_bytes_depend_neither_on_workers_nor_on_interruptions(challenge, tmp_pat
     assert packed.read_bytes() == plain
     assert sum(note.startswith("made") for _, note in notes) == 4 - len(made)
     assert notes[-1][0] == 4
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from harness.enhance import enhance
+from validator.challenge import Challenge
+
+def progress(done, total, note):
+    if done == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+challenge = Challenge.load(Path(sys.argv[1]), split="test")
+enhance(challenge, separator="oracle", output=Path(sys.argv[2]), team="E001", progress=progress)
+"""
+
+
+def test_after_sigkill_it_goes_on_and_ends_in_the_same_bytes(challenge, tmp_path):
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(challenge.root), str(tmp_path / "killed")],
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert killed.returncode == -signal.SIGKILL
+    made = len(list((tmp_path / "killed" / "submission_E001.work" / "evaluation").glob("*/*")))
+    assert 2 <= made < 4
+    notes = []
+    resumed = enhance(
+        challenge,
+        separator="oracle",
+        output=tmp_path / "killed",
+        team="E001",
+        progress=lambda done, total, note: notes.append(note),
+    )
+    assert sum(note.startswith("made") for note in notes) == 4 - made
+    plain = enhance(challenge, separator="oracle", output=tmp_path / "plain", team="E001")
+    assert resumed.read_bytes() == plain.read_bytes()
 
 
 class Counting(Oracle):
