@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from harness.enhance.blocks import BlockSeparator, Model
 from harness.errors import SetupError, UsageError
-from validator.challenge import STEMS
+from validator.challenge import REFERENCE_RATE, STEMS
 
 # The start of the SHA-256 of Open-Unmix's published weights (umxhq), one file for each stem.
 PUBLISHED_OPENUNMIX = {"bass": "8d85a5bd", "drums": "9619578f", "other": "b52fbbf7", "vocals": "b62c91ce"}
@@ -46,7 +46,7 @@ def load_demucs(*, weights: Path | None, device: str | None) -> BlockSeparator:
         SetupError: A library or the weights cannot be had, or do not fit.
         UsageError: There is no such device.
     """
-    torch, torchaudio = _libraries("demucs", "torch", "torchaudio")
+    torch, torchaudio = libraries("demucs", "torch", "torchaudio")
     chosen = _device(torch, device)
     if weights is None:
         bundle = import_module("torchaudio.pipelines").HDEMUCS_HIGH_MUSDB
@@ -68,15 +68,15 @@ def load_openunmix(*, weights: Path | None, device: str | None) -> BlockSeparato
 
     Args:
         weights: A state dictionary of openunmix's `Separator`, or a mapping from stems to state
-            dictionaries of `OpenUnmix`, or a folder of the four published files; those are downloaded, or
-            taken from PyTorch's cache, where None.
+            dictionaries of `OpenUnmix` (of any size), or a folder of the four published files; those are
+            downloaded, or taken from PyTorch's cache, where None.
         device: A device's name in PyTorch; the best there is where None.
 
     Raises:
         SetupError: A library or the weights cannot be had, or do not fit.
         UsageError: There is no such device.
     """
-    torch, openunmix = _libraries("openunmix", "torch", "openunmix")
+    torch, openunmix = libraries("openunmix", "torch", "openunmix")
     chosen = _device(torch, device)
     if weights is None:
         network = _fetched("openunmix", lambda: openunmix.umxhq(niter=0, device="cpu"))
@@ -84,9 +84,10 @@ def load_openunmix(*, weights: Path | None, device: str | None) -> BlockSeparato
         for stem, digest in PUBLISHED_OPENUNMIX.items():
             check_digest(cache / f"{stem}-{digest}.pth")
     else:
-        network = openunmix.umxhq(niter=0, device="cpu", pretrained=False)
-        for stem, state in _openunmix_states(torch, weights).items():
-            _fill(network.target_models[stem], state, weights=weights)
+        states = _openunmix_states(torch, weights)
+        network = openunmix_separator(
+            {stem: _openunmix_model(state, weights=weights) for stem, state in states.items()}
+        )
     return BlockSeparator(
         identity=f"openunmix {_fingerprint(network)}",
         model=_runner(torch, network, chosen),
@@ -122,7 +123,12 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _libraries(model: str, *names: str) -> list[ModuleType]:
+def libraries(model: str, *names: str) -> list[ModuleType]:
+    """Imports what a model needs.
+
+    Raises:
+        SetupError: Something is not installed, or does not load.
+    """
     try:
         return [import_module(name) for name in names]
     except (ImportError, OSError) as error:
@@ -185,6 +191,41 @@ def _openunmix_states(torch: Any, weights: Path) -> dict[str, dict[str, Any]]:
         stem: {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
         for stem, prefix in prefixes.items()
     }
+
+
+def openunmix_separator(models: Mapping[str, Any]) -> Any:
+    """openunmix's `Separator` around one `OpenUnmix` for each stem, without Wiener iterations."""
+    bins = {int(model.nb_output_bins) for model in models.values()}.pop()
+    return import_module("openunmix.model").Separator(
+        target_models=dict(models),
+        niter=0,
+        residual=False,
+        sample_rate=float(REFERENCE_RATE),
+        n_fft=2 * (bins - 1),
+        n_hop=(bins - 1) // 2,
+        nb_channels=2,
+        filterbank="torch",
+    )
+
+
+def _openunmix_model(state: Mapping[str, Any], *, weights: Path) -> Any:
+    """An `OpenUnmix` of the size that a state dictionary has, with that state."""
+    try:
+        network = import_module("openunmix.model").OpenUnmix(
+            nb_bins=len(state["output_mean"]),
+            nb_channels=2,
+            hidden_size=len(state["fc1.weight"]),
+            nb_layers=sum(re.fullmatch(r"lstm\.weight_ih_l\d+", name) is not None for name in state),
+            unidirectional="lstm.weight_ih_l0_reverse" not in state,
+            max_bin=len(state["input_mean"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise SetupError(
+            f"{weights} does not fit the model: it does not have an OpenUnmix for each stem ({error}).",
+            hint="The weights belong to another model.",
+        ) from error
+    _fill(network, state, weights=weights)
+    return network
 
 
 def _fill(network: Any, state: Mapping[str, Any], *, weights: Path) -> None:

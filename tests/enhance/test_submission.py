@@ -130,17 +130,20 @@ def test_bytes_depend_neither_on_workers_nor_on_interruptions(challenge, tmp_pat
 
 
 KILLED = """
-import os, signal, sys
+import os, signal, sys, time
 from pathlib import Path
 from harness.enhance import enhance
 from validator.challenge import Challenge
 
+challenge, output = Challenge.load(Path(sys.argv[1]), split="test"), Path(sys.argv[2])
+
 def progress(done, total, note):
-    if done == 2:
+    if note == f"separating {challenge.songs[1].name}":
+        while not any((output / "submission_E001.work" / "evaluation").glob("*/*")):
+            time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGKILL)
 
-challenge = Challenge.load(Path(sys.argv[1]), split="test")
-enhance(challenge, separator="oracle", output=Path(sys.argv[2]), team="E001", progress=progress)
+enhance(challenge, separator="oracle", output=output, team="E001", progress=progress)
 """
 
 
@@ -152,7 +155,7 @@ def test_after_sigkill_it_goes_on_and_ends_in_the_same_bytes(challenge, tmp_path
     )
     assert killed.returncode == -signal.SIGKILL
     made = len(list((tmp_path / "killed" / "submission_E001.work" / "evaluation").glob("*/*")))
-    assert 2 <= made < 4
+    assert 1 <= made <= 2
     notes = []
     resumed = enhance(
         challenge,

@@ -1,0 +1,103 @@
+"""A small Open-Unmix trained on the spot: a baseline with weights of its own where none can be downloaded.
+
+It is trained on the very songs it is given, for regression tests and not for music: with the same seed,
+songs and PyTorch on the same CPU the weights are the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.enhance.neural import libraries, openunmix_separator
+from harness.enhance.track import Track
+from harness.errors import UsageError
+from validator.challenge import STEMS
+
+BINS = 2049  # of the published models: transforms of 4096 samples
+BANDWIDTH_BINS = 1487  # of them up to 16 kHz, as the published models'
+
+
+def train_openunmix(
+    tracks: Sequence[Track],
+    *,
+    target: Path,
+    seed: int = 0,
+    steps: int = 60,
+    hidden: int = 64,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """Trains one model for each stem on whole songs and saves them for `load_openunmix`.
+
+    Args:
+        tracks: Short songs with their stems; each is one batch.
+        target: File for the weights, a mapping from stems to state dictionaries.
+        seed: Of the initial weights.
+        steps: Updates of each model, song after song.
+        hidden: Width of the model.
+        report: Told of steps done, and of all.
+
+    Returns:
+        `target`.
+
+    Raises:
+        SetupError: PyTorch or openunmix is missing.
+        UsageError: There are no songs, or no steps.
+    """
+    if not tracks or steps < 1:
+        raise UsageError("Training needs at least one song and one step.")
+    torch, _, model = libraries("openunmix", "torch", "openunmix", "openunmix.model")
+    with _deterministic(torch, seed):
+        transform = openunmix_separator({stem: _new(model, hidden) for stem in STEMS})
+        spectra = {
+            part: [_magnitude(torch, transform, track.read(part)) for track in tracks]
+            for part in ("mixture", *STEMS)
+        }
+        frames = torch.cat([one.flatten(0, 1).movedim(0, -1).flatten(1) for one in spectra["mixture"]], dim=1)
+        mean, scale = frames.mean(dim=1).numpy(), frames.std(dim=1).clamp(min=1e-4).numpy()
+        states = {}
+        for index, stem in enumerate(STEMS):
+            network = _new(
+                model, hidden, input_mean=mean[:BANDWIDTH_BINS], input_scale=scale[:BANDWIDTH_BINS]
+            )
+            optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
+            for step in range(steps):
+                song = step % len(tracks)
+                optimiser.zero_grad()
+                estimate = network(spectra["mixture"][song])
+                loss = torch.nn.functional.mse_loss(estimate, spectra[stem][song])
+                loss.backward()
+                optimiser.step()
+                report(index * steps + step + 1, len(STEMS) * steps)
+            states[stem] = network.state_dict()
+    torch.save(states, target)
+    return target
+
+
+def _new(model: Any, hidden: int, **statistics: Any) -> Any:
+    return model.OpenUnmix(
+        nb_bins=BINS, nb_channels=2, hidden_size=hidden, nb_layers=1, max_bin=BANDWIDTH_BINS, **statistics
+    )
+
+
+def _magnitude(torch: Any, transform: Any, signal: Any) -> Any:
+    """Magnitudes of shape (1, 2, bins, frames)."""
+    with torch.no_grad():
+        return transform.complexnorm(transform.stft(torch.from_numpy(signal)[None]))
+
+
+@contextmanager
+def _deterministic(torch: Any, seed: int) -> Iterator[None]:
+    """Seeds PyTorch and keeps it to one thread and to deterministic algorithms, then puts all back."""
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.set_num_threads(1)
+        torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(strict)
