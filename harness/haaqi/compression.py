@@ -17,6 +17,7 @@ from .elementary import exp2, log2
 from .gammatone import BLOCK, filter_block
 from .hearing import LINEAR_FROM, Cochlea
 from .kernel import fused
+from .lanes import WIDTH, load, spread, total
 from .resampling import SAMPLE_RATE
 
 GAIN_LOW_PASS = 800
@@ -118,7 +119,6 @@ def compress(
         ours.turn,
         ours.curve,
         theirs.taps,
-        theirs.turn,
         theirs.curve,
         *outputs,
     )
@@ -132,13 +132,13 @@ def _low_pass() -> NDArray[np.float64]:
 
 
 @fused
-def _gains(power: NDArray[np.float64], curve: NDArray[np.float64], gains: NDArray[np.float64]) -> None:
-    """Turn the control filter's power into the linear gain that it asks for."""
+def _gains(power: NDArray[np.float64], curve: NDArray[np.float64]) -> None:
+    """Turn the control filter's power, in place, into the linear gain that it asks for."""
     offset, slope, lowest, highest = curve[0], curve[1], curve[2], curve[3]
     for k in range(BLOCK):
         p = log2(max(power[k], TINY))
         p = max(min(p, highest), lowest)
-        gains[k] = exp2(offset + slope * p)
+        power[k] = exp2(offset + slope * p)
 
 
 @fused
@@ -169,7 +169,6 @@ def _apply(
     power: NDArray[np.float64],
     motion: NDArray[np.float64],
     factor: float,
-    start: int,
     envelopes: NDArray[np.float64],
     motions: NDArray[np.float64],
 ) -> None:
@@ -177,9 +176,9 @@ def _apply(
     for k in range(BLOCK):
         gains[k] *= factor
     for k in range(BLOCK):
-        envelopes[start + k] = gains[k] * math.sqrt(power[k])
+        envelopes[k] = gains[k] * math.sqrt(power[k])
     for k in range(BLOCK):
-        motions[start + k] = gains[k] * motion[k]
+        motions[k] = gains[k] * motion[k]
 
 
 @fused
@@ -189,32 +188,49 @@ def _compress(
     length: int,
     low_pass: NDArray[np.float64],
     taps_r: NDArray[np.float64],
-    turn_r: NDArray[np.float64],
+    turn: NDArray[np.float64],
     curve_r: NDArray[np.float64],
     taps_p: NDArray[np.float64],
-    turn_p: NDArray[np.float64],
     curve_p: NDArray[np.float64],
     envelope_r: NDArray[np.float64],
     motion_r: NDArray[np.float64],
     envelope_p: NDArray[np.float64],
     motion_p: NDArray[np.float64],
 ) -> tuple[float, float]:
-    state_r, state_p = np.zeros(20), np.zeros(20)
-    state_r[0] = state_r[2] = state_p[0] = state_p[2] = 1.0
+    state = np.zeros(36)
+    state[0] = state[2] = 1.0
     smoothing = np.zeros(4)
-    control, power_r, power_p = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    move_r, move_p = np.empty(BLOCK), np.empty(BLOCK)
-    gains_r, gains_p = np.empty(BLOCK), np.empty(BLOCK)
+    control_r, power_r, move_r = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    control_p, power_p, move_p = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     sum_r = sum_p = 0.0
     for start in range(0, length, BLOCK):
-        filter_block(reference, start, taps_r, turn_r, state_r, control, power_r, move_r)
-        _gains(control, curve_r, gains_r)
-        filter_block(processed, start, taps_p, turn_p, state_p, control, power_p, move_p)
-        _gains(control, curve_p, gains_p)
-        _smooth(gains_r, gains_p, low_pass, smoothing)
-        _apply(gains_r, power_r, move_r, curve_r[4], start, envelope_r, motion_r)
-        _apply(gains_p, power_p, move_p, curve_p[4], start, envelope_p, motion_p)
-        for k in range(min(BLOCK, length - start)):
-            sum_r += power_r[k]
-            sum_p += power_p[k]
+        filter_block(
+            reference[start:],
+            processed[start:],
+            taps_r,
+            taps_p,
+            turn,
+            state,
+            (control_r, power_r, move_r),
+            (control_p, power_p, move_p),
+        )
+        sum_r += _sum(power_r, min(BLOCK, length - start))
+        sum_p += _sum(power_p, min(BLOCK, length - start))
+        _gains(control_r, curve_r)
+        _gains(control_p, curve_p)
+        _smooth(control_r, control_p, low_pass, smoothing)
+        _apply(control_r, power_r, move_r, curve_r[4], envelope_r[start:], motion_r[start:])
+        _apply(control_p, power_p, move_p, curve_p[4], envelope_p[start:], motion_p[start:])
     return sum_r * curve_r[4] ** 2, sum_p * curve_p[4] ** 2
+
+
+@fused
+def _sum(values: NDArray[np.float64], count: int) -> float:
+    sums = spread(0.0)
+    whole = count - count % WIDTH
+    for k in range(0, whole, WIDTH):
+        sums = sums + load(values, k)
+    rest = 0.0
+    for k in range(whole, count):
+        rest += values[k]
+    return rest + total(sums)

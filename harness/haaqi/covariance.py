@@ -23,7 +23,7 @@ LAGS = 2 * MOST_LAG + 1
 SMALLEST = 1e-30
 SYNC_ORDER = 5
 SYNC_CUTOFF = 3500.0
-_AT_ONCE = 28
+SHORT_ROUNDING = 2.0**-23  # of a float32 product and sum, twice over
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,93 +109,113 @@ def tile(
         scale: (49,) factors for the covariances at lags of -24 to 24.
         power: factor for the mean squares.
         threshold: dB; a tile whose reference does not exceed it gets no covariance.
-        work: (2 * size + 56 + 56,) room.
+        work: (2 * size + 56,) room.
 
     Returns:
         The normalised covariance at the best lag, 0 to 1; the reference's level in dB.
     """
-    x, y, lagged = work[: size + 56], work[size + 56 : 2 * size + 56], work[2 * size + 56 :]
-    square = _centred(ours, start, window, window_start, size, x, MOST_LAG) * power
+    x, y = work[: size + 56], work[size + 56 : 2 * size + 56]
+    weights = window[window_start:]
+    square = _centred(ours[start:], weights, size, x[MOST_LAG:]) * power
     level = math.sqrt(square * 2.0)
     if not level > threshold:
         return 0.0, level
-    other = _centred(theirs, start, window, window_start, size, y, 0) * power
+    other = _centred(theirs[start:], weights, size, y) * power
     if not (square > SMALLEST and other > SMALLEST):
         return 0.0, level
-    for k in range(MOST_LAG):
-        x[k] = 0.0
-    for k in range(MOST_LAG + size, size + 56):
-        x[k] = 0.0
-    _lagged_products(x, 0, y, size, lagged, 0)
-    _lagged_products(x, _AT_ONCE, y, size, lagged, _AT_ONCE)
-    best = 0.0
-    for k in range(LAGS):
-        best = max(best, abs(lagged[k] * scale[k]))
+    best = _best_covariance(x, y, size, scale, math.sqrt(square * other) / power)
     return min(best / math.sqrt(square * other), 1.0), level
 
 
 @fused
-def _centred(
-    source: NDArray[np.float64],
-    start: int,
-    window: NDArray[np.float64],
-    window_start: int,
+def _best_covariance(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
     size: int,
-    target: NDArray[np.float64],
-    place: int,
+    scale: NDArray[np.float64],
+    norm: float,
 ) -> float:
-    """Put a windowed segment less its mean into target[place:], and return the sum of its squares."""
+    """Return the greatest scaled covariance, by magnitude, over all lags.
+
+    The lags are searched in single precision. Those that its rounding errors leave in question,
+    nearly always one, are then computed in double precision.
+    """
+    short_x, short_y, lagged = np.empty(size + 56, np.float32), np.empty(size, np.float32), np.empty(56, np.float32)
+    x[:MOST_LAG] = 0.0
+    x[MOST_LAG + size : size + 56] = 0.0
+    for k in range(size + 56):
+        short_x[k] = np.float32(x[k])
     for k in range(size):
-        target[place + k] = source[start + k] * window[window_start + k]
+        short_y[k] = np.float32(y[k])
+    _lagged_products(short_x, short_y, size, lagged)
+    highest = 0.0
+    for k in range(LAGS):
+        highest = max(highest, abs(lagged[k] * scale[k]))
+    doubt = size * SHORT_ROUNDING * norm * scale[0]  # the largest lag's, the largest factor
+    best = 0.0
+    for k in range(LAGS):
+        if abs(lagged[k]) * scale[k] + 2.0 * doubt >= highest:
+            sums = spread(0.0)
+            whole = size - size % 4
+            for i in range(0, whole, 4):
+                sums = fma(load(x, k + i), load(y, i), sums)
+            product = total(sums)
+            for i in range(whole, size):
+                product += x[k + i] * y[i]
+            best = max(best, abs(product * scale[k]))
+    return best
+
+
+@fused
+def _centred(
+    source: NDArray[np.float64], window: NDArray[np.float64], size: int, target: NDArray[np.float64]
+) -> float:
+    """Put a windowed segment less its mean into target, and return the sum of its squares."""
+    for k in range(size):
+        target[k] = source[k] * window[k]
     sums = spread(0.0)
     whole = size - size % 4
     for k in range(0, whole, 4):
-        sums = sums + load(target, place + k)
+        sums = sums + load(target, k)
     mean = 0.0
     for k in range(whole, size):
-        mean += target[place + k]
+        mean += target[k]
     mean = (mean + total(sums)) / size
     for k in range(size):
-        target[place + k] -= mean
+        target[k] -= mean
     sums = spread(0.0)
     for k in range(0, whole, 4):
-        v = load(target, place + k)
+        v = load(target, k)
         sums = fma(v, v, sums)
     square = 0.0
     for k in range(whole, size):
-        square += target[place + k] ** 2
+        square += target[k] ** 2
     return square + total(sums)
 
 
 @fused
 def _lagged_products(
-    x: NDArray[np.float64],
-    first: int,
-    y: NDArray[np.float64],
-    size: int,
-    out: NDArray[np.float64],
-    place: int,
+    x: NDArray[np.float32], y: NDArray[np.float32], size: int, out: NDArray[np.float32]
 ) -> None:
-    """Put the sums of x[first + lag + k] * y[k], for lag from 0 to 27, into out[place:]."""
-    zero = spread(0.0)
+    """Put the sums of x[lag + k] * y[k], for lag from 0 to 55, into out."""
+    zero = spread(np.float32(0.0))
     a, b, c, d, e, f, g = zero, zero, zero, zero, zero, zero, zero
     for k in range(size):
         v = spread(y[k])
-        p = first + k
-        a = fma(v, load(x, p), a)
-        b = fma(v, load(x, p + 4), b)
-        c = fma(v, load(x, p + 8), c)
-        d = fma(v, load(x, p + 12), d)
-        e = fma(v, load(x, p + 16), e)
-        f = fma(v, load(x, p + 20), f)
-        g = fma(v, load(x, p + 24), g)
-    store(out, place, a)
-    store(out, place + 4, b)
-    store(out, place + 8, c)
-    store(out, place + 12, d)
-    store(out, place + 16, e)
-    store(out, place + 20, f)
-    store(out, place + 24, g)
+        a = fma(v, load(x, k), a)
+        b = fma(v, load(x, k + 8), b)
+        c = fma(v, load(x, k + 16), c)
+        d = fma(v, load(x, k + 24), d)
+        e = fma(v, load(x, k + 32), e)
+        f = fma(v, load(x, k + 40), f)
+        g = fma(v, load(x, k + 48), g)
+    store(out, 0, a)
+    store(out, 8, b)
+    store(out, 16, c)
+    store(out, 24, d)
+    store(out, 32, e)
+    store(out, 40, f)
+    store(out, 48, g)
 
 
 def synchrony() -> NDArray[np.float64]:

@@ -186,8 +186,8 @@ def _finish(
     stretch *= max(3072 // stretch, 1)
     pieces = rising.shape[1]
     tiles = len(levels)
-    state_r, state_p = np.zeros(2), np.zeros(2)
-    work, normals = np.empty(stretch), np.empty(stretch)
+    state = np.zeros(4)
+    work_r, work_p, normals = np.empty(stretch), np.empty(stretch), np.empty(stretch)
     level_r, level_p = np.zeros(stretch), np.zeros(stretch)
     ours, theirs = np.zeros(half + stretch), np.zeros(half + stretch)
     room = np.empty(4 * half + 112)
@@ -202,42 +202,23 @@ def _finish(
         first = start + silent - wait
         count = max(min(stretch - silent, length - wait - first), 0)
         done += count
-        transduction.transduce(
-            envelope_r,
-            motion_r,
-            length,
-            first,
-            count,
-            (0, 0),
-            base_r,
-            synapse,
-            state_r,
-            work,
-            level_r,
-            ours[half:],
-            silent,
-        )
-        transduction.transduce(
-            envelope_p,
-            motion_p,
-            length,
-            first,
-            count,
-            delays,
-            base_p,
-            synapse,
-            state_p,
-            work,
-            level_p,
-            theirs[half:],
-            silent,
-        )
+        heard_r, heard_p = level_r[silent:], level_p[silent:]
+        moved_r, moved_p = ours[half + silent :], theirs[half + silent :]
+        transduction.copy_shifted(envelope_r, length, first, count, work_r)
+        transduction.copy_shifted(motion_r, length, first, count, moved_r)
+        transduction.copy_shifted(envelope_p, length, first + delays[0], count, work_p)
+        transduction.copy_shifted(motion_p, length, first + delays[1], count, moved_p)
+        transduction.sensation(work_r, base_r, count, heard_r)
+        transduction.sensation(work_p, base_p, count, heard_p)
+        transduction.adapt(heard_r, heard_p, count, synapse, state)
+        transduction.scale(moved_r, heard_r, work_r, count)
+        transduction.scale(moved_p, heard_p, work_p, count)
         take_normals(stream_r[0], stream_r[1], stream_r[2], normals, 0, count)
         for k in range(count):
-            ours[half + silent + k] += noise * normals[k]
+            moved_r[k] += noise * normals[k]
         take_normals(stream_p[0], stream_p[1], stream_p[2], normals, 0, count)
         for k in range(count):
-            theirs[half + silent + k] += noise * normals[k]
+            moved_p[k] += noise * normals[k]
 
         piece = start // smoothing.HALF
         some = min(stretch // smoothing.HALF, pieces - piece)

@@ -20,9 +20,9 @@ from .kernel import inlined
 
 _MANTISSA_BITS = 52
 _MANTISSA_MASK = (1 << _MANTISSA_BITS) - 1
-_ONE = 0x3FF << _MANTISSA_BITS
+ONE_BITS = 0x3FF << _MANTISSA_BITS
 _ROOT_HALF = 0x3FE6A09E667F3BCD  # the bits of sqrt(1/2)
-_TO_BINADE = _ONE - _ROOT_HALF
+_TO_BINADE = ONE_BITS - _ROOT_HALF
 _COUNTER = 0x433 << _MANTISSA_BITS  # 2**52: its last bits count in ones
 _COUNTER_START = float(2**52 + 1023)
 _ROUNDER = 1.5 * 2.0**52
@@ -113,6 +113,21 @@ def log2(x: float) -> float:
     even = _L0 + w * (_L2 + w * (_L4 + w * (_L6 + w * _L8)))
     odd = _L1 + w * (_L3 + w * (_L5 + w * _L7))
     return exponent + s * (even + z * odd) * _PER_LN2
+
+
+@inlined
+def log2_over(x: float) -> float:
+    """Return log2(x) / x for a positive normal number, with one division for both quotients."""
+    raised = bits_of(x) + _TO_BINADE
+    exponent = number_of((raised >> _MANTISSA_BITS) | _COUNTER) - _COUNTER_START
+    mantissa = number_of((raised & _MANTISSA_MASK) + _ROOT_HALF)
+    common = 1.0 / ((mantissa + 1.0) * x)
+    s = (mantissa - 1.0) * (common * x)
+    z = s * s
+    w = z * z
+    even = _L0 + w * (_L2 + w * (_L4 + w * (_L6 + w * _L8)))
+    odd = _L1 + w * (_L3 + w * (_L5 + w * _L7))
+    return (exponent + s * (even + z * odd) * _PER_LN2) * (common * (mantissa + 1.0))
 
 
 @inlined

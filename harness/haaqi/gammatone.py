@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -225,8 +226,9 @@ def _summed_power(
     position = 0
     for piece in range(len(pieces)):
         size = pieces[piece]
+        block = signal[position:]
         for k in range(size):
-            x = spread(signal[position + k])
+            x = spread(block[k])
             real = x * cosine
             imag = x * sine
             r = r1 + real
@@ -275,80 +277,104 @@ def _summed_power(
 
 
 @exact
-def filter_block(
-    signal: NDArray[np.float64],
-    start: int,
-    taps: NDArray[np.float64],
-    turn: NDArray[np.float64],
-    state: NDArray[np.float64],
-    control: NDArray[np.float64],
-    envelope: NDArray[np.float64],
-    motion: NDArray[np.float64],
-) -> None:
-    """Pass one block of a signal through one channel's control filter and signal filter.
+def _step(x: Any, z1: Any, z2: Any, z3: Any, z4: Any, taps: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Filter one sample in four lanes: the output, then the four numbers that the filter remembers."""
+    first, second, third, fourth, zero = taps
+    y = z1 + x
+    return y, z2 + x * first + y * first, z3 + x * zero + y * second, z4 + y * third, y * fourth
+
+
+@exact
+def _split_step(
+    y0: Any, y1: Any, y2: Any, y3: Any, c0: Any, c1: Any, c2: Any, c3: Any
+) -> tuple[Any, Any, Any]:
+    """Return the control power, the signal power and the motion of four samples.
 
     Args:
-        signal: samples; the block is signal[start : start + BLOCK].
-        start: see above.
-        taps: (20,): each of the five coefficients for control filter (twice) and signal filter (twice).
-        turn: (8,): the cosine of the phase advance four times, then its sine with signs + - + -.
-        state: (20,): what the block before left; at the start 1, 0, 1, 0 and zeros.
-        control: (BLOCK,) to be filled with the squared envelope of the control filter.
-        envelope: (BLOCK,) to be filled with the squared envelope of the signal filter.
-        motion: (BLOCK,) to be filled with the signal filter's output back at the centre frequency.
+        y0: filter outputs of the first sample: control real and imaginary, signal real and imaginary.
+        y1: of the second.
+        y2: of the third.
+        y3: of the fourth.
+        c0: the carrier at the first sample: cosine, sine, cosine, sine.
+        c1: at the second.
+        c2: at the third.
+        c3: at the fourth.
     """
-    t1, t2, t3, t4, t5 = load(taps, 0), load(taps, 4), load(taps, 8), load(taps, 12), load(taps, 16)
+    p0, p1, p2, p3 = y0 * y0, y1 * y1, y2 * y2, y3 * y3
+    real, more_real = low_pairs(p0, p1), low_pairs(p2, p3)
+    imag, more_imag = high_pairs(p0, p1), high_pairs(p2, p3)
+    m0, m1, m2, m3 = y0 * c0, y1 * c1, y2 * c2, y3 * c3
+    return (
+        low_halves(real, more_real) + low_halves(imag, more_imag),
+        high_halves(real, more_real) + high_halves(imag, more_imag),
+        high_halves(low_pairs(m0, m1), low_pairs(m2, m3)) + high_halves(high_pairs(m0, m1), high_pairs(m2, m3)),
+    )
+
+
+@exact
+def filter_block(
+    reference: NDArray[np.float64],
+    processed: NDArray[np.float64],
+    taps_r: NDArray[np.float64],
+    taps_p: NDArray[np.float64],
+    turn: NDArray[np.float64],
+    state: NDArray[np.float64],
+    out_r: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    out_p: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+) -> None:
+    """Pass one block of both signals through one channel's control filter and signal filters.
+
+    Both go in one loop, so that one's operations fill the time in which the other's wait.
+
+    Args:
+        reference: (BLOCK or more,) samples, of which the block is the first BLOCK.
+        processed: the same.
+        taps_r: (20,): each of the five coefficients for the control filter (twice) and for the
+            reference's signal filter (twice).
+        taps_p: the same for the processed signal.
+        turn: (8,): the cosine of the phase advance four times, then its sine with signs + - + -.
+        state: (36,): what the block before left; at the start 1, 0, 1, 0 and zeros.
+        out_r: three (BLOCK,) to be filled: the squared envelopes of control and signal filter, and
+            the signal filter's output back at the centre frequency.
+        out_p: the same for the processed signal.
+    """
+    t = load(taps_r, 0), load(taps_r, 4), load(taps_r, 8), load(taps_r, 12), load(taps_r, 16)
+    s = load(taps_p, 0), load(taps_p, 4), load(taps_p, 8), load(taps_p, 12), load(taps_p, 16)
     turn_cos, turn_sin = load(turn, 0), load(turn, 4)
     carrier = load(state, 0)
-    z1, z2, z3, z4 = load(state, 4), load(state, 8), load(state, 12), load(state, 16)
+    r1, r2, r3, r4 = load(state, 4), load(state, 8), load(state, 12), load(state, 16)
+    p1, p2, p3, p4 = load(state, 20), load(state, 24), load(state, 28), load(state, 32)
     for k in range(0, BLOCK, WIDTH):
         c0 = carrier
-        x0 = spread(signal[start + k]) * c0
-        y0 = z1 + x0
-        z1 = z2 + x0 * t1 + y0 * t1
-        z2 = z3 + x0 * t5 + y0 * t2
-        z3 = z4 + y0 * t3
-        z4 = y0 * t4
+        y0, r1, r2, r3, r4 = _step(spread(reference[k]) * c0, r1, r2, r3, r4, t)
+        x0, p1, p2, p3, p4 = _step(spread(processed[k]) * c0, p1, p2, p3, p4, s)
         c1 = c0 * turn_cos + swap(c0) * turn_sin
-
-        x1 = spread(signal[start + k + 1]) * c1
-        y1 = z1 + x1
-        z1 = z2 + x1 * t1 + y1 * t1
-        z2 = z3 + x1 * t5 + y1 * t2
-        z3 = z4 + y1 * t3
-        z4 = y1 * t4
+        y1, r1, r2, r3, r4 = _step(spread(reference[k + 1]) * c1, r1, r2, r3, r4, t)
+        x1, p1, p2, p3, p4 = _step(spread(processed[k + 1]) * c1, p1, p2, p3, p4, s)
         c2 = c1 * turn_cos + swap(c1) * turn_sin
-
-        x2 = spread(signal[start + k + 2]) * c2
-        y2 = z1 + x2
-        z1 = z2 + x2 * t1 + y2 * t1
-        z2 = z3 + x2 * t5 + y2 * t2
-        z3 = z4 + y2 * t3
-        z4 = y2 * t4
+        y2, r1, r2, r3, r4 = _step(spread(reference[k + 2]) * c2, r1, r2, r3, r4, t)
+        x2, p1, p2, p3, p4 = _step(spread(processed[k + 2]) * c2, p1, p2, p3, p4, s)
         c3 = c2 * turn_cos + swap(c2) * turn_sin
-
-        x3 = spread(signal[start + k + 3]) * c3
-        y3 = z1 + x3
-        z1 = z2 + x3 * t1 + y3 * t1
-        z2 = z3 + x3 * t5 + y3 * t2
-        z3 = z4 + y3 * t3
-        z4 = y3 * t4
+        y3, r1, r2, r3, r4 = _step(spread(reference[k + 3]) * c3, r1, r2, r3, r4, t)
+        x3, p1, p2, p3, p4 = _step(spread(processed[k + 3]) * c3, p1, p2, p3, p4, s)
         carrier = c3 * turn_cos + swap(c3) * turn_sin
-
-        p0, p1, p2, p3 = y0 * y0, y1 * y1, y2 * y2, y3 * y3
-        real = low_pairs(p0, p1), low_pairs(p2, p3)
-        imag = high_pairs(p0, p1), high_pairs(p2, p3)
-        store(control, k, low_halves(real[0], real[1]) + low_halves(imag[0], imag[1]))
-        store(envelope, k, high_halves(real[0], real[1]) + high_halves(imag[0], imag[1]))
-        m0, m1, m2, m3 = y0 * c0, y1 * c1, y2 * c2, y3 * c3
-        first = high_halves(low_pairs(m0, m1), low_pairs(m2, m3))
-        second = high_halves(high_pairs(m0, m1), high_pairs(m2, m3))
-        store(motion, k, first + second)
+        control, power, motion = _split_step(y0, y1, y2, y3, c0, c1, c2, c3)
+        store(out_r[0], k, control)
+        store(out_r[1], k, power)
+        store(out_r[2], k, motion)
+        control, power, motion = _split_step(x0, x1, x2, x3, c0, c1, c2, c3)
+        store(out_p[0], k, control)
+        store(out_p[1], k, power)
+        store(out_p[2], k, motion)
     store(state, 0, carrier)
-    store(state, 4, z1)
-    store(state, 8, z2)
-    store(state, 12, z3)
-    store(state, 16, z4)
-    for k in range(4, 20):
+    store(state, 4, r1)
+    store(state, 8, r2)
+    store(state, 12, r3)
+    store(state, 16, r4)
+    store(state, 20, p1)
+    store(state, 24, p2)
+    store(state, 28, p3)
+    store(state, 32, p4)
+    for k in range(4, 36):
         if abs(state[k]) < NOTHING:
             state[k] = 0.0

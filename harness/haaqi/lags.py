@@ -68,7 +68,18 @@ def _twiddles() -> NDArray[np.float64]:
         factors = [np.exp(-2j * np.pi * power * steps / size).reshape(-1, 4) for power in (1, 2, 3)]
         parts.append(np.concatenate([part for f in factors for part in (f.real, f.imag)], axis=1).ravel())
         size //= 4
-    return np.concatenate(parts)
+    joined = np.concatenate(parts)
+    table = aligned(len(joined))
+    table[:] = joined
+    return table
+
+
+@fused
+def aligned(size: int) -> NDArray[np.float64]:
+    """Return an uninitialised array that starts on a cache line, so that no load or store crosses one."""
+    array = np.empty(size + 8)
+    first = (-np.int64(array.ctypes.data) // 8) % 8
+    return array[first : first + size]
 
 
 @fused
@@ -79,7 +90,8 @@ def _cross_correlation(
     twiddles: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     # In all three, four real parts and their four imaginary parts take turns.
-    ours, theirs, product = np.empty(2 * POINTS), np.empty(2 * POINTS), np.zeros(2 * POINTS)
+    ours, theirs, product = aligned(2 * POINTS), aligned(2 * POINTS), aligned(2 * POINTS)
+    product[:] = 0.0
     for start in range(0, length, 2 * STRETCH):
         second = start + STRETCH
         _fill(reference, start, STRETCH, length, ours, 0)

@@ -1,4 +1,4 @@
-"""Four float64 side by side, as one value inside a compiled loop.
+"""Four float64, or eight float32, side by side, as one value inside a compiled loop.
 
 LLVM does not find by itself that four recursive filters can run in the four lanes of one AVX
 register, which is what most of the model's time goes into. This module gives Numba a value of that
@@ -19,61 +19,73 @@ from numba.core.typing.templates import ConcreteTemplate, infer_global, signatur
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 WIDTH = 4
-_DOUBLE = ir.DoubleType()
-_VECTOR = ir.VectorType(_DOUBLE, WIDTH)
+SHORT_WIDTH = 8
+_VECTOR = ir.VectorType(ir.DoubleType(), WIDTH)
 _INT = ir.IntType(32)
 
 
 class _LanesType(types.Type):  # type: ignore[misc]
-    def __init__(self) -> None:
-        super().__init__(name="float64x4")
+    def __init__(self, number: Any, width: int) -> None:
+        self.number = number
+        self.width = width
+        super().__init__(name=f"{number}x{width}")
 
 
-lanes_type = _LanesType()
+lanes_type = _LanesType(types.float64, WIDTH)
+short_type = _LanesType(types.float32, SHORT_WIDTH)
+_VECTORS = {
+    types.float64: ir.VectorType(ir.DoubleType(), WIDTH),
+    types.float32: ir.VectorType(ir.FloatType(), SHORT_WIDTH),
+}
 
 
 @register_model(_LanesType)
 class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, fe_type: Any) -> None:
-        super().__init__(manager, fe_type, _VECTOR)
+        super().__init__(manager, fe_type, _VECTORS[fe_type.number])
+
+
+def _lanes_of(number: Any) -> Any:
+    return short_type if number == types.float32 else lanes_type
 
 
 def _place(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
     data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index]), _VECTOR.as_pointer())
+    return builder.bitcast(builder.gep(data, [index]), _VECTORS[array_type.dtype].as_pointer())
 
 
 @intrinsic
 def load(typingctx: Any, array: Any, index: Any) -> Any:
-    """`load(array, i)`: the lanes array[i], ..., array[i + 3] of a contiguous float64 array."""
+    """`load(array, i)`: the lanes array[i], array[i + 1], ... of a contiguous array."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(_place(context, builder, signature.args[0], args[0], args[1]), align=8)
+        return builder.load(_place(context, builder, signature.args[0], args[0], args[1]), align=4)
 
-    return lanes_type(array, types.intp), generate
+    return _lanes_of(array.dtype)(array, types.intp), generate
 
 
 @intrinsic
 def store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
-    """`store(array, i, v)`: puts the lanes of v into array[i], ..., array[i + 3]."""
+    """`store(array, i, v)`: puts the lanes of v into array[i], array[i + 1], ..."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        builder.store(args[2], _place(context, builder, signature.args[0], args[0], args[1]), align=8)
+        builder.store(args[2], _place(context, builder, signature.args[0], args[0], args[1]), align=4)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, lanes_type), generate
+    return types.void(array, types.intp, _lanes_of(array.dtype)), generate
 
 
 @intrinsic
 def spread(typingctx: Any, value: Any) -> Any:
-    """`spread(x)`: four times x."""
+    """`spread(x)`: x in all lanes, eight of them if it is a float32."""
+    result = _lanes_of(value)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        empty = ir.Constant(_VECTOR, ir.Undefined)
+        empty = ir.Constant(_VECTORS[result.number], ir.Undefined)
         first = builder.insert_element(empty, args[0], ir.Constant(_INT, 0))
-        return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(_INT, WIDTH), [0] * WIDTH))
+        return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(_INT, result.width), [0] * result.width))
 
-    return lanes_type(types.float64), generate
+    return result(result.number), generate
 
 
 @intrinsic
@@ -161,11 +173,12 @@ def fma(typingctx: Any, first: Any, second: Any, third: Any) -> Any:
     """`fma(a, b, c)`: a * b + c, rounded once."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        function_type = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
-        function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.fma.v4f64")
+        vector = _VECTORS[first.number]
+        name = "llvm.fma.v4f64" if first == lanes_type else "llvm.fma.v8f32"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
         return builder.call(function, args)
 
-    return lanes_type(lanes_type, lanes_type, lanes_type), generate
+    return first(first, first, first), generate
 
 
 def _let_operator(symbol: Any, instruction: str) -> None:

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .elementary import log2
-from .kernel import exact, fused
+from .elementary import ONE_BITS, log2_over, number_of
+from .kernel import exact, fused, inlined
 
 WORDS = 624
 _SHIFT = 397
@@ -127,7 +127,7 @@ def skip_normals(
         held[0] = held[1] = 0.0
         count -= 1
     nothing = np.empty(0)
-    _next_points(words, place, count // 2, nothing, nothing, nothing, False)
+    _next_points(words, place, count // 2, nothing, nothing, False)
     if count % 2 == 1:
         _split(words, place, held)
 
@@ -148,9 +148,9 @@ def take_normals(
         start += 1
         count -= 1
     pairs = count // 2
-    x, y, square = np.empty(pairs + 1), np.empty(pairs + 1), np.empty(pairs + 1)
-    _next_points(words, place, pairs, x, y, square, True)
-    _normals(x, y, square, pairs, out, start)
+    points, square = np.empty(2 * pairs + 2), np.empty(pairs + 1)
+    _next_points(words, place, pairs, points, square, True)
+    _normals(points, square, pairs, out, start)
     if count % 2 == 1:
         out[start + count - 1] = _split(words, place, held)
 
@@ -158,12 +158,12 @@ def take_normals(
 @exact
 def _split(words: NDArray[np.uint32], place: NDArray[np.int64], held: NDArray[np.float64]) -> float:
     """Take one pair, return one of it and hold the other back."""
-    x, y, square = np.empty(2), np.empty(2), np.empty(2)
-    _next_points(words, place, 1, x, y, square, True)
+    points, square = np.empty(4), np.empty(2)
+    _next_points(words, place, 1, points, square, True)
     factor = math.sqrt(-2.0 * math.log(square[0]) / square[0])
     held[0] = 1.0
-    held[1] = factor * x[0]
-    return factor * y[0]
+    held[1] = factor * points[0]
+    return factor * points[1]
 
 
 @exact
@@ -194,31 +194,50 @@ def _temper(words: NDArray[np.uint32], tempered: NDArray[np.uint32]) -> None:
         tempered[_CARRY + k] = y ^ (y >> np.uint32(18))
 
 
+@inlined
+def _coordinate(high: int, low: int) -> float:
+    """Return what two random words are as a number from -1 to 1.
+
+    Their upper 27 and 26 bits are a number k of 53 bits, and the result is k / 2**52 - 1. All but
+    the last bit of k are put into a number from 1 to 2, the last bit into another: every step is exact.
+    """
+    k = ((high >> 5) << 26) | (low >> 6)
+    return (2.0 * number_of((k >> 1) | ONE_BITS) - 3.0) + (number_of((k & 1) | ONE_BITS) - 1.0)
+
+
 @exact
 def _points(
     tempered: NDArray[np.uint32],
     start: int,
     count: int,
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
+    both: NDArray[np.float64],
     square: NDArray[np.float64],
-) -> None:
-    """Make `count` points of four random words each, from tempered[start] on."""
-    for k in range(count):
-        w = start + 4 * k
-        x[k] = _coordinate(tempered[w], tempered[w + 1])
-        y[k] = _coordinate(tempered[w + 2], tempered[w + 3])
-    for k in range(count):
-        square[k] = x[k] * x[k] + y[k] * y[k]
+    accepted: NDArray[np.int64],
+) -> int:
+    """Make `count` points of four random words each, from tempered[start] on.
 
+    Args:
+        tempered: random words.
+        start: the first one to use.
+        count: how many points.
+        both: to be filled with their two coordinates each.
+        square: to be filled with their squared distances from the centre.
+        accepted: to be filled with 1 for those in the unit circle, but not in its centre, and 0.
 
-@exact
-def _coordinate(high: np.uint32, low: np.uint32) -> float:
-    """Return what two random words are as a number from -1 to 1."""
-    whole = np.float64(np.int32(high >> np.uint32(5))) * 67108864.0 + np.float64(
-        np.int32(low >> np.uint32(6))
-    )
-    return 2.0 * (whole / 9007199254740992.0) - 1.0
+    Returns:
+        How many are accepted.
+    """
+    random = tempered[start:]  # counted from 0, indices are seen not to be negative, and lanes are used
+    for k in range(2 * count):
+        both[k] = _coordinate(np.int64(random[2 * k]), np.int64(random[2 * k + 1]))
+    for k in range(count):
+        square[k] = both[2 * k] * both[2 * k] + both[2 * k + 1] * both[2 * k + 1]
+    for k in range(count):
+        accepted[k] = np.int64(square[k] < 1.0) & np.int64(square[k] != 0.0)
+    total = 0
+    for k in range(count):
+        total += accepted[k]
+    return total
 
 
 @exact
@@ -226,8 +245,7 @@ def _next_points(
     words: NDArray[np.uint32],
     place: NDArray[np.int64],
     pairs: int,
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
+    points: NDArray[np.float64],
     square: NDArray[np.float64],
     keep: bool,
 ) -> None:
@@ -237,39 +255,35 @@ def _next_points(
         words: (624,) of the generator, changed in place.
         place: (1,) how many of them are used up, changed in place.
         pairs: how many points to accept.
-        x: (pairs + 1,) to be filled if they are kept: one coordinate, which NumPy gives second.
-        y: (pairs + 1,) the same: the other coordinate.
-        square: (pairs + 1,) the same: the squared distance from the centre.
+        points: (2 * pairs + 2,) to be filled, if they are kept, with their two coordinates each.
+        square: (pairs + 1,) the same: their squared distances from the centre.
         keep: whether to keep them.
     """
     if pairs == 0:
         return
     tempered = np.empty(_CARRY + WORDS, dtype=np.uint32)
-    xs, ys, squares = np.empty(_MOST), np.empty(_MOST), np.empty(_MOST)
+    both, squares, accepted = np.empty(2 * _MOST), np.empty(_MOST), np.empty(_MOST, dtype=np.int64)
     _temper(words, tempered)
     at = _CARRY + place[0]
     done = 0
     while True:
         count = (_CARRY + WORDS - at) // 4
-        _points(tempered, at, count, xs, ys, squares)
-        accepted = 0
-        for k in range(count):
-            accepted += (squares[k] < 1.0) & (squares[k] != 0.0)
-        last = done + accepted >= pairs
+        more = _points(tempered, at, count, both, squares, accepted)
+        last = done + more >= pairs
         if last:
             count = 0
-            accepted = 0
-            while done + accepted < pairs:
-                accepted += (squares[count] < 1.0) & (squares[count] != 0.0)
+            more = 0
+            while done + more < pairs:
+                more += accepted[count]
                 count += 1
         if keep:
             kept = done
             for k in range(count):
-                x[kept] = xs[k]
-                y[kept] = ys[k]
+                points[2 * kept] = both[2 * k]
+                points[2 * kept + 1] = both[2 * k + 1]
                 square[kept] = squares[k]
-                kept += (squares[k] < 1.0) & (squares[k] != 0.0)
-        done += accepted
+                kept += accepted[k]
+        done += more
         at += 4 * count
         if last:
             break
@@ -284,8 +298,7 @@ def _next_points(
 
 @fused
 def _normals(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
+    points: NDArray[np.float64],
     square: NDArray[np.float64],
     pairs: int,
     out: NDArray[np.float64],
@@ -293,8 +306,8 @@ def _normals(
 ) -> None:
     """Turn accepted points into normals, two by two, from out[start] on."""
     for k in range(pairs):
-        s = square[k]
-        square[k] = math.sqrt(log2(s) / s * (-2.0 * _LN2))
+        square[k] = math.sqrt(log2_over(square[k]) * (-2.0 * _LN2))
+    target = out[start:]
     for k in range(pairs):
-        out[start + 2 * k] = y[k] * square[k]
-        out[start + 2 * k + 1] = x[k] * square[k]
+        target[2 * k] = points[2 * k + 1] * square[k]
+        target[2 * k + 1] = points[2 * k] * square[k]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .kernel import fused
+from .lanes import WIDTH, fma, load, spread, total
 from .resampling import SAMPLE_RATE
 
 SEGMENT_MS = 8
@@ -47,13 +48,13 @@ def weigh(
         falling: the same, for the second half.
     """
     for piece in range(count):
-        up = down = 0.0
-        for k in range(HALF):
-            v = level[piece * HALF + k]
-            up += v * weights[k]
-            down += v * weights[HALF + k]
-        rising[first + piece] = up
-        falling[first + piece] = down
+        up = down = spread(0.0)
+        for k in range(0, HALF, WIDTH):
+            v = load(level, piece * HALF + k)
+            up = fma(v, load(weights, k), up)
+            down = fma(v, load(weights, HALF + k), down)
+        rising[first + piece] = total(up)
+        falling[first + piece] = total(down)
 
 
 def average(rising: NDArray[np.float64], falling: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .elementary import log2
-from .kernel import fused
+from .gammatone import NOTHING
+from .kernel import fused, inlined
 from .resampling import SAMPLE_RATE
 
 OVERSHOOT = 2
@@ -53,76 +54,90 @@ def adaptation() -> NDArray[np.float64]:
 
 
 @fused
-def transduce(
+def sensation(
     envelope: NDArray[np.float64],
-    motion: NDArray[np.float64],
-    length: int,
-    start: int,
-    count: int,
-    delays: tuple[int, int],
     base: float,
-    synapse: NDArray[np.float64],
-    state: NDArray[np.float64],
-    work: NDArray[np.float64],
+    count: int,
     level: NDArray[np.float64],
-    moved: NDArray[np.float64],
-    place: int,
 ) -> None:
-    """Transduce some samples of one signal in one channel.
+    """Turn an envelope into dB above threshold.
 
     Args:
-        envelope: (m,) compressed envelope.
-        motion: (m,) compressed motion of the basilar membrane.
-        length: how many of the samples count; the rest is taken for zero.
-        start: the first sample wanted.
-        count: how many are wanted.
-        delays: how many samples later the envelope and the motion are read.
+        envelope: (count,) linear; what the logarithm needs is added to it in place.
         base: dB above threshold of an envelope of 1.
-        synapse: of `adaptation`.
-        state: (2,) the synapse's voltages, changed in place.
-        work: room for `count` numbers.
-        level: to be filled from `place` on with the adapted envelope in dB above threshold.
-        moved: to be filled from `place` on with the motion as the adapted envelope scales it.
-        place: see above.
+        count: how many samples.
+        level: to be filled.
     """
-    _shifted(envelope, length, start + delays[0], count, work, 0)
-    _shifted(motion, length, start + delays[1], count, moved, place)
     for k in range(count):
-        work[k] += SMALLEST
+        envelope[k] += SMALLEST
     for k in range(count):
-        level[place + k] = max(base + DECIBELS_PER_DOUBLING * log2(work[k]), 0.0)
-    a, b, c, d, e, f, gain = (
-        synapse[0],
-        synapse[1],
-        synapse[2],
-        synapse[3],
-        synapse[4],
-        synapse[5],
-        synapse[6],
-    )
-    first, second = state[0], state[1]
-    for k in range(count):
-        v = level[place + k]
-        new = b * first + (c * second + a * v)
-        second = f * second + (e * first + d * v)
-        first = new
-        level[place + k] = max(gain * (v - first), 0.0)
-    state[0] = first if abs(first) > 1e-100 else 0.0
-    state[1] = second if abs(second) > 1e-100 else 0.0
-    for k in range(count):
-        moved[place + k] *= (level[place + k] + SMALLEST) / work[k]
+        level[k] = max(base + DECIBELS_PER_DOUBLING * log2(envelope[k]), 0.0)
 
 
 @fused
-def _shifted(
-    source: NDArray[np.float64], length: int, start: int, count: int, target: NDArray[np.float64], place: int
+def adapt(
+    ours: NDArray[np.float64],
+    theirs: NDArray[np.float64],
+    count: int,
+    synapse: NDArray[np.float64],
+    state: NDArray[np.float64],
 ) -> None:
-    """Copy source[start : start + count] to target[place:], with zeros for what is not between 0 and length."""
+    """Let the synapse adapt to both signals' envelopes, in place.
+
+    Args:
+        ours: dB above threshold, changed to the same with adaptation.
+        theirs: the processed signal's.
+        count: how many samples.
+        synapse: of `adaptation`.
+        state: (4,) both synapses' voltages, changed in place; zeros at the start.
+    """
+    a, b, c, d, e, f, gain = synapse[0], synapse[1], synapse[2], synapse[3], synapse[4], synapse[5], synapse[6]
+    r1, r2, p1, p2 = state[0], state[1], state[2], state[3]
+    for k in range(count):
+        v = ours[k]
+        w = theirs[k]
+        new = b * r1 + (c * r2 + a * v)
+        r2 = f * r2 + (e * r1 + d * v)
+        r1 = new
+        new = b * p1 + (c * p2 + a * w)
+        p2 = f * p2 + (e * p1 + d * w)
+        p1 = new
+        ours[k] = max(gain * (v - r1), 0.0)
+        theirs[k] = max(gain * (w - p1), 0.0)
+    state[0], state[1], state[2], state[3] = _or_zero(r1), _or_zero(r2), _or_zero(p1), _or_zero(p2)
+
+
+@inlined
+def _or_zero(value: float) -> float:
+    """Take a voltage that has died away for zero, before it becomes denormal."""
+    return value if abs(value) > NOTHING else 0.0
+
+
+@fused
+def scale(
+    motion: NDArray[np.float64], level: NDArray[np.float64], envelope: NDArray[np.float64], count: int
+) -> None:
+    """Give the motion of the basilar membrane, in place, the gain that the envelope got.
+
+    Args:
+        motion: linear.
+        level: the adapted envelope.
+        envelope: the linear envelope of `sensation`.
+        count: how many samples.
+    """
+    for k in range(count):
+        motion[k] *= (level[k] + SMALLEST) / envelope[k]
+
+
+@fused
+def copy_shifted(
+    source: NDArray[np.float64], length: int, start: int, count: int, target: NDArray[np.float64]
+) -> None:
+    """Copy source[start : start + count] to target, with zeros for what is not between 0 and length."""
     low = min(max(-start, 0), count)
     high = max(min(length - start, count), low)
     for k in range(low):
-        target[place + k] = 0.0
-    for k in range(low, high):
-        target[place + k] = source[start + k]
+        target[k] = 0.0
+    target[low:high] = source[start + low : start + high]
     for k in range(high, count):
-        target[place + k] = 0.0
+        target[k] = 0.0
