@@ -25,7 +25,7 @@ BITS = 16
 METADATA_BYTES = 1 << 20
 """What a FLAC file may hold beside its audio: tags, padding, a seek table, a cover."""
 
-_BLOCK = 1 << 16  # frames decoded at a time
+_BLOCK = 1 << 18  # frames decoded at a time
 _TOTAL_MASK = 0xF_FFFF_FFFF
 
 

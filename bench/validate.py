@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""How fast the validator is: a full-size synthetic test submission, and decoding against `flac -t`.
+
+    python bench/validate.py [--seconds 0.5] [--songs 49] [--listeners 53] [--workers 2] [--decode-only]
+
+Makes a submission with the official names (49 songs x 53 listeners: 44,149 files) of short but real FLAC
+files, in a temporary folder. Times `validate(..., quick=True)` on its zip in a process held to one core, with
+its peak memory; then decodes all of it, as a folder, by the validator and by Debian's `flac -t` with the same
+number of processes, by turns, and prints the ratio of the best times of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import io
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from validator import Challenge, validate
+from validator.challenge import Segment
+from validator.manifest import Kind, entries
+
+
+def short(challenge: Challenge, *, seconds: float) -> Challenge:
+    """The same challenge with segments of that length."""
+    songs = tuple(
+        dataclasses.replace(song, objective=Segment(0.0, seconds), subjective=Segment(0.0, seconds / 2))
+        for song in challenge.songs
+    )
+    return dataclasses.replace(challenge, songs=songs)
+
+
+def music(rng: np.random.Generator, *, frames: int, channels: int) -> np.ndarray:
+    """Something that compresses about as music does: noise with a falling spectrum, and a slow swell."""
+    white = rng.standard_normal((frames + 64, channels))
+    red = np.stack([np.convolve(one, np.hanning(24), "same") for one in white.T], axis=1)[:frames]
+    swell = 0.2 + np.abs(np.sin(np.arange(frames) / 9000))[:, None]
+    pcm = red * swell * 2500 + white[:frames] * 60
+    return np.clip(pcm, -32768, 32767).astype(np.int16)
+
+
+def flac(pcm: np.ndarray, rate: int) -> bytes:
+    """The signal as a 16-bit FLAC file."""
+    out = io.BytesIO()
+    soundfile.write(out, pcm, rate, format="FLAC", subtype="PCM_16")
+    return out.getvalue()
+
+
+def make(challenge: Challenge, folder: Path, *, seconds: float) -> int:
+    """Write the submission; 64 different stems and 16 remixes go round. Returns the number of files."""
+    rng = np.random.default_rng(1)
+    stems = [flac(music(rng, frames=int(seconds * 24000), channels=1), 24000) for _ in range(64)]
+    remixes = [flac(music(rng, frames=int(seconds * 16000), channels=2), 32000) for _ in range(16)]
+    count = 0
+    for count, entry in enumerate(entries(challenge), start=1):
+        path = folder / entry.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if entry.kind is Kind.SCALE:
+            path.write_bytes(b"0.8314285714285714")
+        else:
+            pool = remixes if entry.kind is Kind.REMIX else stems
+            path.write_bytes(pool[count % len(pool)])
+    return count
+
+
+def quick(path: Path, arguments: argparse.Namespace) -> None:
+    """In a process of its own, on one core: time, and peak memory."""
+    command = [sys.executable, __file__, "--quick-run", str(path), *common(arguments)]
+    if shutil.which("taskset"):
+        command = ["taskset", "-c", str(min(os.sched_getaffinity(0))), *command]
+    start = time.perf_counter()
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    whole = time.perf_counter() - start
+    told = json.loads(done.stdout)
+    print(
+        f"quick, {path.name}, one core: {told['seconds']:.1f} s for {told['files']} files "
+        f"({whole:.1f} s with the interpreter's start), peak memory {told['peak_mb']:.0f} MB, "
+        f"{told['findings']} findings"
+    )
+
+
+def common(arguments: argparse.Namespace) -> list[str]:
+    """The options that the process of its own needs too."""
+    return ["--seconds", str(arguments.seconds), "--songs", str(arguments.songs),
+            "--listeners", str(arguments.listeners)]  # fmt: skip
+
+
+def quick_run(path: Path, challenge: Challenge) -> None:
+    """Inside that process: prints what it took as JSON."""
+    start = time.perf_counter()
+    report = validate(path, challenge, quick=True)
+    told = {
+        "seconds": time.perf_counter() - start,
+        "files": report.files,
+        "findings": len(report.findings),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    print(json.dumps(told))
+
+
+def decode(folder: Path, challenge: Challenge, *, workers: int, rounds: int) -> None:
+    """The validator and `flac -t` by turns over the same files with the same number of processes."""
+    listing = folder.parent / "listing"
+    flacs = sorted(str(path) for path in folder.rglob("*.flac"))
+    listing.write_bytes(b"\0".join(map(os.fsencode, flacs)))
+    ours, theirs = [], []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        subprocess.run(
+            ["xargs", "-0", "-a", str(listing), "-P", str(workers), "-n", "300", "flac", "-s", "-t"],
+            check=True,
+        )
+        theirs.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        report = validate(folder, challenge, workers=workers)
+        ours.append(time.perf_counter() - start)
+        errors = [finding for finding in report.findings if finding.severity == "error"]
+        assert not errors, errors[:3]
+    print(
+        f"decoding {len(flacs)} files in {workers} process(es), best of {rounds}: validator {min(ours):.2f} s "
+        f"({len(flacs) / min(ours):.0f} files/s), flac -t {min(theirs):.2f} s "
+        f"({len(flacs) / min(theirs):.0f} files/s); throughput {min(theirs) / min(ours):.2f} of flac -t"
+    )
+
+
+def main() -> None:
+    """Parses the options and runs what they ask for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--songs", type=int, default=49)
+    parser.add_argument("--listeners", type=int, default=53)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--decode-only", action="store_true")
+    parser.add_argument("--quick-only", action="store_true")
+    parser.add_argument("--quick-run", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    official = Challenge.load(None, split="test")
+    chosen = official.select(
+        songs=[song.name for song in official.songs[: arguments.songs]],
+        listeners=[one.id for one in official.listeners[: arguments.listeners]],
+    )
+    challenge = short(chosen, seconds=arguments.seconds)
+    if arguments.quick_run:
+        quick_run(arguments.quick_run, challenge)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "evaluation"
+        count = make(challenge, folder, seconds=arguments.seconds)
+        print(f"{count} files, {arguments.seconds} s of audio each")
+        if not arguments.decode_only:
+            path = Path(temporary) / "submission_E001.zip"
+            with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as out:
+                for one in sorted(folder.rglob("*")):
+                    if one.is_file():
+                        out.write(one, one.relative_to(folder.parent))
+            quick(path, arguments)
+            quick(folder, arguments)
+        if not arguments.quick_only:
+            decode(folder, challenge, workers=arguments.workers, rounds=arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()

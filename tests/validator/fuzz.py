@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+"""Fuzzes the validator: damaged archives, FLAC files, scale files and names.
+
+    python tests/validator/fuzz.py [--seconds 60] [--seed 1]
+
+Every input must end in a report or in a documented exception, in `DEADLINE` seconds, in a process that may not
+take more than `MEMORY` bytes over what it has at the start. Prints counts; on a failure, the input is saved and
+the way to repeat it printed. Inputs are drawn by hypothesis, in batches, each of its own seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
+
+import forge  # noqa: E402
+import hypothesis  # noqa: E402
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+from validator import validate  # noqa: E402
+from validator.audio import AudioError, decode_flac  # noqa: E402
+from validator.challenge import Challenge, Listener, Segment, Song  # noqa: E402
+from validator.checks import ScaleError, parse_scale  # noqa: E402
+from validator.manifest import Kind, entries  # noqa: E402
+from validator.names import check_names  # noqa: E402
+from validator.streaminfo import StreamInfoError, parse  # noqa: E402
+
+DEADLINE = 5
+"""Seconds for one call; the machine may be busy, and an honest call takes some milliseconds."""
+
+MEMORY = 256 << 20
+BATCH = 250
+
+CHALLENGE = Challenge(
+    split="test",
+    root=None,
+    songs=(Song("Ann - Öne", objective=Segment(0, 0.05), subjective=Segment(0, 0.05)),),
+    listeners=(Listener("L1"),),
+)
+
+
+class TooSlowError(Exception):
+    """One call took longer than `DEADLINE`."""
+
+
+def _alarm(*_: object) -> None:
+    raise TooSlowError(f"one call took over {DEADLINE} s")
+
+
+def _files() -> dict[str, bytes]:
+    out = {}
+    for seed, entry in enumerate(entries(CHALLENGE)):
+        if entry.kind is Kind.SCALE:
+            out[entry.path] = b"0.5"
+        elif entry.kind is Kind.REMIX:
+            out[entry.path] = forge.audio(seed, 1600, 2, 32000)
+        else:
+            out[entry.path] = forge.audio(seed, 1200)
+    return out
+
+
+FILES = _files()
+FLACS = [data for name, data in FILES.items() if name.endswith(".flac")]
+ARCHIVES = [
+    forge.zip_bytes(FILES),
+    forge.zip_bytes(FILES, method=0, prefix="evaluation/"),
+    forge.forged([forge.Item(name, data, descriptor=True) for name, data in FILES.items()]),
+    forge.forged([forge.Item(name, data[:300]) for name, data in FILES.items()], suffix=b"\0" * 9),
+    forge.tar_bytes(FILES),
+    forge.tar_bytes(FILES, form=1),
+    forge.tar_bytes(FILES, mode="w:gz"),
+]
+TELLING = [b"PK\1\2", b"PK\3\4", b"PK\5\6", b"PK\6\6", b"PK\6\7", b"fLaC", b"\xff\xf8", b"ustar", b"\x1f\x8b"]
+NUMBERS = [0, 1, 0x7F, 0x80, 0xFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, (1 << 36) - 1, (1 << 64) - 1]
+
+numbers = st.tuples(st.sampled_from(NUMBERS), st.sampled_from([1, 2, 4, 8]))
+near = st.tuples(st.sampled_from(TELLING), st.integers(0, 60), st.binary(min_size=1, max_size=8))
+change = st.one_of(
+    st.tuples(st.just("flip"), st.floats(0, 1), st.integers(1, 255)),
+    st.tuples(st.just("number"), st.floats(0, 1), numbers),
+    st.tuples(st.just("near"), st.floats(0, 1), near),
+    st.tuples(st.just("cut"), st.floats(0, 1), st.integers(1, 4000)),
+    st.tuples(st.just("insert"), st.floats(0, 1), st.binary(max_size=64)),
+    st.tuples(st.just("copy"), st.floats(0, 1), st.tuples(st.floats(0, 1), st.integers(1, 3000))),
+    st.tuples(st.just("end"), st.floats(0, 1), st.just(0)),
+)  # fmt: skip
+changes = st.lists(change, min_size=1, max_size=6)
+
+
+def damaged(data: bytes, todo: list) -> bytes:
+    out = bytearray(data)
+    for kind, where, what in todo:
+        at = int(where * max(len(out) - 1, 0))
+        if kind == "flip" and out:
+            out[at] ^= what
+        elif kind == "number":
+            value, width = what
+            out[at : at + width] = (value & ((1 << 8 * width) - 1)).to_bytes(width, "little")
+        elif kind == "near":
+            magic, offset, new = what
+            spot = out.find(magic, at)
+            spot = out.find(magic) if spot < 0 else spot
+            if spot >= 0:
+                out[spot + offset : spot + offset + len(new)] = new
+        elif kind == "cut":
+            del out[at : at + what]
+        elif kind == "insert":
+            out[at:at] = what
+        elif kind == "copy":
+            source = int(what[0] * len(out))
+            out[at : at + what[1]] = out[source : source + what[1]]
+        elif kind == "end":
+            del out[at:]
+    return bytes(out)
+
+
+class Fuzzer:
+    """Runs targets, counting what became of each input."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.outcomes: Counter[str] = Counter()
+        self.slowest = 0.0
+        self.last: bytes = b""
+
+    def timed(self, target, data: bytes) -> None:
+        self.last = data
+        start = time.perf_counter()
+        signal.setitimer(signal.ITIMER_REAL, DEADLINE)
+        try:
+            outcome = target(data)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        self.slowest = max(self.slowest, time.perf_counter() - start)
+        self.outcomes[f"{target.__name__}: {outcome}"] += 1
+
+    def archive(self, data: bytes) -> str:
+        path = self.folder / "submission.zip"
+        path.write_bytes(data)
+        report = validate(path, CHALLENGE)
+        report.to_json()
+        report.to_text()
+        return "valid" if report.valid else "invalid"
+
+    def flac(self, data: bytes) -> str:
+        with contextlib.suppress(StreamInfoError):
+            parse(data[:42])
+        try:
+            pcm = decode_flac(io.BytesIO(data), rate=24000, channels=1, max_frames=1300)
+        except AudioError as error:
+            return error.code
+        assert pcm.shape[0] <= 1300
+        return "decoded"
+
+    def scale(self, data: bytes) -> str:
+        try:
+            value = parse_scale(data)
+        except ScaleError:
+            return "refused"
+        assert 0 < value <= 10000
+        return "read"
+
+    def names(self, data: bytes) -> str:
+        names = [name for name in data.decode("utf-8", "replace").split("\n") if name]
+        present, findings = check_names(names, CHALLENGE)
+        return f"{min(len(present), 17)} present" if findings else "whole"
+
+
+def targets(fuzzer: Fuzzer) -> list:
+    """One hypothesis test for each thing that is fed."""
+    listing = "\n".join(FILES).encode()
+
+    @given(st.sampled_from(ARCHIVES), changes)
+    def archive(data, todo):
+        fuzzer.timed(fuzzer.archive, damaged(data, todo))
+
+    @given(st.sampled_from(FLACS), changes)
+    def flac(data, todo):
+        fuzzer.timed(fuzzer.flac, damaged(data, todo))
+
+    @given(
+        st.one_of(
+            st.binary(max_size=80), st.from_regex(rb"[+-]?[0-9a-zA-Z_.+-]{0,70}\s{0,3}", fullmatch=True)
+        )
+    )
+    def scale(data):
+        fuzzer.timed(fuzzer.scale, data)
+
+    @given(changes)
+    def names(todo):
+        fuzzer.timed(fuzzer.names, damaged(listing, todo))
+
+    return [archive, flac, scale, names]
+
+
+def run(seconds: float, seed: int) -> int:
+    signal.signal(signal.SIGALRM, _alarm)
+    end = time.monotonic() + seconds
+    with tempfile.TemporaryDirectory() as temporary:
+        fuzzer = Fuzzer(Path(temporary))
+        fuzzer.archive(ARCHIVES[0])  # everything is imported before memory is counted
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        resource.setrlimit(
+            resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, resource.RLIM_INFINITY)
+        )
+        batch = 0
+        while time.monotonic() < end:
+            for test in targets(fuzzer):
+                batch += 1
+                configured = settings(
+                    max_examples=BATCH, deadline=None, database=None, verbosity=Verbosity.quiet,
+                    phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+                )(test)  # fmt: skip
+                try:
+                    hypothesis.seed(seed * 1_000_003 + batch)(configured)()
+                except BaseException as error:
+                    saved = Path(f"fuzz-failure-{seed}-{batch}.bin")
+                    saved.write_bytes(fuzzer.last)
+                    print(f"FAILED: {error!r}; input saved in {saved}; --seed {seed}, batch {batch}")
+                    raise
+                if time.monotonic() >= end:
+                    break
+    total = sum(fuzzer.outcomes.values())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"{total} inputs in {seconds:.0f} s, seed {seed}; slowest call {fuzzer.slowest:.3f} s; peak {peak:.0f} MB"
+    )
+    for outcome, count in sorted(fuzzer.outcomes.items()):
+        print(f"  {outcome}: {count}")
+    return 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    sys.exit(run(arguments.seconds, arguments.seed))

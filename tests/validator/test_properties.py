@@ -1,0 +1,242 @@
+"""Laws that hold for every name, header, number and archive."""
+
+import math
+import unicodedata
+import zipfile
+
+import forge
+import pytest
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
+
+from validator.archive import open_submission
+from validator.challenge import SIDES, STEMS
+from validator.checks import ScaleError, parse_scale
+from validator.frames import goes_on
+from validator.manifest import Kind, Length, entries, length_of
+from validator.members import find_wrapper, folded, is_junk, unsafe
+from validator.names import check_names
+from validator.places import REMIX, Place, grouped
+from validator.streaminfo import StreamInfoError, parse
+
+NAMES = [entry.path for entry in entries(forge.CHALLENGE)]
+AUDIO = [entry.path for entry in entries(forge.CHALLENGE) if entry.kind is not Kind.SCALE]
+UNIVERSE = [
+    Place(listener, song, side, stem)
+    for listener in ("L1", "L2", "L3")
+    for song in ("A", "B")
+    for side, stem in [*((side, stem) for side in SIDES for stem in STEMS), ("", REMIX)]
+]
+part = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=12)
+
+
+@given(st.sets(st.sampled_from(UNIVERSE)))
+def test_groups_cover_exactly_what_is_affected(affected):
+    held = set()
+    for group in grouped(affected, UNIVERSE):
+        inside = {
+            place
+            for place in UNIVERSE
+            if all(
+                not own or own == has
+                for own, has in zip((group.listener, group.song, group.side, group.stem), place, strict=True)
+            )
+        }
+        assert len(inside) == group.count
+        assert inside <= affected
+        held |= inside
+    assert held == affected
+
+
+@given(
+    st.sampled_from(AUDIO),
+    st.sampled_from(
+        [
+            str.upper,
+            str.title,
+            str.swapcase,
+            lambda t: unicodedata.normalize("NFD", t),
+            lambda t: t.replace(" ", "_"),
+            lambda t: t.replace(" - ", "-"),
+            lambda t: t.replace("_", "-"),
+        ]
+    ),
+)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_a_name_spelt_otherwise_is_recognised(path, change):
+    folder, _, name = path.rpartition("/")
+    other = f"{folder}/{change(name)}"
+    assume(other != path)
+    _, findings = check_names([one for one in NAMES if one != path] + [other], forge.CHALLENGE)
+    assert [finding.code for finding in findings] == ["misnamed"]
+    assert findings[0].expected == path
+
+
+@given(st.lists(st.sampled_from(NAMES), unique=True), st.lists(part, max_size=4))
+@settings(deadline=None)
+def test_every_file_is_accounted_for(names, more):
+    present, findings = check_names([*names, *more], forge.CHALLENGE)
+    assert {entry.path for entry in present} <= set(names)
+    strangers = {
+        finding.path for finding in findings if finding.code in ("unexpected", "misnamed", "scale-remix")
+    }
+    assert len(strangers) <= len(set(more) - set(names)) + len(names)
+    wanted = [path for path in AUDIO if path not in names]
+    assert bool(wanted) == any(finding.code in ("missing", "misnamed") for finding in findings)
+
+
+@given(st.binary(min_size=0, max_size=80))
+def test_header_of_anything(data):
+    if data[:4] != b"fLaC" or len(data) < 42:
+        with pytest.raises(StreamInfoError) as caught:
+            parse(data)
+        assert caught.value.code == ("flac-header" if data[:4] == b"fLaC" else "not-flac")
+        return
+    try:
+        info = parse(data)
+    except StreamInfoError:
+        return
+    assert 0 < info.sample_rate < 1 << 20
+
+
+@given(
+    rate=st.integers(1, (1 << 20) - 1), channels=st.integers(1, 8), bits=st.integers(4, 32),
+    total=st.integers(0, (1 << 36) - 1), md5=st.binary(min_size=16, max_size=16),
+)  # fmt: skip
+def test_header_read_as_written(rate, channels, bits, total, md5):
+    fields = {"rate": rate, "channels": channels, "bits": bits, "total": total, "md5": md5}
+    info = parse(forge.with_streaminfo(forge.audio(), **fields))
+    assert (info.sample_rate, info.channels, info.bits_per_sample, info.total_samples, info.md5) == tuple(
+        fields.values()
+    )
+    assert info.has_md5 == any(md5)
+
+
+@given(st.floats(min_value=1e-300, max_value=10000))
+@example(1.0)
+@example(10000.0)
+@example(5e-324)
+def test_scale_of_every_float_python_writes(value):
+    assert parse_scale(repr(value).encode()) == value
+    assert parse_scale(f"{value!r}\n".encode()) == value
+
+
+@given(st.one_of(st.binary(max_size=80), st.text(max_size=70).map(str.encode)))
+@example(b"1_0")
+@example(b"0x1p3")
+@example("１".encode())
+def test_scale_agrees_with_float_or_is_refused(data):
+    try:
+        value = parse_scale(data)
+    except ScaleError:
+        return
+    assert value == float(data)
+    assert 0 < value <= 10000
+    assert math.isfinite(value)
+
+
+@given(st.lists(part.filter(lambda text: not set(text) & set("/\\")), min_size=1, max_size=4))
+def test_safe_names_stay_inside(parts):
+    name = "/".join(parts)
+    if not unsafe(name):
+        assert ".." not in name.split("/")
+        assert not name.startswith("/")
+        assert name[1:2] != ":" or not name[0].isascii() or not name[0].isalpha()
+
+
+@given(part)
+def test_folding_is_blind_to_case_and_form(text):
+    assert folded(unicodedata.normalize("NFD", text)) == folded(unicodedata.normalize("NFC", text))
+    assert folded(folded(text)) == folded(text)
+
+
+@given(
+    st.lists(part.filter(lambda text: "/" not in text), max_size=3),
+    st.sets(st.sampled_from(NAMES), min_size=1),
+)
+def test_wrapper_of_any_depth_is_found(above, names):
+    prefix = "".join(f"{one}/" for one in above)
+    assert find_wrapper([prefix + name for name in names]) == tuple(above)
+
+
+files = st.dictionaries(
+    st.lists(part.filter(lambda text: not unsafe(text) and "/" not in text), min_size=1, max_size=3).map(
+        "/".join
+    ),
+    st.binary(max_size=3000),
+    max_size=6,
+)
+
+
+def _clash(contents) -> bool:
+    keys = [folded(name) for name in contents]
+    return len(set(keys)) < len(keys)
+
+
+@given(files, st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]), st.binary(max_size=30))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+def test_zips_of_the_standard_library_are_read_back(tmp_path, contents, method, comment):
+    assume(not _clash(contents))
+    path = tmp_path / "one.zip"
+    path.write_bytes(forge.zip_bytes(contents, method=method, comment=comment))
+    with open_submission(path) as submission:
+        whole = {
+            member.path: submission.read(name, limit=4000) for name, member in submission.members.items()
+        }
+        assert not [finding for finding in submission.problems if finding.code != "nested-folders"]
+    skipped = set(contents) - set(whole)
+    assert whole == {name: contents[name] for name in whole}
+    assert all(map(is_junk, skipped))
+
+
+@given(files, st.sampled_from([0, 1, 2]), st.sampled_from(["w", "w:gz"]))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+def test_tars_of_the_standard_library_are_read_back(tmp_path, contents, form, mode):
+    assume(not _clash(contents))
+    assume(form != 0 or all(len(name.encode()) < 90 for name in contents))
+    assume(contents)
+    path = tmp_path / "one.tar"
+    path.write_bytes(forge.tar_bytes(contents, mode=mode, form=form))
+    with open_submission(path) as submission:
+        whole = {
+            member.path: submission.read(name, limit=4000) for name, member in submission.members.items()
+        }
+        assert not [finding for finding in submission.problems if finding.code != "nested-folders"]
+    assert whole == {name: contents[name] for name in whole}
+
+
+@pytest.mark.parametrize("song", forge.CHALLENGE.songs)
+def test_lengths_allow_two_samples(song):
+    for kind, frames in ((Kind.STEM, forge.STEM_FRAMES), (Kind.REMIX, forge.REMIX_FRAMES)):
+        length = length_of(song, kind)
+        assert [delta for delta in range(-4, 5) if frames + delta in length] == [-2, -1, 0, 1, 2]
+
+
+def test_whole_songs_may_carry_the_tail_of_the_filter():
+    song = forge.Song("x", frames=441000)
+    assert length_of(song, Kind.STEM) == Length(240000, 239998, 240000 + 120 + 2)
+    assert length_of(song, Kind.REMIX) == Length(320000, 319998, 320000 + 160 + 2)
+
+
+@given(st.binary(max_size=300), st.integers(0, 5000), st.integers(1, 5000))
+def test_looking_for_frames_in_anything_ends(data, done, declared):
+    assert goes_on(data, done=done, declared=declared, block=16) in (True, False)
+
+
+def test_every_frame_of_a_flac_is_found():
+    data = forge.audio(frames=24000)
+    assert goes_on(data, done=0, declared=24000, block=4096)
+    assert not goes_on(data, done=24000 - 4096, declared=24000, block=4096)
+
+
+def test_imports():
+    # what the sandbox imports must not drag in the host's libraries
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, validator.archive, validator.audio, validator.manifest, validator.challenge, validator.checks;"
+        "print([name for name in ('pandas', 'rich', 'scipy', 'numba', 'docker', 'harness') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
