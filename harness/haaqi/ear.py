@@ -12,7 +12,7 @@ from . import compression, covariance, gammatone, lags, smoothing, spectrum, tra
 from .covariance import Tiling
 from .hearing import CHANNELS, Cochlea, widest_bandwidths
 from .kernel import fused
-from .noise import Stream, skip_normals, take_normals
+from .noise import Stream, add_normals, skip_normals
 
 NOISE_LEVEL = -10
 
@@ -183,11 +183,11 @@ def _finish(
     """
     half = len(window) // 2
     stretch = half * smoothing.HALF // math.gcd(half, smoothing.HALF)
-    stretch *= max(3072 // stretch, 1)
+    stretch *= max(1536 // stretch, 1)
     pieces = rising.shape[1]
     tiles = len(levels)
     state = np.zeros(4)
-    work_r, work_p, normals = np.empty(stretch), np.empty(stretch), np.empty(stretch)
+    work_r, work_p = np.empty(stretch), np.empty(stretch)
     level_r, level_p = np.zeros(stretch), np.zeros(stretch)
     ours, theirs = np.zeros(half + stretch), np.zeros(half + stretch)
     room = np.empty(4 * half + 112)
@@ -213,12 +213,8 @@ def _finish(
         transduction.adapt(heard_r, heard_p, count, synapse, state)
         transduction.scale(moved_r, heard_r, work_r, count)
         transduction.scale(moved_p, heard_p, work_p, count)
-        take_normals(stream_r[0], stream_r[1], stream_r[2], normals, 0, count)
-        for k in range(count):
-            moved_r[k] += noise * normals[k]
-        take_normals(stream_p[0], stream_p[1], stream_p[2], normals, 0, count)
-        for k in range(count):
-            moved_p[k] += noise * normals[k]
+        add_normals(stream_r[0], stream_r[1], stream_r[2], moved_r, noise, count)
+        add_normals(stream_p[0], stream_p[1], stream_p[2], moved_p, noise, count)
 
         piece = start // smoothing.HALF
         some = min(stretch // smoothing.HALF, pieces - piece)

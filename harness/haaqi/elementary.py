@@ -116,8 +116,8 @@ def log2(x: float) -> float:
 
 
 @inlined
-def log2_over(x: float) -> float:
-    """Return log2(x) / x for a positive normal number, with one division for both quotients."""
+def log2_and_inverse(x: float) -> tuple[float, float]:
+    """Return log2(x) and 1 / x of a positive normal number, for the price of one division."""
     raised = bits_of(x) + _TO_BINADE
     exponent = number_of((raised >> _MANTISSA_BITS) | _COUNTER) - _COUNTER_START
     mantissa = number_of((raised & _MANTISSA_MASK) + _ROOT_HALF)
@@ -127,7 +127,7 @@ def log2_over(x: float) -> float:
     w = z * z
     even = _L0 + w * (_L2 + w * (_L4 + w * (_L6 + w * _L8)))
     odd = _L1 + w * (_L3 + w * (_L5 + w * _L7))
-    return (exponent + s * (even + z * odd) * _PER_LN2) * (common * (mantissa + 1.0))
+    return exponent + s * (even + z * odd) * _PER_LN2, common * (mantissa + 1.0)
 
 
 @inlined

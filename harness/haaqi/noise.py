@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .elementary import ONE_BITS, log2_over, number_of
+from .elementary import ONE_BITS, log2_and_inverse, number_of
 from .kernel import exact, fused, inlined
 
 WORDS = 624
@@ -84,8 +84,8 @@ class Stream:
 
     def take(self, count: int) -> NDArray[np.float64]:
         """Return the next `count` normals."""
-        out = np.empty(count)
-        take_normals(*self.parts, out, 0, count)
+        out = np.zeros(count)
+        add_normals(*self.parts, out, 1.0, count)
         return out
 
 
@@ -133,26 +133,27 @@ def skip_normals(
 
 
 @exact
-def take_normals(
+def add_normals(
     words: NDArray[np.uint32],
     place: NDArray[np.int64],
     held: NDArray[np.float64],
     out: NDArray[np.float64],
-    start: int,
+    gain: float,
     count: int,
 ) -> None:
-    """Put the next `count` normals into out[start:]; the first three arguments are the parts of a stream."""
+    """Add the next `count` normals, times `gain`, to an array; the first three are the parts of a stream."""
+    start = 0
     if count > 0 and held[0] != 0.0:
-        out[start] = held[1]
+        out[0] += gain * held[1]
         held[0] = held[1] = 0.0
-        start += 1
+        start = 1
         count -= 1
     pairs = count // 2
     points, square = np.empty(2 * pairs + 2), np.empty(pairs + 1)
     _next_points(words, place, pairs, points, square, True)
-    _normals(points, square, pairs, out, start)
+    _normals(points, square, pairs, gain, out[start:])
     if count % 2 == 1:
-        out[start + count - 1] = _split(words, place, held)
+        out[start + count - 1] += gain * _split(words, place, held)
 
 
 @exact
@@ -301,13 +302,13 @@ def _normals(
     points: NDArray[np.float64],
     square: NDArray[np.float64],
     pairs: int,
+    gain: float,
     out: NDArray[np.float64],
-    start: int,
 ) -> None:
-    """Turn accepted points into normals, two by two, from out[start] on."""
+    """Turn accepted points into normals, two by two, and add them times `gain` to an array."""
     for k in range(pairs):
-        square[k] = math.sqrt(log2_over(square[k]) * (-2.0 * _LN2))
-    target = out[start:]
+        logarithm, inverse = log2_and_inverse(square[k])
+        square[k] = gain * math.sqrt(logarithm * inverse * (-2.0 * _LN2))
     for k in range(pairs):
-        target[2 * k] = points[2 * k + 1] * square[k]
-        target[2 * k + 1] = points[2 * k] * square[k]
+        out[2 * k] += points[2 * k + 1] * square[k]
+        out[2 * k + 1] += points[2 * k] * square[k]

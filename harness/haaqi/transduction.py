@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .elementary import log2
+from .elementary import log2_and_inverse
 from .gammatone import NOTHING
 from .kernel import fused, inlined
 from .resampling import SAMPLE_RATE
@@ -63,15 +63,14 @@ def sensation(
     """Turn an envelope into dB above threshold.
 
     Args:
-        envelope: (count,) linear; what the logarithm needs is added to it in place.
+        envelope: (count,) linear; changed in place to its reciprocal, for `scale`.
         base: dB above threshold of an envelope of 1.
         count: how many samples.
         level: to be filled.
     """
     for k in range(count):
-        envelope[k] += SMALLEST
-    for k in range(count):
-        level[k] = max(base + DECIBELS_PER_DOUBLING * log2(envelope[k]), 0.0)
+        logarithm, envelope[k] = log2_and_inverse(envelope[k] + SMALLEST)
+        level[k] = max(base + DECIBELS_PER_DOUBLING * logarithm, 0.0)
 
 
 @fused
@@ -115,18 +114,18 @@ def _or_zero(value: float) -> float:
 
 @fused
 def scale(
-    motion: NDArray[np.float64], level: NDArray[np.float64], envelope: NDArray[np.float64], count: int
+    motion: NDArray[np.float64], level: NDArray[np.float64], inverse: NDArray[np.float64], count: int
 ) -> None:
     """Give the motion of the basilar membrane, in place, the gain that the envelope got.
 
     Args:
         motion: linear.
         level: the adapted envelope.
-        envelope: the linear envelope of `sensation`.
+        inverse: the reciprocal of the linear envelope.
         count: how many samples.
     """
     for k in range(count):
-        motion[k] *= (level[k] + SMALLEST) / envelope[k]
+        motion[k] *= (level[k] + SMALLEST) * inverse[k]
 
 
 @fused
