@@ -28,13 +28,16 @@ def pack(folder: Path, names: Iterable[str], *, target: Path) -> None:
         OSError: A file is missing, or the disk is full.
     """
     partial = target.with_name(target.name + ".partial")
-    with zipfile.ZipFile(partial, "w", compression=zipfile.ZIP_STORED, allowZip64=True) as archive:
-        for name in sorted(names):
-            source = folder / name
-            member = zipfile.ZipInfo(f"{WRAPPER}/{name}", date_time=_EPOCH)
-            member.create_system = _UNIX
-            member.external_attr = 0o100644 << 16
-            member.file_size = source.stat().st_size
-            with source.open("rb") as content, archive.open(member, "w") as sink:
-                shutil.copyfileobj(content, sink, _BUFFER)
-    partial.replace(target)
+    try:
+        with zipfile.ZipFile(partial, "w", compression=zipfile.ZIP_STORED, allowZip64=True) as archive:
+            for name in sorted(names):
+                source = folder / name
+                member = zipfile.ZipInfo(f"{WRAPPER}/{name}", date_time=_EPOCH)
+                member.create_system = _UNIX
+                member.external_attr = 0o100644 << 16
+                member.file_size = source.stat().st_size
+                with source.open("rb") as content, archive.open(member, "w") as sink:
+                    shutil.copyfileobj(content, sink, _BUFFER)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

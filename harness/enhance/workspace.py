@@ -39,6 +39,8 @@ class Workspace:
     def open(self, settings: Mapping[str, Any]) -> Iterator[None]:
         """Makes the folder, or takes up what an earlier run with the same settings left there.
 
+        When the block ends without an example or a separated song, the folder is deleted again.
+
         Args:
             settings: Everything that the examples depend on, as JSON values.
 
@@ -58,11 +60,15 @@ class Workspace:
             yield
         finally:
             lock.release()
+            if not self._holds_work():
+                self.delete()
+
+    def _holds_work(self) -> bool:
+        return any(self.examples.glob("*/*")) or any((self.path / "separated").glob("*.npy"))
 
     def _take_up(self, settings: dict[str, Any]) -> None:
         note = self.path / "settings.json"
-        kept = any(self.examples.glob("*/*")) or any((self.path / "separated").glob("*.npy"))
-        if kept:
+        if self._holds_work():
             try:
                 earlier = json.loads(note.read_text(encoding="utf-8"))
             except (OSError, ValueError):

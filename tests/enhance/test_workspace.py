@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from harness.enhance import enhance
+from harness.enhance.pack import pack
 from harness.enhance.workspace import Workspace, example_bytes
 
 
@@ -30,6 +31,20 @@ def test_settings_may_change_while_nothing_is_kept(tmp_path):
     for settings in ({"separator": "a"}, {"separator": "b"}):
         with workspace.open(settings):
             pass
+
+
+def test_a_run_that_came_to_nothing_leaves_nothing(tmp_path):
+    workspace = Workspace(tmp_path / "work")
+    with workspace.open({}):
+        assert workspace.path.is_dir()
+    assert not workspace.path.exists()
+
+
+def test_a_zip_that_cannot_be_finished_is_not_left_behind(tmp_path):
+    (tmp_path / "there").write_bytes(b"x")
+    with pytest.raises(FileNotFoundError):
+        pack(tmp_path, ["there", "not there"], target=tmp_path / "out.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
 def test_the_estimate_is_above_the_truth_but_near_it(challenge, tmp_path):
