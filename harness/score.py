@@ -17,7 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
-from harness import audit
+from harness import audit, limits
 from harness.errors import BugError, HarnessError, MemoryLimitError, SetupError
 from harness.ranking.ledger import AuditRecord, Entry, Key, Ledger, Roster, Scorer, StoredExample, mean
 from harness.ranking.page import write_ranking
@@ -38,20 +38,6 @@ from validator.challenge import STEM_RATE
 from validator.manifest import Kind, length_of
 
 Item = TypeVar("Item", Example, AuditStem)
-
-GIB = 2**30
-
-START_SECONDS = 120.0
-"""What a sandbox may take before its first example: kernels, the lock's check, a cold disk."""
-
-SECONDS_PER_STEM_SECOND: dict[Engine, float] = {"pyclarity": 20.0, "fast": 3.0}
-"""Deadline per second of each stem: about ten times what either engine takes on a busy core."""
-
-BASE_MEMORY = 2 * GIB
-"""Interpreter, libraries, compiled kernels and a song's references."""
-
-MEMORY_PER_SECOND: dict[Engine, int] = {"pyclarity": 80_000_000, "fast": 4_000_000}
-"""Bytes per second of a stem: pyclarity holds 32 channels of everything (1.6 GB for 30 s, measured)."""
 
 Told = Callable[[int, int, str], None]
 """Progress: examples done, examples in all, what was done last."""
@@ -265,8 +251,8 @@ class _Run:
             data=request.challenge.root,
             examples=examples,
             audits=audits,
-            seconds=START_SECONDS + stems * seconds * SECONDS_PER_STEM_SECOND[engine],
-            memory=BASE_MEMORY + int(seconds * MEMORY_PER_SECOND[engine]),
+            seconds=limits.deadline(engine, stem_seconds=stems * seconds),
+            memory=limits.memory(engine, seconds=seconds),
             stop=self._stop,
         )
 

@@ -6,10 +6,10 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
+from harness import limits
 from harness.errors import BugError
 from harness.records import Hello
 from harness.sandbox.base import Environment, Sandbox, Task
-from harness.score import BASE_MEMORY, START_SECONDS
 from harness.synthetic import make_challenge
 
 
@@ -30,8 +30,8 @@ def verify(sandbox: Sandbox) -> tuple[Environment, Hello]:
             engine="fast",
             submission=root / "empty",
             data=data,
-            seconds=START_SECONDS,
-            memory=BASE_MEMORY,
+            seconds=limits.deadline("fast", stem_seconds=0.0),
+            memory=limits.memory("fast", seconds=0.0),
         )
         with closing(sandbox.run(task)) as lines:
             hello = [line for line in lines if isinstance(line, Hello)]
