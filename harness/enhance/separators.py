@@ -120,9 +120,7 @@ class TeamSeparator:
         for index, stem in enumerate(STEMS):
             target[index] = self._checked(stems, stem, track=track, shape=mixture.shape)
 
-    def _checked(
-        self, stems: Any, stem: str, *, track: Track, shape: tuple[int, ...]
-    ) -> NDArray[np.floating]:
+    def _checked(self, stems: Any, stem: str, *, track: Track, shape: tuple[int, ...]) -> NDArray[np.float32]:
         hint = f"Return a mapping from {', '.join(STEMS)} to arrays of shape (2, samples)."
         if not isinstance(stems, Mapping):
             raise SubmissionError(
@@ -136,8 +134,15 @@ class TeamSeparator:
                 f"{track.name!r}; expected are {', '.join(STEMS)}.",
                 hint=hint,
             )
-        signal = np.asarray(stems[stem])
-        if not (np.issubdtype(signal.dtype, np.floating)):
+        try:
+            signal = np.asarray(stems[stem])
+        except Exception as error:  # tensors on a device or with gradients, ragged lists
+            raise SubmissionError(
+                f"The separator {self._spec} returned {stem} of {track.name!r} as a "
+                f"{type(stems[stem]).__name__} that cannot be made an array: {error}",
+                hint=hint,
+            ) from error
+        if not np.issubdtype(signal.dtype, np.floating):
             raise SubmissionError(
                 f"The separator {self._spec} returned {stem} of {track.name!r} as {signal.dtype}; "
                 "expected are floating-point samples with full scale ±1.",
@@ -149,6 +154,8 @@ class TeamSeparator:
                 f"expected is the mixture's, {shape}.",
                 hint=hint,
             )
+        with np.errstate(over="ignore"):
+            signal = signal.astype(np.float32, copy=False)
         if not np.all(np.isfinite(signal)):
             where = int(np.argmin(np.all(np.isfinite(signal), axis=0)))
             raise SubmissionError(

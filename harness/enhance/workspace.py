@@ -105,10 +105,11 @@ class Workspace:
         partial = final.with_suffix(".partial")
         final.parent.mkdir(exist_ok=True)
         stems = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=(len(STEMS), 2, frames))
-        with partial.open("rb+") as file:
-            # A memory map on a full disk ends in a bus error, so the space is claimed now.
-            os.posix_fallocate(file.fileno(), 0, partial.stat().st_size)
         try:
+            if hasattr(os, "posix_fallocate"):  # not on every system
+                # A memory map on a full disk ends in a bus error, so the space is claimed now.
+                with partial.open("rb+") as file:
+                    os.posix_fallocate(file.fileno(), 0, partial.stat().st_size)
             yield stems
             stems.flush()
             partial.replace(final)

@@ -88,6 +88,11 @@ def nan_in_bass(mixture):
     return stems
 
 
+class OnDevice:
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("can't convert a cuda tensor")
+
+
 def raises(mixture):
     raise ZeroDivisionError("the model divided by nothing")
 
@@ -105,6 +110,14 @@ def raises(mixture):
         (lambda m: {**good(m), "bass": m.T}, r"returned bass of .* in the shape \(\d+, 2\)"),
         (lambda m: {**good(m), "vocals": m[:, :-1]}, "returned vocals of .* in the shape"),
         (lambda m: {**good(m), "other": (m * 100).astype(int)}, "returned other of .* as int64"),
+        (
+            lambda m: {**good(m), "bass": OnDevice()},
+            "returned bass of .* as a OnDevice that cannot be made an array",
+        ),
+        (
+            lambda m: {**good(m), "other": m.astype(float) + 1e300},
+            "returned other of .* infinite, first at sample 0",
+        ),
         (nan_in_bass, "returned bass of .* not a number or infinite, first at sample 17"),
         (
             lambda m: {**good(m), "drums": np.full_like(m, np.inf)},
