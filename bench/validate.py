@@ -119,22 +119,32 @@ def decode(folder: Path, challenge: Challenge, *, workers: int, rounds: int) -> 
     listing.write_bytes(b"\0".join(map(os.fsencode, flacs)))
     ours, theirs = [], []
     for _ in range(rounds):
-        start = time.perf_counter()
+        start, used = time.perf_counter(), cpu()
         subprocess.run(
             ["xargs", "-0", "-a", str(listing), "-P", str(workers), "-n", "300", "flac", "-s", "-t"],
             check=True,
         )
-        theirs.append(time.perf_counter() - start)
-        start = time.perf_counter()
+        theirs.append((time.perf_counter() - start, cpu() - used))
+        start, used = time.perf_counter(), cpu()
         report = validate(folder, challenge, workers=workers)
-        ours.append(time.perf_counter() - start)
+        ours.append((time.perf_counter() - start, cpu() - used))
         errors = [finding for finding in report.findings if finding.severity == "error"]
         assert not errors, errors[:3]
-    print(
-        f"decoding {len(flacs)} files in {workers} process(es), best of {rounds}: validator {min(ours):.2f} s "
-        f"({len(flacs) / min(ours):.0f} files/s), flac -t {min(theirs):.2f} s "
-        f"({len(flacs) / min(theirs):.0f} files/s); throughput {min(theirs) / min(ours):.2f} of flac -t"
+    (wall, used), (their_wall, their_used) = map(
+        lambda runs: map(min, zip(*runs, strict=True)), (ours, theirs)
     )
+    print(
+        f"decoding {len(flacs)} files in {workers} process(es), best of {rounds}: "
+        f"validator {wall:.2f} s ({len(flacs) / wall:.0f} files/s, {used:.2f} s of CPU), "
+        f"flac -t {their_wall:.2f} s ({len(flacs) / their_wall:.0f} files/s, {their_used:.2f} s of CPU); "
+        f"throughput {their_wall / wall:.2f} of flac -t by the clock, {their_used / used:.2f} by CPU time"
+    )
+
+
+def cpu() -> float:
+    """Seconds of CPU used so far by this process and by its children that have ended."""
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in spent)
 
 
 def main() -> None:

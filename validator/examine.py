@@ -201,7 +201,8 @@ def clipped_runs(pcm: npt.NDArray[np.int16]) -> int:
     """
     runs = 0
     for channel in pcm.reshape(len(pcm), -1).T:
-        full = (channel >= FULL_SCALE) | (channel <= -FULL_SCALE)
-        edges = np.flatnonzero(np.diff(np.concatenate(([False], full, [False])).astype(np.int8)))
-        runs += int(np.count_nonzero(edges[1::2] - edges[::2] >= CLIP_RUN))
+        full = np.flatnonzero((channel >= FULL_SCALE) | (channel <= -FULL_SCALE))
+        ends = np.flatnonzero(np.diff(full, append=len(channel) + 1) > 1)
+        lengths = np.diff(ends, prepend=-1)
+        runs += int(np.count_nonzero(lengths >= CLIP_RUN))
     return runs

@@ -133,9 +133,12 @@ def unsafe(path: str) -> str:  # noqa: PLR0911 - one return for each reason
         return "it begins with a drive letter"
     if "\\" in path:
         return "it holds a backslash"
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in path) or "\ufffd" in path:
+    if path.isascii():
+        if not path.isprintable():
+            return "it holds a control character"
+    elif any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in path) or "\ufffd" in path:
         return "it holds a control character or an invalid one"
-    if any(unicodedata.bidirectional(c) in ("RLO", "LRO", "RLE", "LRE", "PDF", "RLI", "LRI") for c in path):
+    elif any(unicodedata.bidirectional(c) in ("RLO", "LRO", "RLE", "LRE", "PDF", "RLI", "LRI") for c in path):
         return "it holds a character that reverses the writing direction"
     parts = path.removesuffix("/").split("/")
     if any(part in ("", ".", "..") for part in parts):

@@ -62,8 +62,8 @@ class Subject:
 
     Attributes:
         name: File or folder name, without the way to it.
-        sha256: Digest of the file, or of a folder as `validator.archive.digest` defines it; None where a
-            folder was looked at by headers only.
+        sha256: Digest of the file; None for a folder, which has no bytes of its own (for one,
+            `validator.archive.digest` defines a digest of its files).
         size: Bytes of the file, or of all files of the folder.
     """
 
