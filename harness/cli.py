@@ -11,15 +11,17 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
-from rich.table import Table as RichTable
 
 from harness.console import STORE, complain, emit, err, out, run, say
 from harness.errors import SetupError, SubmissionError, UsageError
 from harness.progress import Reporter
 from validator import Challenge, validate
+
+if TYPE_CHECKING:
+    from harness.sandbox.base import Sandbox
 
 Split = Literal["valid", "test"]
 
@@ -48,6 +50,7 @@ Store = Annotated[Path, typer.Option(help="The folder of the ledger and the rank
 Output = Annotated[
     Path | None, typer.Option(help="Write there instead of standard output.", show_default=False)
 ]
+Where = Annotated[Literal["strongest", "docker", "process"], typer.Option(help="Where it is scored.")]
 TeamOption = Annotated[str, typer.Option(help="The team, such as E001.", show_default=False)]
 
 
@@ -65,6 +68,17 @@ def checked_team(team: str) -> str:
             f"{team!r} cannot be a team's name.", hint="Use letters, digits, - and _, such as E001."
         )
     return team
+
+
+def sandbox_of(choice: str) -> Sandbox:
+    """The sandbox that a user has chosen."""
+    from harness.demo import strongest_sandbox
+    from harness.sandbox.docker import DockerSandbox
+    from harness.sandbox.process import ProcessSandbox
+
+    if choice == "docker":
+        return DockerSandbox()
+    return ProcessSandbox() if choice == "process" else strongest_sandbox(say)
 
 
 @app.command("validate")
@@ -111,8 +125,6 @@ def score_command(
     store: Store = STORE,
 ) -> None:
     """Validates, scores in the sandbox, stores, and updates the ranking; run again, it goes on."""
-    from harness.sandbox.docker import DockerSandbox
-    from harness.sandbox.process import ProcessSandbox
     from harness.score import Request, score
 
     challenge = Challenge.load(data, split=split)
@@ -131,9 +143,7 @@ def score_command(
         audits=audit,
     )
     with Reporter("Scoring", err) as reporter:
-        outcome = score(
-            request, DockerSandbox() if sandbox == "docker" else ProcessSandbox(), progress=reporter
-        )
+        outcome = score(request, sandbox_of(sandbox), progress=reporter)
     if not outcome.report.valid:
         sys.stdout.write(outcome.report.to_text(color=out.is_terminal and "NO_COLOR" not in os.environ))
         raise typer.Exit(1)
@@ -171,28 +181,12 @@ def ranking_command(
 ) -> None:
     """Prints the ranking table."""
     from harness.ranking.ledger import Ledger
-    from harness.ranking.page import EMPTY, RENDERERS, notes
+    from harness.ranking.page import RENDERERS, terminal
     from harness.ranking.table import tables
 
     with Ledger(store, read_only=True) as ledger:
         found = tables(ledger, split=split)
-    if format_ != "table":
-        emit(RENDERERS[format_](found), output)
-        return
-    with out.capture() as capture:
-        for table in found:
-            drawn = RichTable(title=table.title, title_justify="left")
-            drawn.add_column("Ranking", justify="right")
-            drawn.add_column("Team")
-            drawn.add_column("Average score", justify="right")
-            for row in table.rows:
-                drawn.add_row("" if row.rank is None else str(row.rank), row.team, f"{row.average:.4f}")
-            out.print(drawn)
-            for note in notes(table):
-                out.print(f"- {note}", markup=False, highlight=False)
-        if not found:
-            out.print(EMPTY)
-    emit(capture.get(), output)
+    emit(terminal(found, out) if format_ == "table" else RENDERERS[format_](found), output)
 
 
 @app.command("scores")
@@ -335,28 +329,62 @@ def doctor_command(store: Store = STORE) -> None:
     raise typer.Exit(0 if can_score(checks) else SetupError.exit_code)
 
 
+@app.command("regress")
+def regress_command(
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="The real MUSDB18-HQ: also runs demucs and openunmix against their published figures."
+        ),
+    ] = None,
+    sandbox: Where = "strongest",
+    workers: Annotated[int, typer.Option(min=1, help="Sandboxes at a time.")] = 2,
+    update: Annotated[
+        bool, typer.Option("--update", help="Store what pyclarity scores now as the baselines' scores.")
+    ] = False,
+) -> None:
+    """Scores the baselines and compares them with their stored scores (exit 1 if any value moved)."""
+    from harness import baselines
+
+    chosen = sandbox_of(sandbox)
+    with (
+        tempfile.TemporaryDirectory(prefix="cad1-regress-") as temporary,
+        Reporter("Scoring", err) as reporter,
+    ):
+        work = Path(temporary)
+        if update:
+            sys.stdout.write(f"{baselines.update(work, chosen, workers=workers, progress=reporter)}\n")
+            return
+        found = baselines.regress(work, chosen, workers=workers, say=say, progress=reporter)
+        published = (
+            baselines.published(data, work / "real", chosen, workers=workers, progress=reporter)
+            if data
+            else {}
+        )
+    for one in found:
+        sys.stdout.write("\n".join([f"{one.name}, engine {one.engine}:", *one.comparison.lines(), ""]))
+    for name, differences in published.items():
+        sys.stdout.write("\n".join([f"{name}, published figures:", *map(str, differences), ""]))
+    raise typer.Exit(0 if all(one.comparison.steady for one in found) else 1)
+
+
 @app.command("demo")
 def demo_command(
     keep: Annotated[
         Path | None, typer.Option(help="Keep songs, zips and scores in this folder.", show_default=False)
     ] = None,
-    sandbox: Annotated[
-        Literal["strongest", "docker", "process"], typer.Option(help="Where it is scored.")
-    ] = "strongest",
+    sandbox: Where = "strongest",
     engine: Annotated[Literal["fast", "pyclarity"], typer.Option(help="Which HAAQI scores.")] = "fast",
     workers: Annotated[int, typer.Option(min=1, help="Sandboxes at a time.")] = 2,
 ) -> None:
     """The whole line on a small synthetic challenge: three submissions, from songs to ranking."""
     from harness import demo
-    from harness.sandbox.docker import DockerSandbox
-    from harness.sandbox.process import ProcessSandbox
 
-    chosen = {"docker": DockerSandbox, "process": ProcessSandbox}.get(sandbox)
     with tempfile.TemporaryDirectory(prefix="cad1-demo-") as temporary, Reporter("Scoring", err) as reporter:
         folder = keep or Path(temporary)
         demo.run(
             folder,
-            sandbox=chosen() if chosen else None,
+            sandbox=sandbox_of(sandbox),
             engine=engine,
             workers=workers,
             say=say,

@@ -50,7 +50,7 @@ def strongest_sandbox(say: Say) -> Sandbox:
 def run(
     folder: Path,
     *,
-    sandbox: Sandbox | None = None,
+    sandbox: Sandbox,
     engine: Engine = "fast",
     workers: int = 2,
     say: Say,
@@ -60,7 +60,7 @@ def run(
 
     Args:
         folder: Gets `data`, the zips and `store`.
-        sandbox: Where to score; the strongest there is if None.
+        sandbox: Where to score.
         engine: Which HAAQI scores.
         workers: Sandboxes at a time.
         say: Gets a sentence for each step.
@@ -74,7 +74,6 @@ def run(
     """
     say("Making two songs with four stems each, and two listeners.")
     challenge = Challenge.load(make_challenge(folder / "data"), split="test")
-    sandbox = sandbox or strongest_sandbox(say)
     store = folder / "store"
     for team, separator in SUBMISSIONS:
         archive = enhance(challenge, separator=separator, output=folder, team=team, workers=workers)

@@ -25,9 +25,7 @@ TOLERANCE = 1e-8
 """Half a unit in the last digit that pyclarity's tests give, and a little."""
 
 
-def own_values(
-    haaqi_v1: Callable[..., Any], compute_haaqi: Callable[..., float]
-) -> tuple[float, float]:
+def own_values(haaqi_v1: Callable[..., Any], compute_haaqi: Callable[..., float]) -> tuple[float, float]:
     """pyclarity's two test cases, computed by the functions given."""
     np.random.seed(0)
     reference, processed = (np.random.uniform(-1, 1, 8000) for _ in range(2))

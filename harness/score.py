@@ -139,7 +139,7 @@ def score(request: Request, sandbox: Sandbox, *, progress: Told = lambda *_: Non
     environment = sandbox.prepare()
     roster = roster_of(request.challenge)
     key = Key(
-        submission=report.subject.sha256 or digest(request.submission),
+        submission=submission_digest(request.submission, report),
         challenge=roster.digest,
         scorer=Scorer(environment.scorer, request.engine, environment.locked),
     )
@@ -168,6 +168,20 @@ def score(request: Request, sandbox: Sandbox, *, progress: Told = lambda *_: Non
             outcome.faults.append(failed)
         write_ranking(ledger, request.store)
     return outcome
+
+
+def submission_digest(path: Path, report: Report | None = None) -> str:
+    """The SHA-256 that stands for a submission.
+
+    Raises:
+        SetupError: If the path no longer holds what was looked at.
+    """
+    found = (report.subject.sha256 if report is not None else None) or digest(path)
+    if found is None:
+        raise SetupError(
+            f"{path} is no longer the file or folder that was looked at.", hint="Score it again."
+        )
+    return found
 
 
 def wanted(request: Request) -> frozenset[tuple[str, str]] | None:

@@ -11,6 +11,8 @@ from typing import Literal
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader
+from rich.console import Console
+from rich.table import Table as RichTable
 
 from harness.errors import SetupError
 from harness.ranking.ledger import Ledger
@@ -126,13 +128,31 @@ def html(found: Sequence[Table]) -> str:
     return page.render(tables=[(table, notes(table)) for table in found], empty=EMPTY)
 
 
+def terminal(found: Sequence[Table], console: Console) -> str:
+    """The tables as a terminal shows them; colours and width are the console's."""
+    with console.capture() as capture:
+        for table in found:
+            drawn = RichTable(title=table.title, title_justify="left")
+            drawn.add_column("Ranking", justify="right")
+            drawn.add_column("Team")
+            drawn.add_column("Average score", justify="right")
+            for row in table.rows:
+                drawn.add_row("" if row.rank is None else str(row.rank), row.team, f"{row.average:.4f}")
+            console.print(drawn)
+            for note in notes(table):
+                console.print(f"- {note}", markup=False, highlight=False)
+        if not found:
+            console.print(EMPTY)
+    return capture.get()
+
+
 RENDERERS: dict[Format, Callable[[Sequence[Table]], str]] = {
     "markdown": markdown,
     "csv": as_csv,
     "json": as_json,
     "html": html,
 }
-"""Every format but the terminal's, which the command line draws."""
+"""Every format but the terminal's, which takes a console."""
 
 
 def write_atomically(path: Path, text: str) -> None:
