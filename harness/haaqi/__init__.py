@@ -2,5 +2,7 @@
 
 from .index import Quality, compute_haaqi, haaqi_v1
 from .song import Song
+from .target import environment, is_fixed
+from .warmup import precompile
 
-__all__ = ["Quality", "Song", "compute_haaqi", "haaqi_v1"]
+__all__ = ["Quality", "Song", "compute_haaqi", "environment", "haaqi_v1", "is_fixed", "precompile"]

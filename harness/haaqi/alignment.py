@@ -32,9 +32,7 @@ class Anchor:
 
     reference: Signal
     keep_spectrum: bool = False
-    _spectrum: tuple[tuple[int, np.dtype[np.floating]], NDArray[np.complexfloating]] | None = field(
-        default=None, init=False, repr=False
-    )
+    _spectrum: tuple[int, NDArray[np.complexfloating]] | None = field(default=None, init=False, repr=False)
 
     def delay(self, processed: Signal) -> int:
         """Return by how many samples a processed signal comes late, less 2 ms; it may be negative.
@@ -62,12 +60,11 @@ class Anchor:
     def _reference_spectrum(
         self, ours: Signal, fast: int, dtype: np.dtype[np.complexfloating]
     ) -> NDArray[np.complexfloating]:
-        key = (len(ours), dtype)
-        if self._spectrum is not None and self._spectrum[0] == key:
+        if self._spectrum is not None and self._spectrum[0] == len(ours) and self._spectrum[1].dtype == dtype:
             return self._spectrum[1]
         spectrum: NDArray[np.complexfloating] = fft.rfft(ours - np.mean(ours), fast)
         if self.keep_spectrum and spectrum.dtype == dtype:
-            self._spectrum = (key, spectrum)
+            self._spectrum = (len(ours), spectrum)
         return spectrum
 
 

@@ -9,6 +9,7 @@ basis functions 2 to 6.
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,11 +38,8 @@ def modulation_filters() -> NDArray[np.float64]:
     """Return (4, 129): the filters for 20 to 32, 32 to 50, 50 to 80 and 80 to 125 Hz."""
     edges = [edge / NYQUIST for edge in EDGES_HZ]
     length = FILTER_ORDER + 1
-    bands = [
-        firwin(length, [low, high], window="hann", pass_zero="bandpass")
-        for low, high in zip(edges, edges[1:], strict=False)
-    ]
-    return np.array([*bands, firwin(length, edges[-1], window="hann", pass_zero="highpass")])
+    bands = [firwin(length, pair, window="hann", pass_zero=False) for pair in pairwise(edges)]
+    return np.array([*bands, firwin(length, edges[-1], window="hann", pass_zero=False)])
 
 
 def loud_segments(reference: NDArray[np.float64], *, threshold: float) -> NDArray[np.bool_]:

@@ -4,6 +4,8 @@ Source: Kates (2013): the gain is linear below the knee, compressive up to 100 d
 above; it follows the control path's envelope through a one-pole low-pass at 800 Hz (0.2 ms).
 """
 
+# ruff: noqa: PLR0917 - compiled loops take their arrays by position
+
 from __future__ import annotations
 
 import math
@@ -233,4 +235,4 @@ def _sum(values: NDArray[np.float64], count: int) -> float:
     rest = 0.0
     for k in range(whole, count):
         rest += values[k]
-    return rest + total(sums)
+    return float(rest + total(sums))

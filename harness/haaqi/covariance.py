@@ -5,6 +5,8 @@ cross-covariances, averaged over the tiles above threshold with a weight for the
 locking at high frequencies (Johnson 1980, JASA 68, 1115-1122).
 """
 
+# ruff: noqa: PLR0917 - compiled loops take their arrays by position
+
 from __future__ import annotations
 
 import math
@@ -140,7 +142,11 @@ def _best_covariance(
     The lags are searched in single precision. Those that its rounding errors leave in question,
     nearly always one, are then computed in double precision.
     """
-    short_x, short_y, lagged = np.empty(size + 56, np.float32), np.empty(size, np.float32), np.empty(56, np.float32)
+    short_x, short_y, lagged = (
+        np.empty(size + 56, np.float32),
+        np.empty(size, np.float32),
+        np.empty(56, np.float32),
+    )
     x[:MOST_LAG] = 0.0
     x[MOST_LAG + size : size + 56] = 0.0
     for k in range(size + 56):
@@ -190,7 +196,7 @@ def _centred(
     square = 0.0
     for k in range(whole, size):
         square += target[k] ** 2
-    return square + total(sums)
+    return float(square + total(sums))
 
 
 @fused

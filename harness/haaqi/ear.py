@@ -1,5 +1,7 @@
 """The ear: both signals, from the middle ear to the features that HAAQI compares, channel by channel."""
 
+# ruff: noqa: PLR0917 - compiled loops take their arrays by position
+
 from __future__ import annotations
 
 import math

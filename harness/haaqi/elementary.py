@@ -14,9 +14,8 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
-from .kernel import inlined
+from .kernel import inlined, instruction
 
 _MANTISSA_BITS = 52
 _MANTISSA_MASK = (1 << _MANTISSA_BITS) - 1
@@ -80,7 +79,7 @@ _E0, _E1, _E2, _E3, _E4, _E5, _E6, _E7, _E8, _E9, _E10, _E11 = economised(
 _PER_LN2 = 1 / math.log(2)
 
 
-@intrinsic
+@instruction
 def bits_of(typingctx: Any, number: Any) -> Any:
     """`bits_of(x)`: the 64 bits of a float64 as an integer."""
 
@@ -90,7 +89,7 @@ def bits_of(typingctx: Any, number: Any) -> Any:
     return types.int64(types.float64), generate
 
 
-@intrinsic
+@instruction
 def number_of(typingctx: Any, bits: Any) -> Any:
     """`number_of(i)`: the float64 that has these 64 bits."""
 
@@ -112,7 +111,7 @@ def log2(x: float) -> float:
     w = z * z
     even = _L0 + w * (_L2 + w * (_L4 + w * (_L6 + w * _L8)))
     odd = _L1 + w * (_L3 + w * (_L5 + w * _L7))
-    return exponent + s * (even + z * odd) * _PER_LN2
+    return float(exponent + s * (even + z * odd) * _PER_LN2)
 
 
 @inlined
@@ -138,4 +137,5 @@ def exp2(x: float) -> float:
     z = r * r
     even = _E0 + z * (_E2 + z * (_E4 + z * (_E6 + z * (_E8 + z * _E10))))
     odd = _E1 + z * (_E3 + z * (_E5 + z * (_E7 + z * (_E9 + z * _E11))))
-    return number_of(bits_of(even + r * odd) + (bits_of(shifted) << _MANTISSA_BITS))
+    result: float = number_of(bits_of(even + r * odd) + (bits_of(shifted) << _MANTISSA_BITS))
+    return result

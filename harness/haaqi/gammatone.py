@@ -10,6 +10,8 @@ rounding errors are amplified by up to 1e8, so the operations stand in one fixed
 on its own, and so do the sums that the widths are computed from.
 """
 
+# ruff: noqa: PLR0917 - compiled loops take their arrays by position
+
 from __future__ import annotations
 
 import math
@@ -204,7 +206,7 @@ def _summation_plan(length: int, run: int) -> tuple[NDArray[np.int64], NDArray[n
 
 
 @exact
-def _summed_power(
+def _summed_power(  # noqa: PLR0915 - eight sums are written out, so that they stay in registers
     signal: NDArray[np.float64],
     taps: NDArray[np.float64],
     turn: NDArray[np.float64],
@@ -307,7 +309,8 @@ def _split_step(
     return (
         low_halves(real, more_real) + low_halves(imag, more_imag),
         high_halves(real, more_real) + high_halves(imag, more_imag),
-        high_halves(low_pairs(m0, m1), low_pairs(m2, m3)) + high_halves(high_pairs(m0, m1), high_pairs(m2, m3)),
+        high_halves(low_pairs(m0, m1), low_pairs(m2, m3))
+        + high_halves(high_pairs(m0, m1), high_pairs(m2, m3)),
     )
 
 

@@ -57,7 +57,7 @@ class Comparison(NamedTuple):
     drawn: int
 
 
-def compute_haaqi(
+def compute_haaqi(  # noqa: PLR0917 - as pyclarity has it
     processed_signal: ArrayLike,
     reference_signal: ArrayLike,
     sample_rate_processed: float,
@@ -107,7 +107,7 @@ def compute_haaqi(
     ).combined
 
 
-def haaqi_v1(
+def haaqi_v1(  # noqa: PLR0917 - as pyclarity has it
     reference: ArrayLike,
     reference_freq: float,
     processed: ArrayLike,
@@ -144,7 +144,7 @@ def haaqi_v1(
         ValueError: a signal is empty, silent (the reference), not of one channel, too short, or
             holds NaN or infinity; or a parameter is out of its range.
     """
-    generator = np.random.mtrand._rand if rng is None else rng  # noqa: SLF001 - NumPy has no other name for it
+    generator = np.random.mtrand._rand if rng is None else rng  # NumPy has no other name for it
     ours = resample(check_reference(reference), sample_rate=reference_freq)
     theirs = resample(check_signal(processed, name="processed"), sample_rate=processed_freq)
     stream = Stream(generator.get_state())

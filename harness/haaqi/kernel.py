@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numba
+import numba.extending
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,8 +36,10 @@ def fused(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a small function that takes on the rounding rules of neither: it is inlined by LLVM."""
-    compiled: Callable[P, R] = numba.njit(
-        cache=True, nogil=True, error_model="numpy", fastmath={"contract"}, inline="never"
-    )(function)
-    return compiled
+    """Compile a small function that LLVM puts into the loops that call it."""
+    return fused(function)
+
+
+def instruction(function: Callable[..., Any]) -> Any:
+    """Let a function write a few LLVM instructions itself (Numba's `intrinsic`)."""
+    return numba.extending.intrinsic(function)

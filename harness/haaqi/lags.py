@@ -10,6 +10,8 @@ of both correlations. The transform is of radix 4, decimates in frequency and le
 the order in which it falls, since a product does not mind, and its inverse starts from that order.
 """
 
+# ruff: noqa: PLR0917 - compiled loops take their arrays by position
+
 from __future__ import annotations
 
 from functools import cache

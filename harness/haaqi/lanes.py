@@ -16,7 +16,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import lower_builtin, models, register_model
+
+from .kernel import instruction
 
 WIDTH = 4
 SHORT_WIDTH = 8
@@ -54,7 +56,7 @@ def _place(context: Any, builder: Any, array_type: Any, array: Any, index: Any) 
     return builder.bitcast(builder.gep(data, [index]), _VECTORS[array_type.dtype].as_pointer())
 
 
-@intrinsic
+@instruction
 def load(typingctx: Any, array: Any, index: Any) -> Any:
     """`load(array, i)`: the lanes array[i], array[i + 1], ... of a contiguous array."""
 
@@ -64,7 +66,7 @@ def load(typingctx: Any, array: Any, index: Any) -> Any:
     return _lanes_of(array.dtype)(array, types.intp), generate
 
 
-@intrinsic
+@instruction
 def store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
     """`store(array, i, v)`: puts the lanes of v into array[i], array[i + 1], ..."""
 
@@ -75,7 +77,7 @@ def store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
     return types.void(array, types.intp, _lanes_of(array.dtype)), generate
 
 
-@intrinsic
+@instruction
 def spread(typingctx: Any, value: Any) -> Any:
     """`spread(x)`: x in all lanes, eight of them if it is a float32."""
     result = _lanes_of(value)
@@ -83,12 +85,14 @@ def spread(typingctx: Any, value: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         empty = ir.Constant(_VECTORS[result.number], ir.Undefined)
         first = builder.insert_element(empty, args[0], ir.Constant(_INT, 0))
-        return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(_INT, result.width), [0] * result.width))
+        return builder.shuffle_vector(
+            first, empty, ir.Constant(ir.VectorType(_INT, result.width), [0] * result.width)
+        )
 
     return result(result.number), generate
 
 
-@intrinsic
+@instruction
 def join(typingctx: Any, first: Any, second: Any, third: Any, fourth: Any) -> Any:
     """`join(a, b, c, d)`: four numbers as lanes."""
 
@@ -109,43 +113,43 @@ def _shuffle(positions: list[int]) -> Any:
     return generate
 
 
-@intrinsic
+@instruction
 def last(typingctx: Any, value: Any) -> Any:
     """`last(v)`: four times the last lane."""
     return lanes_type(lanes_type), _shuffle([3, 3, 3, 3])
 
 
-@intrinsic
+@instruction
 def swap(typingctx: Any, value: Any) -> Any:
     """`swap(v)`: v1 v0 v3 v2."""
     return lanes_type(lanes_type), _shuffle([1, 0, 3, 2])
 
 
-@intrinsic
+@instruction
 def low_pairs(typingctx: Any, first: Any, second: Any) -> Any:
     """`low_pairs(a, b)`: a0 b0 a2 b2."""
     return lanes_type(lanes_type, lanes_type), _shuffle([0, 4, 2, 6])
 
 
-@intrinsic
+@instruction
 def high_pairs(typingctx: Any, first: Any, second: Any) -> Any:
     """`high_pairs(a, b)`: a1 b1 a3 b3."""
     return lanes_type(lanes_type, lanes_type), _shuffle([1, 5, 3, 7])
 
 
-@intrinsic
+@instruction
 def low_halves(typingctx: Any, first: Any, second: Any) -> Any:
     """`low_halves(a, b)`: a0 a1 b0 b1."""
     return lanes_type(lanes_type, lanes_type), _shuffle([0, 1, 4, 5])
 
 
-@intrinsic
+@instruction
 def high_halves(typingctx: Any, first: Any, second: Any) -> Any:
     """`high_halves(a, b)`: a2 a3 b2 b3."""
     return lanes_type(lanes_type, lanes_type), _shuffle([2, 3, 6, 7])
 
 
-@intrinsic
+@instruction
 def total(typingctx: Any, value: Any) -> Any:
     """`total(v)`: (v0 + v1) + (v2 + v3)."""
 
@@ -156,7 +160,7 @@ def total(typingctx: Any, value: Any) -> Any:
     return types.float64(lanes_type), generate
 
 
-@intrinsic
+@instruction
 def root(typingctx: Any, value: Any) -> Any:
     """`root(v)`: the square root of each lane, correctly rounded."""
 
@@ -168,7 +172,7 @@ def root(typingctx: Any, value: Any) -> Any:
     return lanes_type(lanes_type), generate
 
 
-@intrinsic
+@instruction
 def fma(typingctx: Any, first: Any, second: Any, third: Any) -> Any:
     """`fma(a, b, c)`: a * b + c, rounded once."""
 

@@ -56,7 +56,7 @@ def equaliser(hearing_loss: NDArray[np.floating]) -> NDArray[np.float64]:
     own = np.array(AUDIOMETRIC_FREQUENCIES)
     losses = interp1d(own, hearing_loss)(own)
     if not np.max(losses) > 0:
-        return np.eye(1, ORDER + 1, ORDER // 2)[0]
+        return np.asarray(np.eye(1, ORDER + 1, ORDER // 2)[0])
     nyquist = 0.5 * SAMPLE_RATE
     gains = prescription(losses)
     corners = np.concatenate(([0.0], own, [nyquist]))
@@ -82,8 +82,7 @@ def _frequency_sampled(
     half_length = 0.5 * ORDER
     half = response * np.exp(-half_length * 1j * np.pi * np.arange(points) / (points - 1))
     whole = np.concatenate((half, half[-2:0:-1].conj()))
-    taps: NDArray[np.float64] = np.real(np.fft.ifft(whole))[: ORDER + 1] * hamming(ORDER + 1)
-    return taps
+    return np.asarray(np.real(np.fft.ifft(whole))[: ORDER + 1] * hamming(ORDER + 1))
 
 
 def amplify(reference: Signal, *, taps: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,6 +9,8 @@ logarithm is our own and may differ in the last bits, except in the one normal t
 state can hold, which is computed as NumPy does.
 """
 
+# ruff: noqa: PLR0917 - compiled loops take their arrays by position
+
 from __future__ import annotations
 
 import math
@@ -36,7 +38,7 @@ class Stream:
             are used up; (2,) whether a normal is held back, and which.
     """
 
-    def __init__(self, state: tuple[Any, ...]) -> None:
+    def __init__(self, state: Any) -> None:
         """Start where a generator stands.
 
         Args:
@@ -56,7 +58,7 @@ class Stream:
     @classmethod
     def seeded(cls, seed: int) -> Stream:
         """Start where `numpy.random.seed(seed)` puts the global generator."""
-        return cls(np.random.RandomState(seed).get_state())
+        return cls(np.random.RandomState(seed).get_state(legacy=True))
 
     def copy(self) -> Stream:
         """Return another stream at the same place."""
@@ -76,7 +78,7 @@ class Stream:
     def move_to(self, other: Stream) -> None:
         """Go to where another stream is."""
         for mine, its in zip(self.parts, other.parts, strict=True):
-            mine[:] = its
+            np.copyto(mine, its)
 
     def skip(self, count: int) -> None:
         """Go on by `count` normals without computing them."""
@@ -164,7 +166,7 @@ def _split(words: NDArray[np.uint32], place: NDArray[np.int64], held: NDArray[np
     factor = math.sqrt(-2.0 * math.log(square[0]) / square[0])
     held[0] = 1.0
     held[1] = factor * points[0]
-    return factor * points[1]
+    return float(factor * points[1])
 
 
 @exact
@@ -196,14 +198,15 @@ def _temper(words: NDArray[np.uint32], tempered: NDArray[np.uint32]) -> None:
 
 
 @inlined
-def _coordinate(high: int, low: int) -> float:
+def _coordinate(high: Any, low: Any) -> float:
     """Return what two random words are as a number from -1 to 1.
 
     Their upper 27 and 26 bits are a number k of 53 bits, and the result is k / 2**52 - 1. All but
     the last bit of k are put into a number from 1 to 2, the last bit into another: every step is exact.
     """
     k = ((high >> 5) << 26) | (low >> 6)
-    return (2.0 * number_of((k >> 1) | ONE_BITS) - 3.0) + (number_of((k & 1) | ONE_BITS) - 1.0)
+    result: float = (2.0 * number_of((k >> 1) | ONE_BITS) - 3.0) + (number_of((k & 1) | ONE_BITS) - 1.0)
+    return result
 
 
 @exact

@@ -4,6 +4,8 @@ Source: Kates and Arehart (2016), envelope modulation: averages over segments of
 by half, weighted by a raised cosine; half segments at both ends.
 """
 
+# ruff: noqa: PLR0917 - compiled loops take their arrays by position
+
 from __future__ import annotations
 
 import numpy as np

@@ -43,6 +43,7 @@ CPU_FEATURES = ",".join(
         "xsave",
     )
 )
+_WITHOUT_EFFECT_ON_BITS = ("PYTHONWARNINGS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
 NUMPY_LEFT_OUT = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL"
 
 
@@ -59,6 +60,8 @@ def environment(*, cache_dir: str | os.PathLike[str] | None = None) -> dict[str,
         "NUMBA_CPU_NAME": CPU_NAME,
         "NUMBA_CPU_FEATURES": CPU_FEATURES,
         "NPY_DISABLE_CPU_FEATURES": NUMPY_LEFT_OUT,
+        # NumPy warns of each feature that the machine does not have anyway.
+        "PYTHONWARNINGS": "ignore:During parsing environment variable",
         "OPENBLAS_CORETYPE": "Haswell",
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
@@ -72,4 +75,4 @@ def environment(*, cache_dir: str | os.PathLike[str] | None = None) -> dict[str,
 def is_fixed(environ: Mapping[str, str] | None = None) -> bool:
     """Say whether this process was started with the kernels' target fixed."""
     seen = os.environ if environ is None else environ
-    return all(seen.get(name) == value for name, value in environment().items() if "THREADS" not in name)
+    return all(seen.get(name) == value for name, value in environment().items() if name not in _WITHOUT_EFFECT_ON_BITS)

@@ -90,7 +90,15 @@ def adapt(
         synapse: of `adaptation`.
         state: (4,) both synapses' voltages, changed in place; zeros at the start.
     """
-    a, b, c, d, e, f, gain = synapse[0], synapse[1], synapse[2], synapse[3], synapse[4], synapse[5], synapse[6]
+    a, b, c, d, e, f, gain = (
+        synapse[0],
+        synapse[1],
+        synapse[2],
+        synapse[3],
+        synapse[4],
+        synapse[5],
+        synapse[6],
+    )
     r1, r2, p1, p2 = state[0], state[1], state[2], state[3]
     for k in range(count):
         v = ours[k]
