@@ -1,7 +1,7 @@
 """Makes the golden scores of the synthetic challenge: by pyclarity 0.3.2 itself, and by nothing of ours.
 
-Run with a Python 3.11 that has what harness/scorer-requirements.txt pins, with the variables of the Dockerfile that fix
-the CPU target (pyclarity itself moves by 1e-8 on half a second of audio where NumPy may use AVX-512):
+Run with a Python 3.11 that has what harness/scorer-requirements.txt pins, with the variables of the Dockerfile that
+fix the CPU target (pyclarity itself moves by 1e-8 on half a second of audio where NumPy may use AVX-512):
 
     python -c "from harness.synthetic import make_challenge as m; m('root', seconds=2.0, scored_seconds=0.6)"
     cad1 enhance --data root --split test --separator leaky --output . --team leaky
