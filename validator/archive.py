@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from validator.codes import rule
 from validator.folder import FolderReader, read_folder
-from validator.limits import Limits
+from validator.limits import GZIP_FLOOR, GZIP_RATIO, Limits
 from validator.members import (
     CHUNK,
     Container,
@@ -218,7 +218,8 @@ def _read(file: RandomFile, limits: Limits) -> tuple[Container, Index]:
         if head.startswith(magic):
             raise UnreadableArchiveError(f"it is {noun}; a zip, a tar, a tar.gz or a folder is wanted")
     if head.startswith(b"\x1f\x8b"):
-        unpacked = GzipFile(file, limit=limits.total_bytes + limits.entries * 2 * BLOCK)
+        most = min(limits.total_bytes, max(GZIP_FLOOR, GZIP_RATIO * file.size)) + limits.entries * 2 * BLOCK
+        unpacked = GzipFile(file, limit=most)
         return TarReader(unpacked), read_tar(unpacked, limits)
     if head[257:262] == b"ustar":
         return TarReader(file), read_tar(file, limits)

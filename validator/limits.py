@@ -12,6 +12,13 @@ RATIO_FLOOR = 1 << 18
 """Bytes below which a member may be as compressible as it likes."""
 
 
+GZIP_RATIO = 20
+"""A whole tar.gz of FLAC shrinks by a few per cent; all must be unpacked before its end is known."""
+
+GZIP_FLOOR = 64 << 20
+"""Bytes to which a small tar.gz may unpack whatever its ratio."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much a submission may hold.

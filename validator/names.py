@@ -58,7 +58,7 @@ def check_names(
         if entry.kind is not Kind.SCALE and path not in there and path not in refused
     }
     if missing and not present and not refused:
-        return [], _nothing(there, challenge, len(missing))
+        return [], _nothing(there, challenge, wanted)
     findings, renamed = _strangers(strangers, there, everything, Namer(challenge) if strangers else None)
     absent = [place_of(entry) for path, entry in missing.items() if path not in renamed]
     universe = [place_of(entry) for entry in wanted.values() if entry.kind is not Kind.SCALE]
@@ -66,20 +66,15 @@ def check_names(
     return present, findings
 
 
-def _nothing(names: Iterable[str], challenge: Challenge, count: int) -> list[Finding]:
+def _nothing(names: Iterable[str], challenge: Challenge, wanted: dict[str, Entry]) -> list[Finding]:
     """Not one file has a name that is asked for: one finding, and the likeliest reason."""
     names = sorted(names)
-    namer = Namer(challenge)
-    findings, renamed = _strangers(names, set(), {e.path: e for e in entries(challenge)}, namer)
+    findings, renamed = _strangers(names, set(), wanted, Namer(challenge))
+    audio = {path: place_of(entry) for path, entry in wanted.items() if entry.kind is not Kind.SCALE}
     if renamed:
-        universe = [place_of(entry) for entry in entries(challenge) if entry.kind is not Kind.SCALE]
-        absent = [
-            place_of(entry)
-            for entry in entries(challenge)
-            if entry.kind is not Kind.SCALE and entry.path not in renamed
-        ]
-        return findings + [_missing(group) for group in grouped(absent, universe)]
-    example = next((e.path for e in entries(challenge) if e.kind is Kind.STEM), "")
+        absent = [place for path, place in audio.items() if path not in renamed]
+        return findings + [_missing(group) for group in grouped(absent, list(audio.values()))]
+    example = next(iter(audio), "")
     hint = None
     other = _other_split(names, challenge)
     if other:
@@ -87,8 +82,8 @@ def _nothing(names: Iterable[str], challenge: Challenge, count: int) -> list[Fin
     found = f"{len(names)} other files, such as {shown(names[0])}" if names else "no file at all"
     nothing = rule("missing").at(
         "",
-        f"Nothing that the challenge asks for is there: {count} files are missing.",
-        expected=f"{count} files, such as {example}",
+        f"Nothing that the challenge asks for is there: {len(audio)} files are missing.",
+        expected=f"{len(audio)} files, such as {example}",
         found=found,
         hint=hint,
     )

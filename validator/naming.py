@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 LIKENESS = 0.75
 """Least difflib ratio at which a song's name is taken for another's misspelling."""
 
+MOST_SEARCHES = 300
+"""Spellings compared with every song: each takes a millisecond, and a hostile zip can hold 100,000."""
+
 _AUDIO = frozenset({"flac", "fla", "wav", "wave", "aif", "aiff", "mp3", "ogg", "m4a"})
 _SIDE_WORDS = {
     "left": "left", "l": "left", "lft": "left", "ch0": "left",
@@ -63,13 +66,15 @@ class Namer:
         ids = sorted(map(re.escape, self._listeners), key=len, reverse=True)
         self._listener = re.compile(rf"(?<![0-9a-z])({'|'.join(ids)})(?![0-9])") if ids else None
         self._song_like = lru_cache(maxsize=4096)(self._find_song)
+        self._searches = 0
 
     def _find_song(self, text: str) -> str | None:
         key = plain(text)
         if key in self._songs:
             return self._songs[key]
-        if len(key) < 4:
+        if len(key) < 4 or self._searches >= MOST_SEARCHES:
             return None
+        self._searches += 1
         near = difflib.get_close_matches(key, self._songs, n=1, cutoff=LIKENESS)
         return self._songs[near[0]] if near else None
 

@@ -69,7 +69,7 @@ def overall(facts: Sequence[Fact], challenge: Challenge, *, decoded: bool) -> li
     stems = [fact for fact in facts if fact.place.stem != REMIX]
     remixes = [fact for fact in facts if fact.place.stem == REMIX]
     findings += [*_silent(stems), *_silent(remixes), *_remixes(remixes)]
-    findings += _not_personal(facts, challenge)
+    findings += _not_personal(facts)
     findings += _silent_references(stems)
     doubled, about_sides = _equal_sides(stems)
     copied, about_stems = _equal_stems(stems)
@@ -215,7 +215,7 @@ def _remixes(remixes: Sequence[Fact]) -> list[Finding]:
     return findings
 
 
-def _not_personal(facts: Sequence[Fact], challenge: Challenge) -> list[Finding]:
+def _not_personal(facts: Sequence[Fact]) -> list[Finding]:
     """Every listener got the same bits."""
     by_item: dict[tuple[str, str, str], set[bytes]] = defaultdict(set)
     ears: dict[tuple[str, str, str], int] = Counter()
@@ -230,7 +230,7 @@ def _not_personal(facts: Sequence[Fact], challenge: Challenge) -> list[Finding]:
     return [
         rule("not-personal").at(
             "",
-            f"All {len(challenge.listeners)} listeners were given the same audio, bit for bit.",
+            f"All {len({fact.place.listener for fact in facts})} listeners were given the same audio, bit for bit.",
             expected="audio made for each listener's audiogram",
             found="one version for all",
         )

@@ -50,18 +50,23 @@ class Plan:
     sense: bool
 
 
-_examiner: Examiner | None = None
+_examiner: Examiner | Exception | None = None
 _open = ExitStack()
 
 
 def _start(plan: Plan) -> None:
     global _examiner  # noqa: PLW0603 - a process of the pool serves one submission
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted and ends the pool
-    submission = _open.enter_context(open_submission(plan.path, limits=plan.bounds))
-    _examiner = Examiner(submission, plan.challenge, decode=True, sense=plan.sense)
+    try:
+        submission = _open.enter_context(open_submission(plan.path, limits=plan.bounds))
+        _examiner = Examiner(submission, plan.challenge, decode=True, sense=plan.sense)
+    except Exception as error:  # the pool would hide it: the first task raises it instead
+        _examiner = error
 
 
 def _run(task: Task) -> Examined:
+    if isinstance(_examiner, Exception):
+        raise _examiner
     if _examiner is None:
         raise RuntimeError("a process of the pool was not started properly")
     whole = Examined()
@@ -88,7 +93,7 @@ def in_processes(plan: Plan, present: Sequence[Entry], *, workers: int) -> Itera
     """Examine files in several processes; yields (number of files, what was found), in order.
 
     A process that dies over a file takes the pool with it; the tasks in hand are then done again one by
-    one, each in a process of its own, so that the report can name the example at fault.
+    one, so that the report can name the file.
     """
     examples = by_example(present)
     tasks = iter(lambda: list(itertools.islice(examples, EXAMPLES)), [])
@@ -102,10 +107,9 @@ def in_processes(plan: Plan, present: Sequence[Entry], *, workers: int) -> Itera
             try:
                 yield _files(task), future.result()
             except BrokenProcessPool:
-                again = [task, *(one for one, _ in waiting)]
+                lost = [task, *(one for one, _ in waiting)]
                 waiting.clear()
-                for lost in again:
-                    yield _files(lost), _alone(plan, lost)
+                yield from _again(plan, lost)
                 executor.shutdown(cancel_futures=True)
                 executor = _executor(plan, workers)
             while len(waiting) < AHEAD * workers and (following := next(tasks, None)):
@@ -118,16 +122,43 @@ def _files(task: Task) -> int:
     return sum(map(len, task))
 
 
-def _alone(plan: Plan, task: Task) -> Examined:
-    """Each file of a task in a process of its own: what kills the process is named."""
-    whole = Examined()
-    for entry in itertools.chain.from_iterable(task):
-        with _executor(plan, 1) as executor:
-            try:
-                part = executor.submit(_run, [[entry]]).result()
-            except BrokenProcessPool:
-                finding = rule("flac-corrupt").at(entry.path, "The decoder crashed over this file.")
-                part = Examined([finding])
-        whole.findings += part.findings
-        whole.facts += part.facts
-    return whole
+class _Single:
+    """One process at a time, replaced when it dies."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._executor = _executor(plan, 1)
+
+    def run(self, task: Task) -> Examined | None:
+        """The outcome, or None where the process died over it."""
+        try:
+            return self._executor.submit(_run, task).result()
+        except BrokenProcessPool:
+            self.close()
+            self._executor = _executor(self._plan, 1)
+            return None
+
+    def close(self) -> None:
+        """End the process."""
+        self._executor.shutdown(cancel_futures=True)
+
+
+def _again(plan: Plan, tasks: Sequence[Task]) -> Iterator[tuple[int, Examined]]:
+    """Tasks in one process at a time; of one that kills it, file by file, so that the culprit is named."""
+    single = _Single(plan)
+    try:
+        for task in tasks:
+            whole = single.run(task)
+            if whole is None:
+                whole = Examined()
+                for entry in itertools.chain.from_iterable(task):
+                    part = single.run([[entry]])
+                    if part is None:
+                        part = Examined(
+                            [rule("flac-corrupt").at(entry.path, "The decoder crashed over this file.")]
+                        )
+                    whole.findings += part.findings
+                    whole.facts += part.facts
+            yield _files(task), whole
+    finally:
+        single.close()

@@ -37,6 +37,9 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 COMMENT_BYTES = 0xFFFF
 """Longest comment a zip can have; the end record is looked for so far back."""
 
+ENTRY_BYTES = 400
+"""Bytes of directory an entry may take on average: names of a submission have about 110, extra fields 40."""
+
 TRAILING_BYTES = 1 << 12
 """Bytes after the end record that an upload or a signing tool may leave."""
 
@@ -243,7 +246,7 @@ def read_directory(file: RandomFile, limits: Limits) -> Index:
     end = _find_end(file)
     index = Index()
     least = end.entries * _CENTRAL.size
-    if end.entries > limits.entries or end.size > limits.entries * (_CENTRAL.size + 2 * 1024):
+    if end.entries > limits.entries or end.size > limits.entries * ENTRY_BYTES:
         index.problems.append(
             rule("archive-too-large").at(
                 "",

@@ -28,7 +28,7 @@ import hypothesis  # noqa: E402
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from validator import validate  # noqa: E402
+from validator import libflac, validate  # noqa: E402
 from validator.audio import AudioError, decode_flac  # noqa: E402
 from validator.challenge import Challenge, Listener, Segment, Song  # noqa: E402
 from validator.checks import ScaleError, parse_scale  # noqa: E402
@@ -156,12 +156,22 @@ class Fuzzer:
     def flac(self, data: bytes) -> str:
         with contextlib.suppress(StreamInfoError):
             parse(data[:42])
+        outcome = self.decoded(data)
+        quick, libflac._library = libflac._library, lambda: None
+        try:
+            assert self.decoded(data) == outcome, "soundfile and libFLAC differ"
+        finally:
+            libflac._library = quick
+        return outcome[0]
+
+    @staticmethod
+    def decoded(data: bytes) -> tuple[str, bytes]:
         try:
             pcm = decode_flac(io.BytesIO(data), rate=24000, channels=1, max_frames=1300)
         except AudioError as error:
-            return error.code
+            return error.code, b""
         assert pcm.shape[0] <= 1300
-        return "decoded"
+        return "decoded", pcm.tobytes()
 
     def scale(self, data: bytes) -> str:
         try:

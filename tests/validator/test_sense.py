@@ -1,6 +1,7 @@
 """The mistakes of 2023, made from real music, are named; right submissions get no untrue warning."""
 
 import io
+import json
 import re
 import runpy
 import sys
@@ -14,6 +15,7 @@ import soundfile
 
 from validator import Challenge, validate
 from validator.challenge import STEMS
+from validator.manifest import Kind, entries
 
 SET = Path(__file__).resolve().parents[3] / "shared" / "data" / "music_set"
 pytestmark = pytest.mark.skipif(not SET.is_dir(), reason=f"needs the music set in {SET}")
@@ -197,3 +199,49 @@ def test_sense_can_be_left_out(challenge, tmp_path):
         for name, data in moved(members(), order).items():
             out.writestr(name, data)
     assert validate(path, challenge, sense=False).findings == ()
+
+
+def test_whole_songs_and_a_silent_reference(challenge, tmp_path):
+    # split valid: whole songs, plain references as stems, one reference silent
+    root = tmp_path / "root"
+    name = challenge.songs[0].name
+    folder = root / "audio" / "musdb18hq" / "train" / name
+    folder.mkdir(parents=True)
+    (root / "metadata").mkdir()
+    (root / "metadata" / "listeners.valid.json").write_bytes(
+        (challenge.root / "metadata" / "listeners.test.json").read_bytes()
+    )
+    (root / "metadata" / "musdb18.valid.json").write_text(
+        json.dumps([{"Track Name": name, "Split": "valid"}])
+    )
+    pcm = {}
+    for stem in ("mixture", *STEMS):
+        pcm[stem], _ = soundfile.read(str(challenge.songs[0].reference_path(stem)), dtype="int16")
+        if stem == "bass":
+            pcm[stem] = pcm[stem].copy()
+            pcm[stem][:, 1] = 0
+        soundfile.write(folder / f"{stem}.wav", pcm[stem], 44100, subtype="PCM_16")
+    valid = Challenge.load(root, split="valid")
+    frames = valid.songs[0].expected_stem_frames
+    files = {}
+    for entry in entries(valid):
+        out = io.BytesIO()
+        if entry.kind is Kind.SCALE:
+            continue
+        rate = entry.rate
+        source = pcm[entry.stem or "mixture"] / 32768
+        spectrum = np.fft.rfft(source, axis=0)
+        count = frames if rate == 24000 else valid.songs[0].expected_remix_frames
+        down = np.fft.irfft(spectrum[: count // 2 + 1], count, axis=0) * (count / len(source))
+        data = down if not entry.side else down[:, 0 if entry.side == "left" else 1]
+        soundfile.write(out, np.round(data * 32000).astype(np.int16), rate, format="FLAC", subtype="PCM_16")
+        files[entry.path] = out.getvalue()
+    report = report_of(files, tmp_path, valid)
+    assert report.valid, report.to_text()
+    found = codes(report)
+    assert found["not-amplified"] == 1, report.to_text(all_=True)
+    assert found["reference-silent"] == 1, report.to_text(all_=True)
+    assert found["not-personal"] == 1
+    assert not {"silent", "stem-mislabelled", "stems-permuted", "sides-swapped", "length"} & set(found)
+    silent = next(one for one in report.findings if one.code == "reference-silent")
+    assert "right bass" in silent.message
