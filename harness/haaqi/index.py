@@ -242,7 +242,7 @@ def compare(
         modulation = cepstrum.correlation(*smooths)
     fine = covariance.average(heard.covariances, heard.levels, threshold=threshold)
     change = spectral_change(heard.reference_spectrum, heard.processed_spectrum)
-    quality = _join(
+    quality = join(
         modulation=modulation,
         fine=fine,
         loudness=min(max(1.0 - change.loudness / MOST_LOUDNESS_CHANGE, 0.0), 1.0),
@@ -251,7 +251,15 @@ def compare(
     return Comparison(quality=quality, drawn=2 * CHANNELS * (length + (count if count > 1 else 0)))
 
 
-def _join(*, modulation: float, fine: float, loudness: float, normalised: float) -> Quality:
+def join(*, modulation: float, fine: float, loudness: float, normalised: float) -> Quality:
+    """Join the four features to HAAQI, version 1.
+
+    Args:
+        modulation: cepstral correlation, 0 to 1.
+        fine: covariance of the fine structure, 0 to 1.
+        loudness: 1 less the change of specific loudness, 0 to 1.
+        normalised: 1 less the relative change of specific loudness, 0 to 1.
+    """
     nonlinear = 0.754 * (modulation**3) + 0.246 * fine
     linear = 0.329 * loudness + 0.671 * normalised
     combined = 0.336 * nonlinear + 0.001 * linear + 0.501 * (nonlinear**2) + 0.161 * (linear**2)

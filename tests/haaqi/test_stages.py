@@ -1,0 +1,188 @@
+"""Each stage gives pyclarity's numbers, and a wrong constant in any of them is noticed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import haaqi_stages
+import numpy as np
+import pytest
+from haaqi_stages import STAGES
+
+from harness.haaqi import (
+    alignment,
+    cepstrum,
+    compression,
+    covariance,
+    ear,
+    gammatone,
+    hearing,
+    index,
+    lags,
+    middle_ear,
+    nalr,
+    noise,
+    resampling,
+    smoothing,
+    spectrum,
+    transduction,
+)
+
+# The stored numbers come from one pair of NumPy and SciPy; others round differently here and there,
+# and where a direct-form filter follows, that grows.
+ACROSS_VERSIONS = 1e-9
+
+
+def _distance(ours: Any, theirs: Any) -> float:
+    ours, theirs = np.asarray(ours, dtype=np.float64), np.asarray(theirs, dtype=np.float64)
+    if ours.shape != theirs.shape or not np.array_equal(np.isnan(ours), np.isnan(theirs)):
+        return float("inf")
+    return float(np.nanmax(np.abs(ours - theirs)) / np.nanmax(np.abs(theirs)))
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stage_gives_stored_numbers(name: str, golden: dict[str, Any]) -> None:
+    assert _distance(STAGES[name].ours(), golden["stages"][name]) <= max(ACROSS_VERSIONS, STAGES[name].within)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stage_gives_pyclaritys_numbers(name: str, pyclarity: Any) -> None:
+    assert _distance(STAGES[name].ours(), STAGES[name].theirs()) <= STAGES[name].within
+
+
+# Every constant that is read when a stage is set up, with a wrong value for it.
+MUTATIONS = [
+    (hearing, "EAR_Q", 9.26448, "centre frequencies"),
+    (hearing, "MIN_BANDWIDTH", 24.71, "centre frequencies"),
+    (hearing, "LOWEST_CENTRE", 80.01, "centre frequencies"),
+    (hearing, "HIGHEST_CENTRE", 8001, "centre frequencies"),
+    (hearing, "AUDIOMETRIC_FREQUENCIES", (250, 500, 1000, 2001, 4000, 6000), "cochlea"),
+    (hearing, "LOW_RATIO", 1.24, "cochlea"),
+    (hearing, "RATIO_RANGE", 2.26, "cochlea"),
+    (hearing, "NORMAL_KNEE", 31, "cochlea"),
+    (hearing, "COMPRESSION_RANGE", 71, "cochlea"),
+    (hearing, "LINEAR_FROM", 101, "cochlea"),
+    (hearing, "OUTER_SHARE", 0.81, "cochlea"),
+    (hearing, "INNER_SHARE", 0.21, "cochlea"),
+    (nalr, "ORDER", 142, "NAL-R"),
+    (nalr, "GRID", 1024, "NAL-R"),
+    (nalr, "FREQUENCY_BIAS", (-17, -8, 1, -1, -2, -1), "NAL-R"),
+    (nalr, "MEAN_LOSS_SHARE", 0.051, "NAL-R"),
+    (nalr, "OWN_LOSS_SHARE", 0.32, "NAL-R"),
+    (nalr, "STEEP_FROM", 181, "NAL-R"),
+    (nalr, "STEEP_SHARE", 0.117, "NAL-R"),
+    (resampling, "LEVEL_FILTER_ORDER", 6, "resampling"),
+    (resampling, "LEVEL_FILTER_STOPBAND", 31, "resampling"),
+    (resampling, "LEVEL_BAND_KHZ", 20, "resampling"),
+    (alignment, "DISPERSION", 47.0, "broadband alignment"),
+    (alignment, "QUIET", 0.0011, "broadband alignment"),
+    (middle_ear, "LOW_PASS", 5001, "middle ear"),
+    (middle_ear, "HIGH_PASS", 351, "middle ear"),
+    (gammatone, "WIDTH_FACTOR", 1.02, "filter widths"),
+    (gammatone, "ANGLE", 2 * np.pi / 24001, "filter widths"),
+    (gammatone, "NARROW_BELOW", 51, "filter widths"),
+    (gammatone, "WIDE_ABOVE", 101, "filter widths"),
+    (compression, "GAIN_LOW_PASS", 801, "filters and compression"),
+    (compression, "LINEAR_FROM", 101, "filters and compression"),
+    (compression, "DECIBELS_PER_DOUBLING", 6.0, "filters and compression"),
+    (lags, "REACH", 2399, "alignment in a channel"),
+    (transduction, "OVERSHOOT", 2.01, "inner hair cells"),
+    (transduction, "RAPID", 0.0021, "inner hair cells"),
+    (transduction, "SHORT_TERM", 0.061, "inner hair cells"),
+    (ear, "NOISE_LEVEL", -11, "noise"),
+    (smoothing, "SIZE", 194, "smoothing"),
+    (cepstrum, "BASIS", 5, "cepstral correlation"),
+    (cepstrum, "EDGES_HZ", (20.0, 32.0, 50.0, 81.0), "cepstral correlation"),
+    (cepstrum, "FILTER_ORDER", 126, "cepstral correlation"),
+    (cepstrum, "NYQUIST", 126.0, "cepstral correlation"),
+    (spectrum, "LINEAR_FROM", 101, "spectrum"),
+    (covariance, "MOST_LAG", 23, "tiles of fine structure"),
+    (covariance, "SYNC_ORDER", 4, "average of the tiles"),
+    (covariance, "SYNC_CUTOFF", 3510.0, "average of the tiles"),
+    (index, "MOST_LOUDNESS_CHANGE", 2.6, "index"),
+    (index, "MOST_NORMALISED_CHANGE", 24, "index"),
+    (index, "SILENCE", 2.4, "index"),
+    (index, "SEGMENT", 15, "index"),
+]
+
+
+def _forget() -> None:
+    for module in (hearing, cepstrum, gammatone, lags, noise):
+        for value in vars(module).values():
+            if hasattr(value, "cache_clear"):
+                value.cache_clear()
+
+
+@pytest.mark.parametrize(("module", "constant", "wrong", "stage"), MUTATIONS, ids=lambda v: getattr(v, "__name__", v))
+def test_wrong_constant_is_noticed(
+    module: Any, constant: str, wrong: Any, stage: str, golden: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert getattr(module, constant) != wrong
+    _forget()
+    monkeypatch.setattr(module, constant, wrong)
+    try:
+        distance = _distance(STAGES[stage].ours(), golden["stages"][stage])
+    except (ValueError, IndexError):
+        distance = float("inf")
+    finally:
+        monkeypatch.undo()
+        _forget()
+    assert distance > max(ACROSS_VERSIONS, STAGES[stage].within)
+
+
+def test_stages_leave_no_constant_out() -> None:
+    """Whoever adds a constant to a stage has to say above how a wrong one is noticed."""
+    compiled_in = {
+        (hearing, "CHANNELS"),  # all arrays have this size
+        (resampling, "SAMPLE_RATE"),
+        (gammatone, "NOTHING"),  # only spares denormal numbers
+        (gammatone, "BLOCK"),  # changes no result
+        (gammatone, "SUM_RUN"),  # NumPy's, tested by the filter widths' last bits
+        (compression, "SMALLEST"),  # matters beyond 600 dB only
+        (compression, "TINY"),
+        (transduction, "SMALLEST"),
+        (transduction, "DECIBELS_PER_DOUBLING"),
+        (covariance, "LAGS"),
+        (covariance, "SMALLEST"),
+        (covariance, "SHORT_ROUNDING"),
+        (smoothing, "SEGMENT_MS"),
+        (smoothing, "HALF"),
+        (lags, "POINTS"),
+        (lags, "STRETCH"),
+        (noise, "WORDS"),
+        (noise, "MARK_EVERY"),
+        (cepstrum, "SMALLEST"),
+        (spectrum, "SMALLEST"),
+        (index, "ADD_NALR"),
+        (index, "NORMAL_REFERENCE"),
+    }
+    tested = {(module, constant) for module, constant, _, _ in MUTATIONS}
+    modules = {module for module, _ in tested | compiled_in}
+    own = {
+        (module, name)
+        for module in modules
+        for name, value in vars(module).items()
+        if name.isupper() and not name.startswith("_") and isinstance(value, int | float | tuple)
+    }
+    assert own - tested - compiled_in - _imported(modules) == set()
+
+
+def _source(module: Any) -> str:
+    import inspect
+
+    return inspect.getsource(module)
+
+
+def _imported(modules: set[Any]) -> set[tuple[Any, str]]:
+    import ast
+
+    found = set()
+    for module in modules:
+        for node in ast.walk(ast.parse(_source(module))):
+            if isinstance(node, ast.ImportFrom):
+                found |= {(module, alias.name) for alias in node.names}
+    return found
+
+
+def test_stage_names_are_used() -> None:
+    assert {stage for *_, stage in MUTATIONS} == set(haaqi_stages.STAGES)
