@@ -18,7 +18,7 @@ import pytest
 
 GOLDEN = Path(__file__).parent / "golden"
 TOLERANCE = 1e-9
-WAVS = "ac2250457453381edf65526ecb9b3342517b24f521e09ce713a07dfb43173fd2"
+WAVS = "4416ad853cc4d1f262e52b8e4afd3f8ad7c8b800ffbf3441e73c2ccbee4d568e"
 
 Cad1 = Callable[..., subprocess.CompletedProcess[str]]
 Row = dict[str, str]
