@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from validator.challenge import SPLITS, Challenge, ChallengeError
@@ -110,6 +111,8 @@ def _strangers(
     """Findings for files that are not asked for, and the names that some of them should have."""
     findings: list[Finding] = []
     taken: set[str] = set()
+    foreign: dict[str, list[str]] = defaultdict(list)
+    known_tops = {path.split("/", 1)[0] for path in everything}
     for name in strangers:
         remix = everything.get(name.removesuffix(".txt") + ".flac") if name.endswith(".txt") else None
         if remix is not None and remix.kind is Kind.REMIX:
@@ -130,12 +133,27 @@ def _strangers(
                 )
             )
             continue
+        top, slash, _ = name.partition("/")
+        if not options and slash and top not in known_tops:
+            foreign[top].append(name)
+            continue
         message = "The challenge asks for no file of this name."
         known = [option.path for option in options if option.path in everything]
         if known:
             message += f" It looks like another {known[0].rsplit('/', 1)[-1]}, which is there already."
         findings.append(rule("unexpected").at(shown(name), message))
-    return findings, taken
+    return findings + [_foreign(top, names) for top, names in foreign.items()], taken
+
+
+def _foreign(top: str, names: list[str]) -> Finding:
+    """A folder of which the challenge knows nothing, with all that is in it."""
+    if len(names) == 1:
+        return rule("unexpected").at(shown(names[0]), "The challenge asks for no file of this name.")
+    return rule("unexpected").at(
+        shown(top) + "/",
+        f"The challenge asks for nothing in this folder, which holds {len(names)} files.",
+        found=f"{len(names)} files, such as {shown(names[0])}",
+    )
 
 
 def _choose(

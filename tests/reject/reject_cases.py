@@ -645,7 +645,7 @@ def file_beside_the_wrapper(dest):
     return zipped(dest, files | {"notes.txt": b"x"})
 
 
-@case(unexpected=9)
+@case("unexpected")
 def listener_of_another_split(dest):
     extra = {
         n.replace("L6001", "L5001"): d
