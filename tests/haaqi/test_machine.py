@@ -1,0 +1,97 @@
+"""What processes of their own show: memory, the cache of compiled code, the same bits for two targets."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.haaqi.target import CPU_FEATURES, environment, is_fixed
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SCORES = """
+import sys
+sys.path[:0] = ["tests/haaqi"]
+from haaqi_cases import CASES
+from harness.haaqi import haaqi_v1
+for name in ("seconds, odd", "clipped, steep", "both 44100 Hz", "silent middle", "level 65"):
+    print(name, *[value.hex() for value in CASES[name].run(haaqi_v1)])
+"""
+
+PEAK = """
+import resource, sys
+import numpy as np
+from harness.haaqi import Song
+from harness.haaqi import precompile
+precompile()
+length = 24000 * int(sys.argv[1])
+rng = np.random.default_rng(1)
+reference = np.empty(length, np.float32)
+processed = np.empty(length, np.float32)
+for start in range(0, length, 24000):
+    part = slice(start, start + 24000)
+    reference[part] = 0.05 * rng.standard_normal(24000)
+    processed[part] = reference[part] + 0.01 * rng.standard_normal(24000)
+song = Song([reference], sample_rate=24000, levels=[90.0], seed=1)
+assert 0 < song.score([processed], sample_rate=24000, audiograms=[[25, 30, 35, 45, 60, 65]])[0] < 1
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+HITS = """
+from harness.haaqi import compression, covariance, ear, gammatone, lags, precompile
+precompile()
+loops = (compression._compress, ear._finish, gammatone._summed_power, lags._cross_correlation)
+print(sum(sum(loop.stats.cache_hits.values()) for loop in loops), sum(sum(loop.stats.cache_misses.values()) for loop in loops))
+"""
+
+
+def _run(code: str, *args: str, variables: dict[str, str]) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code, *args],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [30, 240])
+def test_peak_memory_stays_under_500_megabytes(seconds: int) -> None:
+    # Once before, so that compiling does not count.
+    _run(PEAK, "1", variables={})
+    assert int(_run(PEAK, str(seconds), variables={})) * 1024 < 500e6
+
+
+@pytest.mark.slow
+def test_two_targets_give_the_same_bits(tmp_path: Path) -> None:
+    fixed = environment(cache_dir=tmp_path / "v3")
+    other = {
+        **environment(cache_dir=tmp_path / "haswell"),
+        "NUMBA_CPU_NAME": "znver2",
+        "NUMBA_CPU_FEATURES": CPU_FEATURES + ",-slow-3ops-lea",
+    }
+    assert _run(SCORES, variables=fixed) == _run(SCORES, variables=other)
+
+
+@pytest.mark.slow
+def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
+    variables = environment(cache_dir=tmp_path)
+    first = [int(number) for number in _run(HITS, variables=variables).split()]
+    second = [int(number) for number in _run(HITS, variables=variables).split()]
+    assert first[0] == 0
+    assert first[1] > 0
+    assert second == [first[1], 0]
+
+
+def test_fixed_target_is_recognised() -> None:
+    assert is_fixed(environment())
+    assert is_fixed({**environment(), "OMP_NUM_THREADS": "2"})
+    assert not is_fixed({})
+    assert not is_fixed({**environment(), "NUMBA_CPU_NAME": "native"})
