@@ -98,14 +98,14 @@ def test_the_synthetic_music_is_the_same_on_this_machine(synthetic_root: Path) -
     assert hashlib.sha256("".join(lines).encode()).hexdigest() == WAVS
 
 
-@pytest.mark.parametrize("engine", ["pyclarity", "fast"])
+@pytest.mark.parametrize("haaqi", ["pyclarity", "fast"])
 def test_both_sandboxes_give_pyclaritys_own_scores_and_the_same_bytes(
     cad1: Cad1,
     image: str,
     leaky: Path,
     synthetic_root: Path,
     tmp_path: Path,
-    engine: str,
+    haaqi: str,
 ) -> None:
     found = {
         sandbox: scored(
@@ -113,7 +113,7 @@ def test_both_sandboxes_give_pyclaritys_own_scores_and_the_same_bytes(
             leaky,
             synthetic_root,
             tmp_path / sandbox,
-            *("--sandbox", sandbox, "--engine", engine, "--workers", "2"),
+            *("--sandbox", sandbox, "--engine", haaqi, "--workers", "2"),
         )
         for sandbox in ("docker", "process")
     }
@@ -182,7 +182,7 @@ def test_one_real_example_of_each_submission_by_pyclarity(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sandbox", SANDBOXES)
-@pytest.mark.parametrize("engine", ["fast", "pyclarity"])
+@pytest.mark.parametrize("haaqi", ["fast", "pyclarity"])
 @pytest.mark.parametrize("name", ["oracle", "leaky", "mixture"])
 def test_all_official_scores(
     cad1: Cad1,
@@ -191,7 +191,7 @@ def test_all_official_scores(
     music_root: Path,
     tmp_path: Path,
     name: str,
-    engine: str,
+    haaqi: str,
     sandbox: str,
 ) -> None:
     found = scored(
@@ -199,7 +199,7 @@ def test_all_official_scores(
         music_set / f"submissions/{name}.zip",
         music_root,
         tmp_path / "store",
-        *("--sandbox", ready(sandbox), "--engine", engine, "--workers", "2"),
+        *("--sandbox", ready(sandbox), "--engine", haaqi, "--workers", "2"),
     )
     official = (music_set / f"scores/{name}.csv").read_text()
     assert set(rows(found)) == set(rows(official))

@@ -132,7 +132,8 @@ def terminal(found: Sequence[Table], console: Console) -> str:
     """The tables as a terminal shows them; colours and width are the console's."""
     with console.capture() as capture:
         for table in found:
-            drawn = RichTable(title=table.title, title_justify="left")
+            console.print(table.title, markup=False, highlight=False)
+            drawn = RichTable()
             drawn.add_column("Ranking", justify="right")
             drawn.add_column("Team")
             drawn.add_column("Average score", justify="right")
