@@ -156,8 +156,7 @@ def decode_flac(
     if len(data) > cap:
         raise too_many_bytes(cap)
     if info.has_md5:
-        reading_on = _with_total(data, min(declared + _BLOCK, _TOTAL_MASK))
-        quickly = libflac.decode(reading_on, frames=declared, channels=channels)
+        quickly = libflac.decode(data, frames=declared, channels=channels)
         if quickly is not None:
             return quickly
     pcm = _decode(data, info)

@@ -87,7 +87,7 @@ class FolderReader:
         """The contents of a file."""
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         try:
-            descriptor = os.open(self._root / member.path, flags | getattr(os, "O_NONBLOCK", 0))
+            descriptor = os.open(f"{self._root}/{member.path}", flags | getattr(os, "O_NONBLOCK", 0))
         except OSError as error:
             raise DamagedMemberError(f"it cannot be read ({error.strerror or error})") from error
         status = os.fstat(descriptor)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int, c_size_t, c_uint32, c_void_p
+from ctypes import CFUNCTYPE, POINTER, Structure, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,7 @@ def _library() -> tuple[Any, Any] | None:
             flac.FLAC__stream_decoder_init_FILE.argtypes = [
                 c_void_p, c_void_p, _Write, c_void_p, _Complain, c_void_p,
             ]  # fmt: skip
+            flac.FLAC__stream_decoder_get_decode_position.argtypes = [c_void_p, POINTER(c_uint64)]
             c.fmemopen.restype = c_void_p
             c.fmemopen.argtypes = [c_char_p, c_size_t, c_char_p]
             c.fclose.argtypes = [c_void_p]
@@ -111,9 +112,8 @@ def decode(data: bytes, *, frames: int, channels: int) -> npt.NDArray[np.int16] 
     """A FLAC file whose every check succeeds, or None where one does not or there is no libFLAC.
 
     Args:
-        data: The file, declaring in its header more frames than it holds, so that libFLAC reads on to the
-            end; with the true MD5 of its audio.
-        frames: Frames that it must hold.
+        data: The file, with an MD5 in its header.
+        frames: Frames that its header declares and that it must hold.
         channels: Channels that it must have.
 
     Returns:
@@ -137,11 +137,15 @@ def decode(data: bytes, *, frames: int, channels: int) -> npt.NDArray[np.int16] 
             c.fclose(stream)
             return None
         ended = flac.FLAC__stream_decoder_process_until_end_of_stream(decoder)
+        position = c_uint64()
+        told = flac.FLAC__stream_decoder_get_decode_position(decoder, ctypes.byref(position))
         md5_right = flac.FLAC__stream_decoder_finish(decoder)  # closes the stream too
     finally:
         flac.FLAC__stream_decoder_delete(decoder)
     if sink.error is not None:
         raise sink.error
-    if not (ended and md5_right and sink.right and sink.done == frames):
+    # libFLAC stops after the frames declared: nothing may follow them
+    to_its_end = told and position.value == len(data)
+    if not (ended and md5_right and sink.right and sink.done == frames and to_its_end):
         return None
     return sink.pcm[0].astype(np.int16) if channels == 1 else np.ascontiguousarray(sink.pcm.T, dtype=np.int16)
