@@ -323,9 +323,9 @@ def doctor_command(store: Store = STORE) -> None:
     for check in checks:
         mark = "[green]✓[/]" if check.good else "[red]✗[/]"
         out.print(mark, f"{check.name}:", style=None, end=" ")
-        out.print(check.found, markup=False, highlight=False)
+        out.print(check.found, markup=False, highlight=False, soft_wrap=True)
         if check.hint:
-            out.print(f"    {check.hint}", markup=False, highlight=False)
+            out.print(f"    {check.hint}", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(0 if can_score(checks) else SetupError.exit_code)
 
 

@@ -116,6 +116,8 @@ def run(command: Callable[[], object]) -> int:  # noqa: PLR0911  (one way out fo
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has gone
         return 0
+    except ModuleNotFoundError as error:
+        return _lacking(error)
     except OSError as error:
         complain(
             SetupError(f"The system refused: {error}.", hint="See the disk, the permissions and the path.")

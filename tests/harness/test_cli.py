@@ -319,3 +319,17 @@ def test_help_names_every_command(cad1: Cad1) -> None:
     text = cad1("--help").stdout
     for verb in ("validate", "score", "ranking", "scores", "add-scores", "image", "doctor", "demo"):
         assert verb in text
+
+
+def test_a_missing_extra_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    def needs(library: str) -> Callable[[], object]:
+        def command() -> object:
+            raise ModuleNotFoundError(f"No module named {library!r}", name=library)
+
+        return command
+
+    assert console.run(needs("soxr")) == 3
+    assert "pip install 'cad1-harness[score]'" in capsys.readouterr().err
+    assert console.run(needs("harness.nonsense")) == 5
+    path = Path(capsys.readouterr().err.partition("Details: ")[2].strip())
+    path.unlink()
