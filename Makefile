@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Where no image registry is reached: make image BASE_IMAGE=cad1-base:bookworm (see scripts/debian-base.sh)
 BASE_IMAGE ?=
 
-.PHONY: help install demo test test-slow lint format image lock requirements bench clean
+.PHONY: help install torch demo test test-slow lint format image lock requirements bench clean
 
 help: ## Say what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -19,6 +19,11 @@ $(VENV)/.done: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[score]' --group dev
 	touch $@
+
+torch: install ## Add PyTorch and the models' code, so that the tests of demucs and openunmix run (large)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 tqdm
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps torchaudio==2.11.0 openunmix==1.3.0
+	find $(VENV) -path '*torchaudio/lib/_torchaudio*.so' -delete  # built for CUDA; these models need none of it
 
 demo: install ## Score and rank three submissions of a small synthetic challenge
 	$(BIN)/cad1 demo
