@@ -54,6 +54,7 @@ class Anchor:
         size = 2 * length - 1
         fast = fft.next_fast_len(size, True)
         product = fft.rfft(reverse, fast)
+        del reverse, theirs  # of a whole song, every copy counts
         product *= self._reference_spectrum(ours, fast, product.dtype)
         return np.asarray(fft.irfft(product, fast, overwrite_x=True)[:size])
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,41 +91,91 @@ def channel(
     )
 
 
-def compress(
-    reference: NDArray[np.float64],
-    processed: NDArray[np.float64],
-    *,
-    length: int,
-    channels: tuple[Channel, Channel],
-    outputs: tuple[NDArray[np.float64], ...],
-) -> tuple[float, float]:
-    """Filter and compress both signals in one channel.
+Outputs: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
-    Args:
-        reference: (m,) output of the middle ear at 24 kHz, m a multiple of BLOCK.
-        processed: (m,) the same of the processed signal.
-        length: how many of the samples count.
-        channels: the channel for the reference and for the processed signal.
-        outputs: four (m,) arrays to be filled: the reference's compressed envelope and motion of the
-            basilar membrane, then the processed signal's.
 
-    Returns:
-        RMS of the reference's and of the processed signal's envelope before compression.
+class Compressor:
+    """One channel of both signals, filtered and compressed as far as it is asked for.
+
+    Attributes:
+        outputs: four arrays: the reference's compressed envelope and motion of the basilar membrane,
+            then the processed signal's; of the samples from `offset` on.
+        offset: the number of the first sample that they hold.
     """
-    ours, theirs = channels
-    sums = _compress(
-        reference,
-        processed,
-        length,
-        _low_pass(),
-        ours.taps,
-        ours.turn,
-        ours.curve,
-        theirs.taps,
-        theirs.curve,
-        *outputs,
-    )
-    return math.sqrt(sums[0] / length), math.sqrt(sums[1] / length)
+
+    def __init__(
+        self,
+        reference: NDArray[np.float64],
+        processed: NDArray[np.float64],
+        *,
+        length: int,
+        channels: tuple[Channel, Channel],
+        outputs: Outputs,
+    ) -> None:
+        """Start at the first sample.
+
+        Args:
+            reference: (m,) output of the middle ear at 24 kHz, m a multiple of BLOCK.
+            processed: (m,) the same of the processed signal.
+            length: how many of the samples count.
+            channels: the channel for the reference and for the processed signal.
+            outputs: four arrays, to be filled, for as many samples as are held at a time.
+        """
+        self.outputs = outputs
+        self._signals = (reference, processed)
+        self._length = length
+        self._channels = channels
+        self._low_pass = _low_pass()
+        self.restart()
+
+    def restart(self) -> None:
+        """Go back to the first sample."""
+        self.offset = 0
+        self._position = 0
+        self._filters = np.zeros(36)
+        self._filters[0] = self._filters[2] = 1.0
+        self._smoothing = np.zeros(4)
+        self._powers = np.zeros(2)
+
+    def advance(self, stop: int) -> None:
+        """Go on, block by block, until sample number `stop` or the last one."""
+        blocks = -(-(min(stop, self._length) - self._position) // BLOCK)
+        if blocks <= 0:
+            return
+        ours, theirs = self._channels
+        _compress(
+            *self._signals,
+            self._position,
+            self._position + blocks * BLOCK,
+            self.offset,
+            self._length,
+            self._low_pass,
+            ours.taps,
+            ours.turn,
+            ours.curve,
+            theirs.taps,
+            theirs.curve,
+            self._filters,
+            self._smoothing,
+            self._powers,
+            *self.outputs,
+        )
+        self._position += blocks * BLOCK
+
+    def forget(self, before: int) -> None:
+        """Make room: samples with numbers below `before` are not wanted any more."""
+        if before <= self.offset:
+            return
+        for output in self.outputs:
+            held = output[before - self.offset : self._position - self.offset]
+            output[: len(held)] = held
+        self.offset = before
+
+    def averages(self) -> tuple[float, float]:
+        """Return the RMS of the reference's and of the processed signal's envelope before compression."""
+        ours, theirs = self._powers / self._length
+        factors = [float(channel.curve[4]) for channel in self._channels]
+        return factors[0] * math.sqrt(ours), factors[1] * math.sqrt(theirs)
 
 
 def _low_pass() -> NDArray[np.float64]:
@@ -187,6 +238,9 @@ def _apply(
 def _compress(
     reference: NDArray[np.float64],
     processed: NDArray[np.float64],
+    first: int,
+    last: int,
+    offset: int,
     length: int,
     low_pass: NDArray[np.float64],
     taps_r: NDArray[np.float64],
@@ -194,36 +248,35 @@ def _compress(
     curve_r: NDArray[np.float64],
     taps_p: NDArray[np.float64],
     curve_p: NDArray[np.float64],
+    filters: NDArray[np.float64],
+    smoothing: NDArray[np.float64],
+    powers: NDArray[np.float64],
     envelope_r: NDArray[np.float64],
     motion_r: NDArray[np.float64],
     envelope_p: NDArray[np.float64],
     motion_p: NDArray[np.float64],
-) -> tuple[float, float]:
-    state = np.zeros(36)
-    state[0] = state[2] = 1.0
-    smoothing = np.zeros(4)
+) -> None:
     control_r, power_r, move_r = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     control_p, power_p, move_p = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    sum_r = sum_p = 0.0
-    for start in range(0, length, BLOCK):
+    for start in range(first, last, BLOCK):
         filter_block(
             reference[start:],
             processed[start:],
             taps_r,
             taps_p,
             turn,
-            state,
+            filters,
             (control_r, power_r, move_r),
             (control_p, power_p, move_p),
         )
-        sum_r += _sum(power_r, min(BLOCK, length - start))
-        sum_p += _sum(power_p, min(BLOCK, length - start))
+        powers[0] += _sum(power_r, min(BLOCK, length - start))
+        powers[1] += _sum(power_p, min(BLOCK, length - start))
         _gains(control_r, curve_r)
         _gains(control_p, curve_p)
         _smooth(control_r, control_p, low_pass, smoothing)
-        _apply(control_r, power_r, move_r, curve_r[4], envelope_r[start:], motion_r[start:])
-        _apply(control_p, power_p, move_p, curve_p[4], envelope_p[start:], motion_p[start:])
-    return sum_r * curve_r[4] ** 2, sum_p * curve_p[4] ** 2
+        place = start - offset
+        _apply(control_r, power_r, move_r, curve_r[4], envelope_r[place:], motion_r[place:])
+        _apply(control_p, power_p, move_p, curve_p[4], envelope_p[place:], motion_p[place:])
 
 
 @fused

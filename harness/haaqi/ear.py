@@ -1,22 +1,26 @@
 """The ear: both signals, from the middle ear to the features that HAAQI compares, channel by channel."""
 
-# ruff: noqa: PLR0917 - compiled loops take their arrays by position
-
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import compression, covariance, gammatone, lags, smoothing, spectrum, transduction
+from . import compression, features, gammatone, lags, smoothing, spectrum
 from .covariance import Tiling
 from .hearing import CHANNELS, Cochlea, widest_bandwidths
-from .kernel import fused
-from .noise import Stream, add_normals, skip_normals
+from .middle_ear import middle_ear
+from .noise import Stream
+from .signals import Signal
 
 NOISE_LEVEL = -10
+
+# A channel's outputs are needed twice, for the delays and after. Up to two minutes they are kept in
+# between; those of longer signals are computed twice, chunk by chunk, so that they need no memory.
+KEPT_WHOLE = 24000 * 120
+CHUNK = 12 * lags.SPAN
+MARGIN = 4 * lags.REACH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +44,19 @@ class Heard:
     levels: NDArray[np.float64]
 
 
+def padded(signal: Signal) -> NDArray[np.float64]:
+    """Pass a signal through the middle ear, and append zeros up to whole blocks."""
+    filtered = middle_ear(signal)
+    whole = np.zeros(-(-len(filtered) // gammatone.BLOCK) * gammatone.BLOCK)
+    whole[: len(filtered)] = filtered
+    return whole
+
+
 def hear(
     reference: NDArray[np.float64],
     processed: NDArray[np.float64],
     *,
+    length: int,
     cochleas: tuple[Cochlea, Cochlea],
     level: float,
     tiling: Tiling,
@@ -53,19 +66,21 @@ def hear(
     """Pass both signals through the ear.
 
     Args:
-        reference: (n,) output of the middle ear at 24 kHz.
-        processed: (n,) the same, aligned to the reference.
+        reference: (m,) output of the middle ear at 24 kHz, as `padded` makes it.
+        processed: (m,) the same, aligned to the reference.
+        length: how many of the samples count.
         cochleas: the reference's and the processed signal's.
         level: dB SPL of an RMS of 1.
         tiling: how the fine structure is divided in time.
         threshold: dB above which a tile's covariance is wanted.
         noises: where the normals of the reference's 32 channels start, and where those of the
-            processed signal's; both streams move on by 32 * n.
+            processed signal's; both streams move on by 32 * length.
     """
-    length = len(reference)
     widest = widest_bandwidths()
     control = gammatone.design(widest)
-    control_rms = [gammatone.control_rms(signal, filters=control) for signal in (reference, processed)]
+    control_rms = [
+        gammatone.control_rms(signal[:length], filters=control) for signal in (reference, processed)
+    ]
     widths = [
         gammatone.adjusted_bandwidth(rms, narrowest=cochlea.bandwidth, widest=widest, level=level)
         for rms, cochlea in zip(control_rms, cochleas, strict=True)
@@ -77,15 +92,15 @@ def hear(
         raise ValueError(
             f"The signals are too short: {length} samples are left of them, less than the ear's delay."
         )
-    synapse = transduction.adaptation()
-    weights = smoothing.window()
 
-    padded = -(-length // gammatone.BLOCK) * gammatone.BLOCK
-    signals = [np.concatenate((signal, np.zeros(padded - length))) for signal in (reference, processed)]
-    outputs = tuple(np.empty(padded) for _ in range(4))
+    noise = 10 ** ((NOISE_LEVEL - level) / 20)
+    chunk = length if length <= KEPT_WHOLE else CHUNK
+    stretch = features.stretch_of(tiling)
+    stretches = stretch * (chunk // stretch + 1)
+    room = len(reference) if chunk == length else stretches + MARGIN
+    outputs = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
     averages = np.empty((2, CHANNELS))
-    pieces = smoothing.segments(length)
-    rising, falling = np.empty((2, CHANNELS, pieces)), np.empty((2, CHANNELS, pieces))
+    smooths = np.empty((2, CHANNELS, smoothing.segments(length)))
     tiles = tiling.segments(length)
     covariances, levels = np.zeros((CHANNELS, tiles)), np.zeros((CHANNELS, tiles))
 
@@ -103,47 +118,42 @@ def hear(
             )
             for own, cochlea in zip(filters, cochleas, strict=True)
         )
-        averages[:, index] = compression.compress(
-            signals[0], signals[1], length=length, channels=(channels[0], channels[1]), outputs=outputs
+        compressor = compression.Compressor(
+            reference, processed, length=length, channels=(channels[0], channels[1]), outputs=outputs
         )
-        envelope_r, motion_r, envelope_p, motion_p = outputs
-        _finish(
-            envelope_r,
-            motion_r,
-            envelope_p,
-            motion_p,
-            length,
-            int(waits[index]),
-            (
-                lags.best_delay(envelope_r, envelope_p, length=length),
-                lags.best_delay(motion_r, motion_p, length=length),
+        delays = _delays(compressor, length=length, chunk=chunk)
+        averages[:, index] = compressor.averages()
+        if chunk < length:
+            compressor.restart()
+        found = features.Features(
+            length=length,
+            wait=int(waits[index]),
+            delays=delays,
+            bases=(
+                level - float(cochleas[0].inner_loss[index]),
+                level - float(cochleas[1].inner_loss[index]),
             ),
-            level - float(cochleas[0].inner_loss[index]),
-            level - float(cochleas[1].inner_loss[index]),
-            synapse,
-            10 ** ((NOISE_LEVEL - level) / 20),
-            noises[0].parts,
-            noises[1].parts,
-            weights,
-            rising[:, index],
-            falling[:, index],
-            tiling.window,
-            tiling.scale,
-            tiling.power,
-            tiling.half_scale,
-            tiling.half_power,
-            threshold,
-            covariances[index],
-            levels[index],
+            noise=noise,
+            noises=noises,
+            tiling=tiling,
+            threshold=threshold,
         )
+        for start in range(0, found.end, stretches):
+            compressor.advance(start + stretches + lags.REACH)
+            found.gather(compressor.outputs, offset=compressor.offset, start=start, stop=start + stretches)
+            if chunk < length:
+                compressor.forget(start + stretches - int(waits[index]) - lags.REACH)
+        found.close()
+        smooths[:, index] = found.smooth()
+        covariances[index], levels[index] = found.covariances, found.levels
 
     spectra = [
         spectrum.sensation_level(averages[k], control=control_rms[k], cochlea=cochleas[k], level=level)
         for k in range(2)
     ]
     return Heard(
-        reference_smooth=smoothing.average(rising[0], falling[0]),
-        processed_smooth=smoothing.average(rising[1], falling[1]),
+        reference_smooth=smooths[0],
+        processed_smooth=smooths[1],
         reference_spectrum=spectra[0],
         processed_spectrum=spectra[1],
         covariances=covariances,
@@ -151,93 +161,20 @@ def hear(
     )
 
 
-@fused
-def _finish(
-    envelope_r: NDArray[np.float64],
-    motion_r: NDArray[np.float64],
-    envelope_p: NDArray[np.float64],
-    motion_p: NDArray[np.float64],
-    length: int,
-    wait: int,
-    delays: tuple[int, int],
-    base_r: float,
-    base_p: float,
-    synapse: NDArray[np.float64],
-    noise: float,
-    stream_r: tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.float64]],
-    stream_p: tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.float64]],
-    weights: NDArray[np.float64],
-    rising: NDArray[np.float64],
-    falling: NDArray[np.float64],
-    window: NDArray[np.float64],
-    scale: NDArray[np.float64],
-    power: float,
-    half_scale: NDArray[np.float64],
-    half_power: float,
-    threshold: float,
-    covariances: NDArray[np.float64],
-    levels: NDArray[np.float64],
-) -> None:
-    """Transduce one channel, add the noise, smooth the envelope, compare the fine structure.
-
-    All of it goes on in stretches that are whole pieces of both divisions of time, with the last
-    half segment of fine structure kept for the next stretch.
-    """
-    half = len(window) // 2
-    stretch = half * smoothing.HALF // math.gcd(half, smoothing.HALF)
-    stretch *= max(1536 // stretch, 1)
-    pieces = rising.shape[1]
-    tiles = len(levels)
-    state = np.zeros(4)
-    work_r, work_p = np.empty(stretch), np.empty(stretch)
-    level_r, level_p = np.zeros(stretch), np.zeros(stretch)
-    ours, theirs = np.zeros(half + stretch), np.zeros(half + stretch)
-    room = np.empty(4 * half + 112)
-    done = 0
-    for start in range(0, max(pieces * smoothing.HALF, tiles * half), stretch):
-        # The channel waits for the slowest one: what it starts with is silence.
-        silent = min(max(wait - start, 0), stretch)
-        level_r[:silent] = 0.0
-        level_p[:silent] = 0.0
-        ours[half : half + silent] = 0.0
-        theirs[half : half + silent] = 0.0
-        first = start + silent - wait
-        count = max(min(stretch - silent, length - wait - first), 0)
-        done += count
-        heard_r, heard_p = level_r[silent:], level_p[silent:]
-        moved_r, moved_p = ours[half + silent :], theirs[half + silent :]
-        transduction.copy_shifted(envelope_r, length, first, count, work_r)
-        transduction.copy_shifted(motion_r, length, first, count, moved_r)
-        transduction.copy_shifted(envelope_p, length, first + delays[0], count, work_p)
-        transduction.copy_shifted(motion_p, length, first + delays[1], count, moved_p)
-        transduction.sensation(work_r, base_r, count, heard_r)
-        transduction.sensation(work_p, base_p, count, heard_p)
-        transduction.adapt(heard_r, heard_p, count, synapse, state)
-        transduction.scale(moved_r, heard_r, work_r, count)
-        transduction.scale(moved_p, heard_p, work_p, count)
-        add_normals(stream_r[0], stream_r[1], stream_r[2], moved_r, noise, count)
-        add_normals(stream_p[0], stream_p[1], stream_p[2], moved_p, noise, count)
-
-        piece = start // smoothing.HALF
-        some = min(stretch // smoothing.HALF, pieces - piece)
-        smoothing.weigh(level_r, some, weights, piece, rising[0], falling[0])
-        smoothing.weigh(level_p, some, weights, piece, rising[1], falling[1])
-
-        for number in range(start // half, min((start + stretch) // half, tiles)):
-            place = number * half - start + half
-            if number == 0:
-                covariances[0], levels[0] = covariance.tile(
-                    ours, theirs, place, window, half, half, half_scale, half_power, threshold, room
-                )
-            if number > 1:
-                covariances[number - 1], levels[number - 1] = covariance.tile(
-                    ours, theirs, place - half, window, 0, 2 * half, scale, power, threshold, room
-                )
-            if number == tiles - 1:
-                covariances[number], levels[number] = covariance.tile(
-                    ours, theirs, place, window, 0, half, half_scale, half_power, threshold, room
-                )
-        ours[:half] = ours[stretch:]
-        theirs[:half] = theirs[stretch:]
-    skip_normals(stream_r[0], stream_r[1], stream_r[2], length - done)
-    skip_normals(stream_p[0], stream_p[1], stream_p[2], length - done)
+def _delays(compressor: compression.Compressor, *, length: int, chunk: int) -> tuple[int, int]:
+    """Return by how many samples the processed envelope and motion of a channel come late."""
+    correlations = (lags.Correlation(), lags.Correlation())
+    for start in range(0, length, chunk):
+        compressor.advance(start + chunk + lags.REACH)
+        for which, correlation in enumerate(correlations):
+            correlation.add(
+                compressor.outputs[which],
+                compressor.outputs[2 + which],
+                offset=compressor.offset,
+                first=start,
+                last=start + chunk,
+                length=length,
+            )
+        if chunk < length:
+            compressor.forget(start + chunk - lags.REACH)
+    return correlations[0].best_delay(length=length), correlations[1].best_delay(length=length)

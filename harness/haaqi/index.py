@@ -13,9 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import cepstrum, covariance, nalr
 from .alignment import Anchor, shift, sounding
-from .ear import hear
+from .ear import hear, padded
 from .hearing import AUDIOMETRIC_FREQUENCIES, CHANNELS, check_audiogram, cochlea
-from .middle_ear import middle_ear
 from .noise import Stream
 from .resampling import resample
 from .signals import Signal, check_signal, is_silent
@@ -217,9 +216,15 @@ def compare(
     normal = cochlea(np.zeros(len(hearing_loss))) if equalisation == NORMAL_REFERENCE else impaired
 
     theirs_noise = noise.ahead(CHANNELS * length)
+    # Each is let go as soon as the next is there: of a whole song they take 50 MB apiece.
+    processed_mid = padded(theirs)
+    del theirs
+    reference_mid = padded(ours)
+    del ours
     heard = hear(
-        middle_ear(ours),
-        middle_ear(theirs),
+        reference_mid,
+        processed_mid,
+        length=length,
         cochleas=(normal, impaired),
         level=level,
         tiling=tiling,

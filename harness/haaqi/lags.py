@@ -26,35 +26,72 @@ from .resampling import SAMPLE_RATE
 REACH = round(0.1 * SAMPLE_RATE)
 POINTS = 4**7
 STRETCH = POINTS - 2 * REACH
+SPAN = 2 * STRETCH
 
 
-def best_delay(reference: NDArray[np.float64], processed: NDArray[np.float64], *, length: int) -> int:
-    """Return by how many samples a channel's processed output comes late; it may be negative.
+class Correlation:
+    """The cross-correlation of two signals, added up stretch by stretch."""
 
-    Args:
-        reference: (m,) envelope or motion of the reference.
-        processed: (m,) the same of the processed signal.
-        length: how many samples count.
-    """
-    within = min(REACH, length)
-    correlation = cross_correlation(reference, processed, length=length)
-    # Of equal peaks the latest delay counts.
-    late_first = correlation[REACH + within - 1 :: -1]
-    searched = late_first[: 2 * within if within < length else 2 * within - 1]
-    return within - 1 - int(np.argmax(searched))
+    def __init__(self) -> None:
+        self._product = aligned(2 * POINTS)
+        self._product[:] = 0.0
+
+    def add(
+        self,
+        reference: NDArray[np.float64],
+        processed: NDArray[np.float64],
+        *,
+        offset: int,
+        first: int,
+        last: int,
+        length: int,
+    ) -> None:
+        """Add what some samples of the reference contribute.
+
+        Args:
+            reference: samples from `offset` on, at least those from `first` to `last`.
+            processed: samples from `offset` on, at least those within 2400 of these.
+            offset: the number of the first sample in both.
+            first: the number of the first sample to add, of the reference; a multiple of SPAN.
+            last: the number of the one after the last; the same, or more than `length`.
+            length: how many samples count altogether; what lies outside is taken for zero.
+        """
+        _accumulate(
+            reference, processed, offset, first, min(last, length), length, self._product, _twiddles()
+        )
+
+    def values(self) -> NDArray[np.float64]:
+        """Return (4800,): the sum of reference[t] * processed[t + d] for d from -2400 to 2399; only once."""
+        _transform_back(self._product, _twiddles())
+        return np.asarray(self._product.reshape(-1, 2, 4)[:, 0].ravel()[: 2 * REACH] / POINTS)
+
+    def best_delay(self, *, length: int) -> int:
+        """Return by how many samples the processed signal comes late; it may be negative.
+
+        Args:
+            length: how many samples the signals have.
+        """
+        within = min(REACH, length)
+        # Of equal peaks the latest delay counts.
+        late_first = self.values()[REACH + within - 1 :: -1]
+        searched = late_first[: 2 * within if within < length else 2 * within - 1]
+        return within - 1 - int(np.argmax(searched))
 
 
 def cross_correlation(
     reference: NDArray[np.float64], processed: NDArray[np.float64], *, length: int
 ) -> NDArray[np.float64]:
-    """Return (4800,): the sum of reference[t] * processed[t + d] for d from -2400 to 2399.
+    """Return the cross-correlation of two whole signals, see `Correlation.values`."""
+    correlation = Correlation()
+    correlation.add(reference, processed, offset=0, first=0, last=length, length=length)
+    return correlation.values()
 
-    Args:
-        reference: (m,) samples.
-        processed: (m,) samples.
-        length: how many samples count; what lies outside is taken for zero.
-    """
-    return _cross_correlation(reference, processed, length, _twiddles())
+
+def best_delay(reference: NDArray[np.float64], processed: NDArray[np.float64], *, length: int) -> int:
+    """Return by how many samples a whole processed signal comes late, see `Correlation.best_delay`."""
+    correlation = Correlation()
+    correlation.add(reference, processed, offset=0, first=0, last=length, length=length)
+    return correlation.best_delay(length=length)
 
 
 @cache
@@ -85,32 +122,31 @@ def aligned(size: int) -> NDArray[np.float64]:
 
 
 @fused
-def _cross_correlation(
+def _accumulate(
     reference: NDArray[np.float64],
     processed: NDArray[np.float64],
+    offset: int,
+    first: int,
+    last: int,
     length: int,
+    product: NDArray[np.float64],
     twiddles: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    # In all three, four real parts and their four imaginary parts take turns.
-    ours, theirs, product = aligned(2 * POINTS), aligned(2 * POINTS), aligned(2 * POINTS)
-    product[:] = 0.0
-    for start in range(0, length, 2 * STRETCH):
+) -> None:
+    # In all three arrays, four real parts and their four imaginary parts take turns.
+    ours, theirs = aligned(2 * POINTS), aligned(2 * POINTS)
+    end = length - offset
+    for start in range(first - offset, last - offset, SPAN):
         second = start + STRETCH
-        _fill(reference, start, STRETCH, length, ours, 0)
-        _fill(reference, second, STRETCH, length, ours, 4)
-        _fill(processed, start - REACH, POINTS, length, theirs, 0)
-        _fill(processed, second - REACH, POINTS, length, theirs, 4)
+        _fill(reference, start, STRETCH, end, ours, 0)
+        _fill(reference, second, STRETCH, end, ours, 4)
+        _fill(processed, start - REACH, POINTS, end, theirs, 0)
+        _fill(processed, second - REACH, POINTS, end, theirs, 4)
         _transform(ours, twiddles)
         _transform(theirs, twiddles)
         for k in range(0, 2 * POINTS, 8):
             ar, ai, br, bi = load(ours, k), load(ours, k + 4), load(theirs, k), load(theirs, k + 4)
             store(product, k, fma(ar, br, fma(ai, bi, load(product, k))))
             store(product, k + 4, fma(ar, bi, load(product, k + 4)) - ai * br)
-    _transform_back(product, twiddles)
-    correlation = np.empty(2 * REACH)
-    for k in range(0, 2 * REACH, 4):
-        store(correlation, k, load(product, 2 * k))
-    return correlation / POINTS
 
 
 @fused

@@ -93,4 +93,4 @@ def amplify(reference: Signal, *, taps: NDArray[np.float64]) -> NDArray[np.float
         taps: (141,) of `equaliser`.
     """
     filtered: NDArray[np.float64] = convolve(reference, taps)
-    return filtered[ORDER : ORDER + len(reference)]
+    return filtered[ORDER : ORDER + len(reference)].copy()

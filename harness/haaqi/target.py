@@ -75,4 +75,8 @@ def environment(*, cache_dir: str | os.PathLike[str] | None = None) -> dict[str,
 def is_fixed(environ: Mapping[str, str] | None = None) -> bool:
     """Say whether this process was started with the kernels' target fixed."""
     seen = os.environ if environ is None else environ
-    return all(seen.get(name) == value for name, value in environment().items() if name not in _WITHOUT_EFFECT_ON_BITS)
+    return all(
+        seen.get(name) == value
+        for name, value in environment().items()
+        if name not in _WITHOUT_EFFECT_ON_BITS
+    )

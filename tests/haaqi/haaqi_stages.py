@@ -225,10 +225,12 @@ def _our_outputs(loss: Numbers, level: float) -> list[Numbers]:
             )
             for own in filters
         ]
-        outputs = tuple(np.empty(padded) for _ in range(4))
-        averages = compression.compress(
+        outputs = np.empty(padded), np.empty(padded), np.empty(padded), np.empty(padded)
+        compressor = compression.Compressor(
             both[0], both[1], length=LENGTH, channels=(channels[0], channels[1]), outputs=outputs
         )
+        compressor.advance(LENGTH)
+        averages = compressor.averages()
         parts += [np.array(averages), *[output[:LENGTH] for output in outputs]]
     return parts
 

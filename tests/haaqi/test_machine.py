@@ -42,9 +42,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 HITS = """
-from harness.haaqi import compression, covariance, ear, gammatone, lags, precompile
+from harness.haaqi import compression, features, gammatone, lags, precompile
 precompile()
-loops = (compression._compress, ear._finish, gammatone._summed_power, lags._cross_correlation)
+loops = (compression._compress, features._gather, gammatone._summed_power, lags._accumulate)
 print(sum(sum(loop.stats.cache_hits.values()) for loop in loops), sum(sum(loop.stats.cache_misses.values()) for loop in loops))
 """
 

@@ -1,0 +1,222 @@
+"""One channel, from its compressed outputs to the features that HAAQI compares.
+
+Source: Kates (2013) and Kates and Arehart (2016): inner hair cells, threshold noise, compensation of
+the filters' group delay, smoothed envelope and tiles of fine structure; each has a module of its own.
+"""
+
+# ruff: noqa: PLR0917 - compiled loops take their arrays by position
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import covariance, smoothing, transduction
+from .compression import Outputs
+from .covariance import Tiling
+from .kernel import fused
+from .noise import Stream, add_normals
+
+AT_ONCE = 1536  # samples, if both divisions of time allow it: few enough for the first caches
+
+
+def stretch_of(tiling: Tiling) -> int:
+    """Return how many samples are gathered at once: whole pieces of both divisions of time."""
+    joint = math.lcm(tiling.half, smoothing.HALF)
+    return joint * max(AT_ONCE // joint, 1)
+
+
+class Features:
+    """One channel's features, gathered stretch by stretch.
+
+    Attributes:
+        end: how many samples have to be gathered; at most `length` plus a stretch.
+        covariances: (segments,) of the fine structure; 0 where `levels` is not above threshold.
+        levels: (segments,) of the reference's fine structure, dB.
+    """
+
+    def __init__(
+        self,
+        *,
+        length: int,
+        wait: int,
+        delays: tuple[int, int],
+        bases: tuple[float, float],
+        noise: float,
+        noises: tuple[Stream, Stream],
+        tiling: Tiling,
+        threshold: float,
+    ) -> None:
+        """Start at the first sample.
+
+        Args:
+            length: how many samples the signals have.
+            wait: how many samples the channel waits for the slowest one.
+            delays: how many samples the processed envelope and motion come late.
+            bases: dB above threshold of an envelope of 1, for the reference and the processed signal.
+            noise: linear level of the threshold noise.
+            noises: where the normals of this channel start, for both signals.
+            tiling: how the fine structure is divided in time.
+            threshold: dB above which a tile's covariance is wanted.
+        """
+        self._length, self._wait, self._delays, self._bases = length, wait, delays, bases
+        self._noise, self._noises, self._threshold = noise, noises, threshold
+        self._tiling = tiling
+        pieces, tiles = smoothing.segments(length), tiling.segments(length)
+        self.end = max(pieces * smoothing.HALF, tiles * tiling.half)
+        self.covariances, self.levels = np.zeros(tiles), np.zeros(tiles)
+        self._rising, self._falling = np.empty((2, pieces)), np.empty((2, pieces))
+        self._state = np.zeros(4)
+        self._moved = [np.zeros(tiling.half + stretch_of(tiling)) for _ in range(2)]
+        self._drawn = 0
+
+    def gather(self, outputs: Outputs, *, offset: int, start: int, stop: int) -> None:
+        """Go on from sample number `start`, a multiple of the stretch, to `stop` or the end.
+
+        Args:
+            outputs: of the `Compressor`.
+            offset: the number of the first sample that they hold.
+            start: where the last call stopped.
+            stop: where this one does.
+        """
+        tiling = self._tiling
+        self._drawn += _gather(
+            outputs[0],
+            outputs[1],
+            outputs[2],
+            outputs[3],
+            self._length,
+            self._wait,
+            self._delays,
+            self._bases[0],
+            self._bases[1],
+            transduction.adaptation(),
+            self._noise,
+            start,
+            min(stop, self.end),
+            offset,
+            self._state,
+            self._moved[0],
+            self._moved[1],
+            self._noises[0].parts,
+            self._noises[1].parts,
+            smoothing.window(),
+            self._rising,
+            self._falling,
+            tiling.window,
+            tiling.scale,
+            tiling.power,
+            tiling.half_scale,
+            tiling.half_power,
+            self._threshold,
+            self.covariances,
+            self.levels,
+        )
+
+    def close(self) -> None:
+        """Leave the noise where the next channel's begins."""
+        for stream in self._noises:
+            stream.skip(self._length - self._drawn)
+
+    def smooth(self) -> NDArray[np.float64]:
+        """Return (2, segments): both smoothed envelopes, in dB above threshold."""
+        return smoothing.average(self._rising, self._falling)
+
+
+@fused
+def _gather(
+    envelope_r: NDArray[np.float64],
+    motion_r: NDArray[np.float64],
+    envelope_p: NDArray[np.float64],
+    motion_p: NDArray[np.float64],
+    length: int,
+    wait: int,
+    delays: tuple[int, int],
+    base_r: float,
+    base_p: float,
+    synapse: NDArray[np.float64],
+    noise: float,
+    begin: int,
+    finish: int,
+    offset: int,
+    state: NDArray[np.float64],
+    ours: NDArray[np.float64],
+    theirs: NDArray[np.float64],
+    stream_r: tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.float64]],
+    stream_p: tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.float64]],
+    weights: NDArray[np.float64],
+    rising: NDArray[np.float64],
+    falling: NDArray[np.float64],
+    window: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    power: float,
+    half_scale: NDArray[np.float64],
+    half_power: float,
+    threshold: float,
+    covariances: NDArray[np.float64],
+    levels: NDArray[np.float64],
+) -> int:
+    """Transduce one channel, add the noise, smooth the envelope, compare the fine structure.
+
+    All of it goes on in stretches that are whole pieces of both divisions of time, with the last
+    half segment of fine structure kept for the next stretch.
+
+    Returns:
+        How many normals of each stream were used.
+    """
+    half = len(window) // 2
+    stretch = len(ours) - half
+    pieces = rising.shape[1]
+    tiles = len(levels)
+    work_r, work_p = np.empty(stretch), np.empty(stretch)
+    level_r, level_p = np.zeros(stretch), np.zeros(stretch)
+    room = np.empty(4 * half + 112)
+    done = 0
+    for start in range(begin, finish, stretch):
+        # The channel waits for the slowest one: what it starts with is silence.
+        silent = min(max(wait - start, 0), stretch)
+        level_r[:silent] = 0.0
+        level_p[:silent] = 0.0
+        ours[half : half + silent] = 0.0
+        theirs[half : half + silent] = 0.0
+        first = start + silent - wait
+        count = max(min(stretch - silent, length - wait - first), 0)
+        done += count
+        heard_r, heard_p = level_r[silent:], level_p[silent:]
+        moved_r, moved_p = ours[half + silent :], theirs[half + silent :]
+        transduction.copy_shifted(envelope_r, length - offset, first - offset, count, work_r)
+        transduction.copy_shifted(motion_r, length - offset, first - offset, count, moved_r)
+        transduction.copy_shifted(envelope_p, length - offset, first - offset + delays[0], count, work_p)
+        transduction.copy_shifted(motion_p, length - offset, first - offset + delays[1], count, moved_p)
+        transduction.sensation(work_r, base_r, count, heard_r)
+        transduction.sensation(work_p, base_p, count, heard_p)
+        transduction.adapt(heard_r, heard_p, count, synapse, state)
+        transduction.scale(moved_r, heard_r, work_r, count)
+        transduction.scale(moved_p, heard_p, work_p, count)
+        add_normals(stream_r[0], stream_r[1], stream_r[2], moved_r, noise, count)
+        add_normals(stream_p[0], stream_p[1], stream_p[2], moved_p, noise, count)
+
+        piece = start // smoothing.HALF
+        some = max(min(stretch // smoothing.HALF, pieces - piece), 0)
+        smoothing.weigh(level_r, some, weights, piece, rising[0], falling[0])
+        smoothing.weigh(level_p, some, weights, piece, rising[1], falling[1])
+
+        for number in range(start // half, min((start + stretch) // half, tiles)):
+            place = number * half - start + half
+            if number == 0:
+                covariances[0], levels[0] = covariance.tile(
+                    ours, theirs, place, window, half, half, half_scale, half_power, threshold, room
+                )
+            if number > 1:
+                covariances[number - 1], levels[number - 1] = covariance.tile(
+                    ours, theirs, place - half, window, 0, 2 * half, scale, power, threshold, room
+                )
+            if number == tiles - 1:
+                covariances[number], levels[number] = covariance.tile(
+                    ours, theirs, place, window, 0, half, half_scale, half_power, threshold, room
+                )
+        ours[:half] = ours[stretch:]
+        theirs[:half] = theirs[stretch:]
+    return done
