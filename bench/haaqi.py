@@ -50,7 +50,11 @@ OURS: dict[str, list[tuple[Any, str]]] = {
 THEIRS: dict[str, list[str]] = {
     "broadband alignment": ["input_align"],
     "NAL-R and middle ear": ["convolve", "middle_ear"],
-    "filters and compression": ["gammatone_basilar_membrane", "bandwidth_adjust", "env_compress_basilar_membrane"],
+    "filters and compression": [
+        "gammatone_basilar_membrane",
+        "bandwidth_adjust",
+        "env_compress_basilar_membrane",
+    ],
     "alignment in channels": ["envelope_align"],
     "hair cells, noise, smoothing, tiles": [
         "envelope_sl",
@@ -118,7 +122,10 @@ def sound(seconds: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         pitch = 55.0 * 2 ** rng.uniform(0, 4.5)
         for harmonic in range(1, 9):
             reference[start : start + len(note)] += (
-                0.1 / harmonic * np.exp(-rng.uniform(2, 9) * note) * np.sin(2 * np.pi * pitch * harmonic * note)
+                0.1
+                / harmonic
+                * np.exp(-rng.uniform(2, 9) * note)
+                * np.sin(2 * np.pi * pitch * harmonic * note)
             )
         start += int(rng.uniform(0.05, 0.4) * RATE) + (2 * RATE if rng.uniform() < 0.03 else 0)
     processed = 1.4 * reference + 0.01 * rng.standard_normal(length) * np.abs(np.roll(reference, 3000)) ** 0.5
@@ -153,7 +160,9 @@ def say(line: str = "") -> None:
 
 def main() -> None:
     """Measure, and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="leave out growth and memory")
@@ -185,7 +194,9 @@ def main() -> None:
         def theirs() -> float:
             np.random.seed(1)
             return float(
-                theirs_haaqi(processed, reference, RATE, RATE, np.array(AUDIOGRAM), np.array(FREQUENCIES), LEVEL)
+                theirs_haaqi(
+                    processed, reference, RATE, RATE, np.array(AUDIOGRAM), np.array(FREQUENCIES), LEVEL
+                )
             )
     except ImportError:
         say("pyclarity is not installed here: only our side is measured")
@@ -232,7 +243,10 @@ def main() -> None:
     for stage in OURS:
         own, other = our_clock.spent[stage], their_clock.spent[stage]
         say(f"{stage:38} {own:7.3f}" + (f"  {other:9.3f}  {other / own:6.1f}" if their_total else ""))
-    rest, other_rest = our_total - sum(our_clock.spent.values()), their_total - sum(their_clock.spent.values())
+    rest, other_rest = (
+        our_total - sum(our_clock.spent.values()),
+        their_total - sum(their_clock.spent.values()),
+    )
     say(f"{'the rest':38} {rest:7.3f}" + (f"  {other_rest:9.3f}" if their_total else ""))
     if options.quick:
         return

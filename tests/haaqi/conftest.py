@@ -22,7 +22,9 @@ def golden() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def pyclarity() -> Any:
     """pyclarity's HAAQI module, where this environment has one that works."""
-    module = pytest.importorskip("clarity.evaluator.haaqi.haaqi", reason="pyclarity 0.3.2 is not installed here")
+    module = pytest.importorskip(
+        "clarity.evaluator.haaqi.haaqi", reason="pyclarity 0.3.2 is not installed here"
+    )
     scipy_signal = pytest.importorskip("scipy.signal")
     if not hasattr(scipy_signal, "hamming"):
         pytest.skip("pyclarity 0.3.2 does not work with this SciPy (scipy.signal.hamming is gone)")

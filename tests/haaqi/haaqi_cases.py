@@ -68,7 +68,9 @@ def music(length: int, *, rate: float = 24000, seed: int = 0) -> Signal:
         decay = np.where(after >= 0, np.exp(-np.maximum(after, 0) * rng.uniform(2, 12)), 0.0)
         for harmonic in range(1, 7):
             if harmonic * pitch < 0.45 * rate:
-                sound += 0.06 / harmonic * decay * np.sin(2 * np.pi * harmonic * pitch * after + rng.uniform(0, 6))
+                sound += (
+                    0.06 / harmonic * decay * np.sin(2 * np.pi * harmonic * pitch * after + rng.uniform(0, 6))
+                )
         start += rng.uniform(0.04, 0.25)
     return sound
 
@@ -146,13 +148,34 @@ def by_hand() -> Iterator[Case]:
             yield Case(f"{name}, {audiogram}", pair(6000, change=change, seed=3), loss=AUDIOGRAMS[audiogram])
     for name, loss in AUDIOGRAMS.items():
         for equalisation in (0, 1, 2):
-            yield Case(f"{name}, mode {equalisation}", pair(4801, seed=4), loss=loss, equalisation=equalisation)
+            yield Case(
+                f"{name}, mode {equalisation}", pair(4801, seed=4), loss=loss, equalisation=equalisation
+            )
     for rate in (8000, 11025, 12000, 16000, 22050, 24000, 24400, 32000, 44100, 48000):
         length = round(rate / 4)
         yield Case(f"both {rate} Hz", pair(length, rates=(rate, rate), seed=5), rates=(rate, rate))
         yield Case(f"reference {rate} Hz", pair(length, rates=(rate, 24000), seed=5), rates=(rate, 24000))
         yield Case(f"processed {rate} Hz", pair(6001, rates=(24000, rate), single=False), rates=(24000, rate))
-    for samples in (-3000, -2449, -480, -49, -48, -47, -1, 1, 47, 48, 49, 480, 2399, 2400, 2448, 2449, 2600, 4000):
+    for samples in (
+        -3000,
+        -2449,
+        -480,
+        -49,
+        -48,
+        -47,
+        -1,
+        1,
+        47,
+        48,
+        49,
+        480,
+        2399,
+        2400,
+        2448,
+        2449,
+        2600,
+        4000,
+    ):
         yield Case(f"delayed by {samples}", pair(9000, change=_delayed(samples), seed=6))
     for level in (-20, 0, 30, 65, 80, 100, 120, 150):
         yield Case(f"level {level}", pair(4803, seed=7), level=level)
@@ -168,9 +191,13 @@ def by_hand() -> Iterator[Case]:
         yield Case(f"{name}, equal", pair(9000, silence=silence, change=CHANGES["equal"], seed=8))
     for exponent in (-2, -4, -6, -9):
         yield Case(f"reference at 1e{exponent}", pair(4800, scale=10.0**exponent, seed=9))
-        yield Case(f"reference at 1e{exponent}, raised", pair(4800, scale=10.0**exponent), level=90 - 20 * exponent)
+        yield Case(
+            f"reference at 1e{exponent}, raised", pair(4800, scale=10.0**exponent), level=90 - 20 * exponent
+        )
     for length in (600, 601, 767, 768, 769, 959, 960, 1151, 1152, 1153, 2400, 4799, 7681, 12001, 16385):
-        yield Case(f"{length} samples", pair(length, change=CHANGES["equal"] if length < 2400 else noisy, seed=10))
+        yield Case(
+            f"{length} samples", pair(length, change=CHANGES["equal"] if length < 2400 else noisy, seed=10)
+        )
     for name, options in {
         "threshold 0": {"silence_threshold": 0.0},
         "threshold 10": {"silence_threshold": 10.0},

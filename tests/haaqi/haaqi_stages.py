@@ -131,19 +131,32 @@ def their_equalisers() -> Numbers:
 
 
 def our_resampling() -> Numbers:
-    kinds = ((8000, np.float64), (16000, np.float32), (44100, np.float64), (48000, np.float32), (24400, np.float64))
+    kinds = (
+        (8000, np.float64),
+        (16000, np.float32),
+        (44100, np.float64),
+        (48000, np.float32),
+        (24400, np.float64),
+    )
     return thinned(*[resampling.resample(music(3000, seed=r).astype(k), sample_rate=r) for r, k in kinds])
 
 
 def their_resampling() -> Numbers:
-    kinds = ((8000, np.float64), (16000, np.float32), (44100, np.float64), (48000, np.float32), (24400, np.float64))
+    kinds = (
+        (8000, np.float64),
+        (16000, np.float32),
+        (44100, np.float64),
+        (48000, np.float32),
+        (24400, np.float64),
+    )
     return thinned(*[_eb().resample_24khz(music(3000, seed=r).astype(k), r)[0] for r, k in kinds])
 
 
 def _unaligned() -> list[tuple[Numbers, Numbers]]:
     reference = music(5000, seed=24)
-    reference[:150] *= 1e-6
-    reference[-90:] *= 1e-6
+    # Both ends rise slowly past the level at which a reference counts as quiet.
+    reference[:600] = np.linspace(0, 0.003, 600) * np.max(reference)
+    reference[-600:] = np.linspace(0.003, 0, 600) * np.max(reference)
     return [(reference, np.roll(noisy(reference), by)) for by in (-300, -20, 0, 48, 49, 700)]
 
 
@@ -191,12 +204,15 @@ def their_widths() -> Numbers:
     widest = eb.loss_parameters([100] * 6, centres)[1]
     signal = signals()[1]
     controls = [
-        eb.gammatone_basilar_membrane(signal, widest[k], signal, widest[k], 24000, centres[k])[0] for k in range(32)
+        eb.gammatone_basilar_membrane(signal, widest[k], signal, widest[k], 24000, centres[k])[0]
+        for k in range(32)
     ]
     parts = []
     for level in (40.0, 80.0, LEVEL, 130.0):
         rms = [np.sqrt(np.mean(control**2)) for control in controls]
-        width = np.array([eb.bandwidth_adjust(controls[k], narrowest[k], widest[k], level) for k in range(32)])
+        width = np.array(
+            [eb.bandwidth_adjust(controls[k], narrowest[k], widest[k], level) for k in range(32)]
+        )
         impulse = np.zeros((32, LENGTH))
         impulse[:, 0] = 1.0
         delays = np.argmax(eb.group_delay_compensate(impulse, width, centres, 24000), axis=1)
@@ -243,22 +259,36 @@ def _their_outputs(loss: Numbers, level: float) -> list[Numbers]:
     ours, theirs = signals()
     parts: list[Numbers] = []
     for k in CHANNELS:
-        control, _, other, _ = eb.gammatone_basilar_membrane(ours, widest[k], theirs, widest[k], 24000, centres[k])
-        env, motion, env2, motion2 = eb.gammatone_basilar_membrane(ours, widest[k], theirs, narrow[k], 24000, centres[k])
+        control, _, other, _ = eb.gammatone_basilar_membrane(
+            ours, widest[k], theirs, widest[k], 24000, centres[k]
+        )
+        env, motion, env2, motion2 = eb.gammatone_basilar_membrane(
+            ours, widest[k], theirs, narrow[k], 24000, centres[k]
+        )
         parts += [np.array([np.sqrt(np.mean(env**2)), np.sqrt(np.mean(env2**2))])]
-        parts += eb.env_compress_basilar_membrane(env, motion, control, outer[k], knee[k], ratio[k], 24000, level)
-        parts += eb.env_compress_basilar_membrane(env2, motion2, other, outer[k], knee[k], ratio[k], 24000, level)
+        parts += eb.env_compress_basilar_membrane(
+            env, motion, control, outer[k], knee[k], ratio[k], 24000, level
+        )
+        parts += eb.env_compress_basilar_membrane(
+            env2, motion2, other, outer[k], knee[k], ratio[k], 24000, level
+        )
     return parts
 
 
 def our_compression() -> Numbers:
     parts = [part for loss, level in ((LOSS, LEVEL), (0 * LOSS, 125.0)) for part in _our_outputs(loss, level)]
-    return thinned(*[part / np.max(np.abs(part)) for part in parts], *[[np.max(np.abs(part))] for part in parts])
+    return thinned(
+        *[part / np.max(np.abs(part)) for part in parts], *[[np.max(np.abs(part))] for part in parts]
+    )
 
 
 def their_compression() -> Numbers:
-    parts = [part for loss, level in ((LOSS, LEVEL), (0 * LOSS, 125.0)) for part in _their_outputs(loss, level)]
-    return thinned(*[part / np.max(np.abs(part)) for part in parts], *[[np.max(np.abs(part))] for part in parts])
+    parts = [
+        part for loss, level in ((LOSS, LEVEL), (0 * LOSS, 125.0)) for part in _their_outputs(loss, level)
+    ]
+    return thinned(
+        *[part / np.max(np.abs(part)) for part in parts], *[[np.max(np.abs(part))] for part in parts]
+    )
 
 
 def our_lags() -> Numbers:
@@ -314,7 +344,7 @@ def our_noise() -> Numbers:
     gain = 10 ** ((ear.NOISE_LEVEL - LEVEL) / 20)
     first = stream.take(3001)
     stream.skip(20000)
-    return np.concatenate((gain * first, gain * stream.take(1000))) / gain
+    return np.concatenate((gain * first, gain * stream.take(1000)))
 
 
 def their_noise() -> Numbers:
@@ -322,7 +352,7 @@ def their_noise() -> Numbers:
     first = _eb().basilar_membrane_add_noise(np.zeros(3001), -10, LEVEL)
     np.random.standard_normal(20000)
     second = _eb().basilar_membrane_add_noise(np.zeros(1000), -10, LEVEL)
-    return np.concatenate((first, second)) / 10 ** ((-10 - LEVEL) / 20)
+    return np.concatenate((first, second))
 
 
 # --- features -----------------------------------------------------------------------------------
@@ -365,7 +395,9 @@ def their_cepstrum() -> Numbers:
         count = 0
         state = np.random.get_state()
         np.random.seed(27)
-        while not (np.array_equal(np.random.get_state()[1], state[1]) and np.random.get_state()[2] == state[2]):
+        while not (
+            np.array_equal(np.random.get_state()[1], state[1]) and np.random.get_state()[2] == state[2]
+        ):
             np.random.standard_normal(64)
             count += 1
         values += [count, high]
@@ -378,7 +410,9 @@ def our_spectrum() -> Numbers:
     for name in LOSSES:
         averages = 10 ** rng.uniform(-9, 1, (3, 32))
         levels = [
-            spectrum.sensation_level(average, control=averages[2], cochlea=hearing.cochlea(AUDIOGRAMS[name]), level=LEVEL)
+            spectrum.sensation_level(
+                average, control=averages[2], cochlea=hearing.cochlea(AUDIOGRAMS[name]), level=LEVEL
+            )
             for average in averages[:2]
         ]
         change = spectrum.spectral_change(*levels)
@@ -394,7 +428,8 @@ def their_spectrum() -> Numbers:
         averages = 10 ** rng.uniform(-9, 1, (3, 32))
         outer, _, knee, ratio, inner = eb.loss_parameters(AUDIOGRAMS[name], eb.center_frequency(32))
         levels = [
-            eb.convert_rms_to_sl(average, averages[2], outer, knee, ratio, inner, LEVEL) for average in averages[:2]
+            eb.convert_rms_to_sl(average, averages[2], outer, knee, ratio, inner, LEVEL)
+            for average in averages[:2]
         ]
         loud, norm, _ = eb.spectrum_diff(*levels)
         parts += [*levels, np.array([loud[1], norm[1]])]
@@ -430,16 +465,22 @@ def their_tiles() -> Numbers:
 
 def _tiled() -> tuple[Numbers, Numbers]:
     rng = np.random.RandomState(29)
-    return rng.uniform(size=(32, 90)), np.maximum(rng.uniform(-20, 12, (32, 90)) + 10 * rng.standard_normal(90), 0)
+    return rng.uniform(size=(32, 90)), np.maximum(
+        rng.uniform(-20, 12, (32, 90)) + 10 * rng.standard_normal(90), 0
+    )
 
 
 def our_average() -> Numbers:
-    return np.array([covariance.average(*_tiled(), threshold=threshold) for threshold in (0.0, 2.5, 9.0, 60.0)])
+    return np.array(
+        [covariance.average(*_tiled(), threshold=threshold) for threshold in (0.0, 2.5, 9.0, 60.0)]
+    )
 
 
 def their_average() -> Numbers:
     covariances, levels = _tiled()
-    return np.array([_eb().ave_covary2(covariances, levels**2, threshold)[1][4] for threshold in (0.0, 2.5, 9.0, 60.0)])
+    return np.array(
+        [_eb().ave_covary2(covariances, levels**2, threshold)[1][4] for threshold in (0.0, 2.5, 9.0, 60.0)]
+    )
 
 
 def our_index() -> Numbers:
@@ -467,7 +508,9 @@ def their_index() -> Numbers:
             "bm_covary": (None, None, None),
             "ave_covary2": (0, [0, 0, 0, 0, fine, 0]),
         }
-        with patch.multiple(haaqi.eb, **{name: (lambda *_, value=value: value) for name, value in stages.items()}):
+        with patch.multiple(
+            haaqi.eb, **{name: (lambda *_, value=value: value) for name, value in stages.items()}
+        ):
             values += haaqi.haaqi_v1(None, 0, None, 0, None, 1)[:3]
     defaults = inspect.signature(haaqi.haaqi_v1).parameters
     return np.array(

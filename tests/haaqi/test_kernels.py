@@ -33,7 +33,9 @@ def test_exp2_is_good_to_a_few_ulp() -> None:
 def test_economised_series_keep_low_terms_when_they_suffice() -> None:
     from fractions import Fraction
 
-    line = elementary.economised([Fraction(3), Fraction(-2), Fraction(0)], low=Fraction(0), high=Fraction(5), terms=2)
+    line = elementary.economised(
+        [Fraction(3), Fraction(-2), Fraction(0)], low=Fraction(0), high=Fraction(5), terms=2
+    )
     assert line == (3.0, -2.0)
 
 
@@ -55,7 +57,9 @@ def test_exact_loops_do_not_fuse_products_and_sums() -> None:
 def test_sums_are_those_of_numpy(length: int) -> None:
     """The filter widths hang on the last bit of a mean, so that it has to be NumPy's."""
     values = np.random.RandomState(length).uniform(size=length)
-    pieces, joins = gammatone._summation_plan(length, gammatone.SUM_RUN if gammatone._sums_in_runs() else length)
+    pieces, joins = gammatone._summation_plan(
+        length, gammatone.SUM_RUN if gammatone._sums_in_runs() else length
+    )
     stack: list[float] = []
     start = 0
     for size, join in zip(pieces, joins, strict=True):

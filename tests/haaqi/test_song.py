@@ -53,7 +53,10 @@ def test_scores_are_those_of_single_calls_bit_by_bit() -> None:
     song = _song()
     for seed, audiograms in enumerate(LISTENERS):
         processed = _processed(seed)
-        assert song.score(processed, sample_rate=24000, audiograms=audiograms) == _one_by_one(processed, audiograms)[0]
+        assert (
+            song.score(processed, sample_rate=24000, audiograms=audiograms)
+            == _one_by_one(processed, audiograms)[0]
+        )
 
 
 def test_states_are_where_single_calls_leave_the_generator() -> None:
@@ -75,7 +78,13 @@ def test_pyclarity_gives_a_signal_alone_the_same_score(pyclarity: Any) -> None:
     for k in (3, 1):
         np.random.set_state(states[k])
         alone = pyclarity.compute_haaqi(
-            processed[k], _references()[k], 24000, 24000, np.array(LISTENERS[3][k]), np.array(FREQUENCIES), LEVELS[k]
+            processed[k],
+            _references()[k],
+            24000,
+            24000,
+            np.array(LISTENERS[3][k]),
+            np.array(FREQUENCIES),
+            LEVELS[k],
         )
         assert scores[k] == pytest.approx(alone, abs=1e-12)
 
@@ -109,7 +118,9 @@ def test_fewer_signals_for_the_states() -> None:
 def test_mistakes_are_said_in_a_sentence() -> None:
     with pytest.raises(ValueError, match=r"^There are 4 references, but 1 levels\.$"):
         Song(_references(), sample_rate=24000, levels=[65.0], seed=0)
-    with pytest.raises(ValueError, match=r"^The song has 4 references, but there are 4 signals and 1 audiograms\.$"):
+    with pytest.raises(
+        ValueError, match=r"^The song has 4 references, but there are 4 signals and 1 audiograms\.$"
+    ):
         _song().score(_processed(0), sample_rate=24000, audiograms=LISTENERS[0][:1])
     with pytest.raises(ValueError, match=r"^The 2\. reference signal is empty\.$"):
         Song([music(600), np.zeros(0, np.float32)], sample_rate=24000, levels=[65, 65], seed=0)
@@ -117,4 +128,3 @@ def test_mistakes_are_said_in_a_sentence() -> None:
     bad[3] = bad[3] * np.float32(np.nan)
     with pytest.raises(ValueError, match=r"^The 4\. processed signal holds NaN or infinite samples\.$"):
         _song().score(bad, sample_rate=24000, audiograms=LISTENERS[0])
-
