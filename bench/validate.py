@@ -130,9 +130,7 @@ def decode(folder: Path, challenge: Challenge, *, workers: int, rounds: int) -> 
         ours.append((time.perf_counter() - start, cpu() - used))
         errors = [finding for finding in report.findings if finding.severity == "error"]
         assert not errors, errors[:3]
-    (wall, used), (their_wall, their_used) = map(
-        lambda runs: map(min, zip(*runs, strict=True)), (ours, theirs)
-    )
+    (wall, used), (their_wall, their_used) = (map(min, zip(*runs, strict=True)) for runs in (ours, theirs))
     print(
         f"decoding {len(flacs)} files in {workers} process(es), best of {rounds}: "
         f"validator {wall:.2f} s ({len(flacs) / wall:.0f} files/s, {used:.2f} s of CPU), "
