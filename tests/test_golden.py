@@ -157,7 +157,7 @@ def test_one_real_example_of_each_submission_by_the_fast_engine(
         music_root,
         tmp_path / "store",
         *("--sandbox", ready(sandbox), "--songs", "Paper Lanterns - Slow Tide", "--listeners", "L5004"),
-        *("--audit", "1"),
+        *("--audit", "1" if sandbox == "docker" else "0"),
     )
     assert len(rows(found)) == 1
     assert compare(found, (music_set / f"scores/{name}.csv").read_text()) <= TOLERANCE

@@ -38,8 +38,20 @@ def command(zipped: Path, root: Path, store: Path, sandbox: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
-@pytest.mark.parametrize("sandbox", [pytest.param("docker", marks=pytest.mark.docker), "process"])
+DOCKER = [pytest.mark.docker]
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "how"),
+    [
+        pytest.param("docker", signal.SIGKILL, marks=DOCKER),
+        pytest.param("docker", signal.SIGTERM, marks=[*DOCKER, pytest.mark.slow]),
+        pytest.param("docker", signal.SIGINT, marks=[*DOCKER, pytest.mark.slow]),
+        ("process", signal.SIGKILL),
+        ("process", signal.SIGTERM),
+        pytest.param("process", signal.SIGINT, marks=pytest.mark.slow),
+    ],
+)
 def test_it_goes_on_where_it_was_killed(
     request: pytest.FixtureRequest,
     cad1: Cad1,
