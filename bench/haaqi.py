@@ -6,6 +6,8 @@ the machine does falls on both. Without pyclarity 0.3.2 only our side is measure
     python bench/haaqi.py [--seconds 30] [--rounds 1] [--quick]
 """
 
+# ruff: noqa: E402, I001 - the number of threads has to be set before NumPy is imported
+
 from __future__ import annotations
 
 import os
@@ -158,7 +160,7 @@ def say(line: str = "") -> None:
     sys.stdout.flush()
 
 
-def main() -> None:
+def main() -> None:  # noqa: PLR0912, PLR0915 - one measurement after the other
     """Measure, and print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -188,8 +190,8 @@ def main() -> None:
     theirs: Callable[[], float] | None = None
     eb: Any = None
     try:
-        from clarity.evaluator.haaqi import compute_haaqi as theirs_haaqi
-        from clarity.evaluator.haspi import eb
+        from clarity.evaluator.haaqi import compute_haaqi as theirs_haaqi  # noqa: PLC0415 - may be missing
+        from clarity.evaluator.haspi import eb  # noqa: PLC0415
 
         def theirs() -> float:
             np.random.seed(1)

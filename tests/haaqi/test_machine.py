@@ -45,7 +45,8 @@ HITS = """
 from harness.haaqi import compression, features, gammatone, lags, precompile
 precompile()
 loops = (compression._compress, features._gather, gammatone._summed_power, lags._accumulate)
-print(sum(sum(loop.stats.cache_hits.values()) for loop in loops), sum(sum(loop.stats.cache_misses.values()) for loop in loops))
+stats = [loop.stats for loop in loops]
+print(sum(sum(s.cache_hits.values()) for s in stats), sum(sum(s.cache_misses.values()) for s in stats))
 """
 
 

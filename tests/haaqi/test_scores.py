@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -215,7 +216,7 @@ GOOD = music(3000).astype(np.float32)
     ids=["silent", "empty reference", "empty", "NaN", "infinite", "stereo", "short", "complex"],
 )
 def test_what_cannot_be_scored_is_said_in_a_sentence(reference: Any, processed: Any, message: str) -> None:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
         compute_haaqi(processed, reference, 24000, 24000, [30] * 6, FREQUENCIES)
     assert str(caught.value) == message
 
