@@ -19,7 +19,10 @@ from hypothesis import strategies as st
 from harness.haaqi import Quality, compute_haaqi, ear, haaqi_v1, lags
 
 SAME_VERSIONS = 1e-12
-ACROSS_VERSIONS = 1e-9
+ACROSS_MACHINES = 1e-9
+# Other NumPys compute the centre frequencies' exponentials to another last bit, which the direct-form
+# filters amplify: single features of signals as short as these then move by up to 2.5e-8.
+ACROSS_VERSIONS = 5e-8
 FREQUENCIES = [250, 500, 1000, 2000, 4000, 6000]
 
 
@@ -44,7 +47,10 @@ def _agree(case: Case, theirs: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_case_gives_stored_numbers(name: str, golden: dict[str, Any]) -> None:
     stored = golden["cases"][name]
-    assert _greatest(CASES[name].run(haaqi_v1), stored["values"]) <= ACROSS_VERSIONS
+    same = golden["made_with"]["numpy"] == np.__version__
+    assert _greatest(CASES[name].run(haaqi_v1), stored["values"]) <= (
+        ACROSS_MACHINES if same else ACROSS_VERSIONS
+    )
     assert _state() == stored["state"]
 
 

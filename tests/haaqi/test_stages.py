@@ -29,8 +29,9 @@ from harness.haaqi import (
 )
 
 # The stored numbers come from one pair of NumPy and SciPy; others round differently here and there,
-# and where a direct-form filter follows, that grows.
+# and the direct-form filters make more of it.
 ACROSS_VERSIONS = 1e-9
+ACROSS_VERSIONS_FILTERED = 5e-8
 
 
 def _distance(ours: Any, theirs: Any) -> float:
@@ -42,7 +43,9 @@ def _distance(ours: Any, theirs: Any) -> float:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_stage_gives_stored_numbers(name: str, golden: dict[str, Any]) -> None:
-    assert _distance(STAGES[name].ours(), golden["stages"][name]) <= max(ACROSS_VERSIONS, STAGES[name].within)
+    same = golden["made_with"]["numpy"] == np.__version__
+    limit = ACROSS_VERSIONS if same or name != "filters and compression" else ACROSS_VERSIONS_FILTERED
+    assert _distance(STAGES[name].ours(), golden["stages"][name]) <= limit
 
 
 @pytest.mark.parametrize("name", STAGES)
