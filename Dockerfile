@@ -17,10 +17,11 @@ COPY validator /opt/cad1/validator
 # for OpenBLAS, one thread per library.
 ENV PYTHONPATH=/opt/cad1 PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 PYTHONNOUSERSITE=1 \
     NUMBA_CPU_NAME=x86-64-v3 \
-    NUMBA_CPU_FEATURES=+64bit,+cmov,+cx8,+cx16,+fxsr,+mmx,+sahf,+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+crc32,+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+xsave \
+    NUMBA_CPU_FEATURES=+64bit,+avx,+avx2,+bmi,+bmi2,+cmov,+cx16,+cx8,+f16c,+fma,+fxsr,+lzcnt,+mmx,+movbe,+popcnt,+sahf,+sse,+sse2,+sse3,+sse4.1,+sse4.2,+ssse3,+xsave \
     NPY_DISABLE_CPU_FEATURES="AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL" \
     OPENBLAS_CORETYPE=Haswell \
-    OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
+    PYTHONWARNINGS="ignore:During parsing environment variable" \
+    OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 # One date for every file, so that Numba's cache, which looks at dates, holds wherever the image is copied to.
 RUN find /opt/cad1 -exec touch --no-dereference --date=@1700000000 {} + \
  && NUMBA_CACHE_DIR=/opt/cad1/numba /opt/cad1/venv/bin/python -m harness.precompile \
@@ -31,10 +32,11 @@ FROM ${BASE_IMAGE}
 COPY --from=build /opt/cad1 /opt/cad1
 ENV PYTHONPATH=/opt/cad1 PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 PYTHONNOUSERSITE=1 PYTHONUNBUFFERED=1 \
     NUMBA_CPU_NAME=x86-64-v3 \
-    NUMBA_CPU_FEATURES=+64bit,+cmov,+cx8,+cx16,+fxsr,+mmx,+sahf,+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+crc32,+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+xsave \
+    NUMBA_CPU_FEATURES=+64bit,+avx,+avx2,+bmi,+bmi2,+cmov,+cx16,+cx8,+f16c,+fma,+fxsr,+lzcnt,+mmx,+movbe,+popcnt,+sahf,+sse,+sse2,+sse3,+sse4.1,+sse4.2,+ssse3,+xsave \
     NPY_DISABLE_CPU_FEATURES="AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL" \
     OPENBLAS_CORETYPE=Haswell \
-    OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1 \
+    PYTHONWARNINGS="ignore:During parsing environment variable" \
+    OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 \
     CAD1_NUMBA_CACHE=/opt/cad1/numba HOME=/tmp TMPDIR=/tmp
 WORKDIR /opt/cad1
 USER 65534:65534

@@ -25,6 +25,27 @@ LOCK_FILE = HARNESS / "scorer.lock"
 REQUIREMENTS = "harness/scorer-requirements.txt"
 DOCKERFILE = "Dockerfile"
 
+VALIDATOR_MODULES: tuple[str, ...] = (
+    "__init__",
+    "archive",
+    "audio",
+    "challenge",
+    "checks",
+    "codes",
+    "folder",
+    "frames",
+    "libflac",
+    "limits",
+    "manifest",
+    "members",
+    "metadata",
+    "report",
+    "streaminfo",
+    "tarfiles",
+    "zipfiles",
+)
+"""What `harness.evaluate` imports of the validator; its report and its warnings do not move a score."""
+
 SCORING_SOURCES: tuple[str, ...] = (
     "harness/__init__.py",
     "harness/engines.py",
@@ -35,7 +56,7 @@ SCORING_SOURCES: tuple[str, ...] = (
     "harness/precompile.py",
     "harness/records.py",
     "harness/references.py",
-    "validator/*.py",
+    *(f"validator/{name}.py" for name in VALIDATOR_MODULES),
 )
 """What goes into the sandbox, and nothing else does."""
 
