@@ -7,6 +7,7 @@ the lock.
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import shutil
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from harness import lock
-from harness.errors import HarnessError
+from harness.errors import HarnessError, SetupError
 from harness.records import (
     SCORING_ORDER,
     STEM_COLUMNS,
@@ -144,6 +145,21 @@ def failure_of(error: Exception, *, nonce: str, song: str, listener: str) -> Exa
     )
 
 
+def in_columns(values: list[float | None]) -> tuple[float | None, ...]:
+    """An engine's values, which are in `SCORING_ORDER`, in the order of `STEM_COLUMNS`.
+
+    Raises:
+        SetupError: If a value is not a number: that reference is not silent, but nowhere loud enough for HAAQI.
+    """
+    for name, value in zip(SCORING_ORDER, values, strict=True):
+        if value is not None and math.isnan(value):
+            raise SetupError(
+                f"HAAQI of {name} is not a number: its reference is nowhere above the hearing threshold.",
+                hint="A value may only be left out where the reference is silent; see the data root's audio.",
+            )
+    return tuple(values[SCORING_ORDER.index(name)] for name in STEM_COLUMNS)
+
+
 def run(job: Job, reporter: Reporter) -> None:
     """Scores the job's examples and audits; sends a line for each."""
     from harness.engines import ENGINES, SongEngine, audit  # noqa: PLC0415  (after the kernels' cache is in place)
@@ -153,7 +169,6 @@ def run(job: Job, reporter: Reporter) -> None:
     from validator.manifest import limits  # noqa: PLC0415
 
     challenge = Challenge.load(Path(job.data), split=job.split)
-    columns = [SCORING_ORDER.index(name) for name in STEM_COLUMNS]
 
     def score(submission: Submission, engine: SongEngine, song: str, listener_id: str) -> Line:
         wall, cpu = time.monotonic(), time.process_time()
@@ -164,7 +179,7 @@ def run(job: Job, reporter: Reporter) -> None:
             nonce=reporter.nonce,
             song=song,
             listener=listener_id,
-            values=tuple(values[column] for column in columns),
+            values=in_columns(values),
             seconds=time.monotonic() - wall,
             cpu_seconds=time.process_time() - cpu,
         )
