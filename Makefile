@@ -3,10 +3,12 @@ SHELL := /bin/sh
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+LOCKED ?= .venv-locked
+PYTHON311 ?= python3.11
 # Where no image registry is reached: make image BASE_IMAGE=cad1-base:bookworm (see scripts/debian-base.sh)
 BASE_IMAGE ?=
 
-.PHONY: help install torch demo test test-slow lint format image lock requirements bench clean
+.PHONY: help install torch demo test test-slow test-locked lint format image lock requirements bench clean
 
 help: ## Say what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -34,6 +36,16 @@ test: install ## Run the tests (those that need Docker skip without an engine)
 test-slow: install ## Run every test, the slow ones too
 	$(BIN)/python -m pytest
 
+test-locked: $(LOCKED)/.done ## Hold our HAAQI to pyclarity itself, stage by stage, on the locked versions (Python 3.11)
+	$(LOCKED)/bin/python -m pytest tests/haaqi -m 'not slow'
+
+$(LOCKED)/.done: harness/scorer-requirements.txt
+	$(PYTHON311) -m venv $(LOCKED)
+	$(LOCKED)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	    --only-binary :all: --requirement harness/scorer-requirements.txt
+	$(LOCKED)/bin/python -m pip install --quiet --disable-pip-version-check pytest pytest-timeout 'hypothesis<6.150'
+	touch $@
+
 lint: install ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -57,4 +69,4 @@ bench: install ## Compare our HAAQI with pyclarity's: time and memory, stage by 
 	$(BIN)/python bench/haaqi.py
 
 clean: ## Remove what was made here, but for the scores
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOCKED) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

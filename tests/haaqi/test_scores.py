@@ -23,6 +23,9 @@ ACROSS_MACHINES = 1e-9
 # Other NumPys compute the centre frequencies' exponentials to another last bit, which the direct-form
 # filters amplify: single features of signals as short as these then move by up to 2.5e-8.
 ACROSS_VERSIONS = 5e-8
+ON_THE_EDGE = {
+    "threshold 0": "tiles of silence lie at 0 dB but for the last bit, and a threshold of 0 counts them"
+}
 FREQUENCIES = [250, 500, 1000, 2000, 4000, 6000]
 
 
@@ -48,6 +51,10 @@ def _agree(case: Case, theirs: Callable[..., Any]) -> None:
 def test_case_gives_stored_numbers(name: str, golden: dict[str, Any]) -> None:
     stored = golden["cases"][name]
     same = golden["made_with"]["numpy"] == np.__version__
+    if not same and name in ON_THE_EDGE:
+        pytest.skip(
+            f"{ON_THE_EDGE[name]}; held to pyclarity where NumPy is the locked one (make test-locked)"
+        )
     assert _greatest(CASES[name].run(haaqi_v1), stored["values"]) <= (
         ACROSS_MACHINES if same else ACROSS_VERSIONS
     )
