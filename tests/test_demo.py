@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import baselines
+from harness import baselines, cli, console
 from harness.errors import SetupError
 from harness.lock import HARNESS
+from harness.ranking.ledger import StoredExample
 from harness.ranking.scores import read_scores, write_scores
+from harness.regress import PUBLISHED, compare
+from harness.sandbox.process import ProcessSandbox
 from harness.score import roster_of
 from harness.synthetic import make_challenge
 from validator import Challenge
@@ -58,7 +61,6 @@ def test_the_demo_ends_with_the_ranking_in_the_right_order(
 
 def test_the_demo_without_an_engine_says_so(cad1: Cad1, monkeypatch: pytest.MonkeyPatch) -> None:
     from harness import demo
-    from harness.sandbox.process import ProcessSandbox
 
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
     said: list[str] = []
@@ -104,3 +106,41 @@ def test_without_stored_scores_regress_says_so(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(baselines, "HARNESS", tmp_path / "nothing")
     with pytest.raises(SetupError, match="not here"):
         baselines.folder()
+
+
+def test_the_published_figures_are_held_against_both_baselines(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without weights and MUSDB18-HQ: the scoring is replaced, the rest runs."""
+    asked: list[tuple[str, str]] = []
+
+    def scored(
+        challenge: Challenge, separator: str, **_: object
+    ) -> tuple[dict[tuple[str, str], StoredExample], bool]:
+        asked.append((challenge.split, separator))
+        songs = PUBLISHED[separator].songs
+        moved = 0.01 if separator == "demucs" else 0.0
+        return {
+            (song, "L"): StoredExample(song, "L", (mean + moved,) * 8) for song, mean in songs.items()
+        }, True
+
+    monkeypatch.setattr(baselines, "_score", scored)
+    root = make_challenge(tmp_path / "valid", split="valid")
+    found = baselines.published(root, tmp_path, ProcessSandbox(), workers=1, progress=lambda *_: None)
+    assert asked == [("valid", "demucs"), ("valid", "openunmix")]
+    assert len(found["demucs"]) == 15
+    assert not any(one.reached for one in found["demucs"])
+    assert "+0.0100" in str(found["demucs"][1])
+    assert all(one.reached for one in found["openunmix"] if one.song)
+
+
+@pytest.mark.parametrize(("moved", "code"), [(0.0, 0), (2e-9, 1)])
+def test_regress_exits_1_on_drift(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], moved: float, code: int
+) -> None:
+    comparison = compare({("S", "L"): [0.5] * 8}, {("S", "L"): [0.5 + moved, *[0.5] * 7]})
+    monkeypatch.setattr(
+        baselines, "regress", lambda *_, **__: [baselines.Regression("oracle", "fast", comparison)]
+    )
+    assert console.run(lambda: cli.app(["regress", "--sandbox", "process"], standalone_mode=False)) == code
+    assert ("S, L, left_bass" in capsys.readouterr().out) == bool(code)
