@@ -8,7 +8,7 @@ PYTHON311 ?= python3.11
 # Where no image registry is reached: make image BASE_IMAGE=cad1-base:bookworm (see scripts/debian-base.sh)
 BASE_IMAGE ?=
 
-.PHONY: help install torch demo test test-slow test-locked lint format image lock requirements bench clean
+.PHONY: help install torch demo test test-slow test-locked lint format image lock requirements bench bench-validate clean
 
 help: ## Say what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
@@ -65,8 +65,11 @@ requirements: ## Write scorer-requirements.txt anew, with hashes (needs uv)
 	uv pip compile --quiet --no-deps --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	    --universal --python-version 3.11 harness/scorer-requirements.in --output-file harness/scorer-requirements.txt
 
-bench: install ## Compare our HAAQI with pyclarity's: time and memory, stage by stage
-	$(BIN)/python bench/haaqi.py
+bench: $(LOCKED)/.done ## Compare our HAAQI with pyclarity's in one run: time and memory, stage by stage (Python 3.11)
+	$(LOCKED)/bin/python bench/haaqi.py
+
+bench-validate: install ## Compare decoding with Debian's `flac -t` in one run
+	$(BIN)/python bench/validate.py
 
 clean: ## Remove what was made here, but for the scores
 	rm -rf $(VENV) $(LOCKED) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
