@@ -34,7 +34,6 @@ VALIDATOR_MODULES: tuple[str, ...] = (
     "codes",
     "folder",
     "frames",
-    "libflac",
     "limits",
     "manifest",
     "members",

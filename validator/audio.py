@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import soundfile
 
-from validator import libflac
 from validator.frames import goes_on
 from validator.streaminfo import HEADER_BYTES, StreamInfo, StreamInfoError, parse
 
@@ -155,10 +154,6 @@ def decode_flac(
         )
     if len(data) > cap:
         raise too_many_bytes(cap)
-    if info.has_md5:
-        quickly = libflac.decode(data, frames=declared, channels=channels)
-        if quickly is not None:
-            return quickly
     pcm = _decode(data, info)
     if info.has_md5 and hashlib.md5(_little_endian(pcm), usedforsecurity=False).digest() != info.md5:
         raise AudioError("flac-md5", "The audio does not have the digest that its encoder stored.")

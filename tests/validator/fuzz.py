@@ -28,7 +28,7 @@ import hypothesis  # noqa: E402
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from validator import libflac, validate  # noqa: E402
+from validator import validate  # noqa: E402
 from validator.audio import AudioError, decode_flac  # noqa: E402
 from validator.challenge import Challenge, Listener, Segment, Song  # noqa: E402
 from validator.checks import ScaleError, parse_scale  # noqa: E402
@@ -157,13 +157,7 @@ class Fuzzer:
     def flac(self, data: bytes) -> str:
         with contextlib.suppress(StreamInfoError):
             parse(data[:42])
-        outcome = self.decoded(data)
-        quick, libflac._library = libflac._library, lambda: None
-        try:
-            assert self.decoded(data) == outcome, "soundfile and libFLAC differ"
-        finally:
-            libflac._library = quick
-        return outcome[0]
+        return self.decoded(data)[0]
 
     @staticmethod
     def decoded(data: bytes) -> tuple[str, bytes]:
