@@ -18,6 +18,7 @@ import typer
 from harness.console import STORE, complain, emit, err, out, run, say
 from harness.errors import SetupError, SubmissionError, UsageError
 from harness.progress import Reporter
+from harness.teams import checked_team
 from validator import Challenge, validate
 
 if TYPE_CHECKING:
@@ -59,15 +60,6 @@ def names(text: str | None) -> list[str] | None:
     return (
         None if text is None else [name.strip() for name in next(csv.reader([text], skipinitialspace=True))]
     )
-
-
-def checked_team(team: str) -> str:
-    """A team's name as it may stand in a table and a file name."""
-    if not (1 <= len(team) <= 64 and team.isascii() and team.replace("-", "").replace("_", "").isalnum()):
-        raise UsageError(
-            f"{team!r} cannot be a team's name.", hint="Use letters, digits, - and _, such as E001."
-        )
-    return team
 
 
 def sandbox_of(choice: str) -> Sandbox:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,12 +22,12 @@ from harness.enhance.separators import Separator
 from harness.enhance.track import Track
 from harness.enhance.workspace import Workspace
 from harness.errors import BugError, SetupError, UsageError
+from harness.teams import checked_team
 from validator.challenge import Challenge, Listener, Song
 from validator.manifest import entries
 
 Gain = Literal["nalr", "match"]
 Progress = Callable[[int, int, str], None]  # examples done, examples in all, what is going on
-_TEAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def enhance(
@@ -55,7 +54,7 @@ def enhance(
         separator: A name that `load_separator` knows, or a separator.
         output: Folder for the submission, made where it is missing. While the work goes on it also
             holds `submission_TEAM.work`, about as large as the submission.
-        team: Letters, digits, `-` and `_`.
+        team: See `checked_team`.
         workers: Threads that finish examples, at least 1.
         gain: "nalr", as the recipe; or "match", which also scales each stem to the level at which the
             scorer hears the reference (see `harness.enhance.gain`).
@@ -73,10 +72,7 @@ def enhance(
         SubmissionError: The team's own separator failed.
         SetupError: The data root, the model's weights or the disk is at fault.
     """
-    if not _TEAM.fullmatch(team):
-        raise UsageError(
-            f"{team!r} cannot be a team's name.", hint="Use letters, digits, - and _, such as E001."
-        )
+    checked_team(team)
     if workers < 1:
         raise UsageError(f"At least one worker is needed, not {workers}.")
     if gain not in ("nalr", "match"):
