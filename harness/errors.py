@@ -61,6 +61,10 @@ class SetupError(HarnessError):
     exit_code = 3
 
 
+class MachineError(SetupError):
+    """A fault of the machine that may pass by itself, such as an engine that restarts: worth another try."""
+
+
 class DeadlineError(HarnessError):
     """A deadline of the host passed (exit 4)."""
 

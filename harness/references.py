@@ -118,11 +118,11 @@ def decode(submission: Submission, path: str, *, song: Song, kind: Kind) -> NDAr
         with submission.open(path) as stream:
             pcm = decode_flac(stream, rate=rate, channels=channels, max_frames=length.most)
     except KeyError:
-        raise StemError("missing-file", path, "The file is missing.") from None
+        raise StemError("missing", path, "The file is missing.") from None
     except AudioError as error:
         raise StemError(error.code, path, error.message) from error
     except DamagedMemberError as error:
-        raise StemError("member-damaged", path, f"The file is damaged: {error}.") from error
+        raise StemError("member-corrupt", path, f"The file is damaged: {error}.") from error
     if len(pcm) not in length:
         raise StemError("length", path, f"The audio has {len(pcm)} frames; {length.nominal} are expected.")
     return pcm

@@ -9,6 +9,7 @@ DeadlineError, MemoryLimitError, and BugError (the sandbox crashed or broke the 
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import threading
@@ -38,7 +39,10 @@ from harness.records import (
 MAX_DIAGNOSTICS = 64 * 1024
 """How much of a sandbox's standard error is kept, for the organiser only: room for a few tracebacks."""
 
-Result = ExampleScore | ExampleFailure | AuditScore
+Answer = ExampleScore | ExampleFailure | AuditScore
+"""What answers one of a job's questions."""
+
+Result = Answer | Done
 Records = Generator[Hello | Result, None, None]
 """What a sandbox yields; closing it ends the sandbox."""
 
@@ -57,6 +61,7 @@ class Task:
         examples: What to score.
         audits: Which stems pyclarity scores again.
         seconds: The deadline, on the host's monotonic clock, from the start of the sandbox.
+        patience: The longest wait for the next line, on the same clock.
         memory: The most memory in bytes.
         stop: Set by the host to end the sandbox before its time.
     """
@@ -69,6 +74,7 @@ class Task:
     memory: int
     examples: tuple[Example, ...] = ()
     audits: tuple[AuditStem, ...] = ()
+    patience: float = math.inf
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -171,9 +177,7 @@ class Conversation:
             if not newline:
                 break
             self._buffer = rest
-            record = self._record(line)
-            if record is not None:
-                yield record
+            yield self._record(line)
         if len(self._buffer) > MAX_LINE_BYTES:
             raise self._broken(f"a line of more than {MAX_LINE_BYTES} bytes")
 
@@ -186,7 +190,7 @@ class Conversation:
         if not self._done or self._buffer:
             raise self._broken("an end in the middle of the work")
 
-    def _record(self, raw: bytes) -> Hello | Result | None:
+    def _record(self, raw: bytes) -> Hello | Result:
         try:
             record = parse_line(raw, nonce=self.job.nonce)
         except LineError as error:
@@ -207,11 +211,11 @@ class Conversation:
                 left = len(self._open_examples) + len(self._open_audits)
                 raise self._broken(f"its last line with {left} examples unanswered")
             self._done = True
-            return None
+            return record
         self._tick_off(record)
         return record
 
-    def _tick_off(self, record: Result) -> None:
+    def _tick_off(self, record: Answer) -> None:
         example = (record.song, record.listener)
         if isinstance(record, AuditScore):
             audit = (*example, record.position)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from harness.errors import BugError, HarnessError, SetupError
+from harness.errors import BugError, HarnessError, MachineError, SetupError
 from harness.evaluate import PARENT_ENV
 from harness.lock import Lock
 from harness.records import Hello, Job
@@ -79,6 +79,10 @@ def connect() -> docker.DockerClient:
     return client
 
 
+CLOCK_SLACK = 5.0
+"""Seconds by which the system's clock, once corrected, may move a process's start."""
+
+
 def process_stamp(pid: int) -> str:
     """A process told apart from any later one with its number: `pid@start` in whole seconds."""
     return f"{pid}@{int(psutil.Process(pid).create_time())}"
@@ -86,8 +90,9 @@ def process_stamp(pid: int) -> str:
 
 def is_alive(stamp: str) -> bool:
     """Whether the process of a stamp still runs."""
+    pid, _, start = stamp.partition("@")
     try:
-        return process_stamp(int(stamp.partition("@")[0])) == stamp
+        return abs(psutil.Process(int(pid)).create_time() - int(start)) < CLOCK_SLACK
     except (ValueError, psutil.Error):
         return False
 
@@ -195,9 +200,9 @@ def check_readable(path: Path) -> None:
             )
 
 
-def engine_failed(what: str, error: Exception) -> SetupError:
-    """The engine did not do what it was asked to."""
-    return SetupError(
+def engine_failed(what: str, error: Exception) -> MachineError:
+    """The engine did not do what it was asked to; it may have been restarting."""
+    return MachineError(
         f"The Docker engine did not {what}.",
         hint="See whether it still runs (`cad1 doctor`) and has disk left; run the same command again to go on.",
         detail=clean(str(error).encode()),

@@ -80,7 +80,7 @@ def listen(
     Args:
         pieces: The sandbox's output.
         conversation: Holds it to the protocol.
-        task: Gives the deadline, counted from now.
+        task: Gives the deadline, counted from now, and the longest silence.
         watch: Called at least every half second; may raise.
 
     Raises:
@@ -89,16 +89,13 @@ def listen(
         Stopped: When the host has set the task's `stop`.
     """
     end = time.monotonic() + task.seconds
+    silent = time.monotonic() + task.patience
     while True:
         if task.stop.is_set():
             raise Stopped
-        left = end - time.monotonic()
+        left = min(end, silent) - time.monotonic()
         if left <= 0:
-            raise DeadlineError(
-                f"Scoring was stopped at its deadline of {task.seconds:.0f} s.",
-                hint="Examples scored until then are kept; run the same command again to go on.",
-                detail=clean(conversation.diagnostics),
-            )
+            raise _late(task, conversation, silent=silent < end)
         watch()
         try:
             piece = pieces.get(min(left, POLL))
@@ -110,7 +107,23 @@ def listen(
         if stream == STDERR:
             conversation.note(raw)
         else:
-            yield from conversation.feed(raw)
+            for record in conversation.feed(raw):
+                silent = time.monotonic() + task.patience
+                yield record
+
+
+def _late(task: Task, conversation: Conversation, *, silent: bool) -> DeadlineError:
+    """What is raised where a sandbox took too long, in all or for one example."""
+    what = (
+        f"after {task.patience:.0f} s without an answer"
+        if silent
+        else f"at its deadline of {task.seconds:.0f} s"
+    )
+    return DeadlineError(
+        f"Scoring was stopped {what}.",
+        hint="Examples scored until then are kept; run the same command again to go on.",
+        detail=clean(conversation.diagnostics),
+    )
 
 
 def memory_exceeded(task: Task, conversation: Conversation) -> MemoryLimitError:
