@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import BugError, DeadlineError, SetupError
-from harness.ranking.ledger import Ledger
+from harness import heartbeat, shards
+from harness.errors import BugError, DeadlineError, MachineError, SetupError
+from harness.ranking.ledger import Case, Key, Ledger, Scorer, State, Step
 from harness.records import AuditScore, ExampleFailure, ExampleScore, Hello
-from harness.sandbox.base import Environment, Records, Task
-from harness.score import Request, challenge_digest, roster_of, score
+from harness.sandbox.base import Environment, Records, Stopped, Task
+from harness.score import Request, challenge_digest, roster_of, score, submission_digest
 from validator import Challenge
 
 NONCE = "0" * 32
@@ -26,7 +27,7 @@ class FakeSandbox:
 
     def __init__(self, *, audit: float = 0.0, locked: bool = True) -> None:
         self.tasks: list[Task] = []
-        self.behaviour: dict[tuple[str, str], Exception | ExampleFailure] = {}
+        self.behaviour: dict[tuple[str, str], BaseException | ExampleFailure] = {}
         self._audit = audit
         self._locked = locked
         self._lock = threading.Lock()
@@ -40,7 +41,7 @@ class FakeSandbox:
         yield Hello(nonce=NONCE, lock="d" * 64, locked=self._locked, versions={}, cpu="none")
         for example in task.examples:
             told = self.behaviour.get((example.song, example.listener))
-            if isinstance(told, Exception):
+            if isinstance(told, BaseException):
                 raise told
             yield told or ExampleScore(
                 nonce=NONCE,
@@ -59,6 +60,11 @@ class FakeSandbox:
                 value=0.25 + self._audit,
                 seconds=0.1,
             )
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "RETRY_WAITS", (0.0,))
 
 
 @pytest.fixture
@@ -82,10 +88,22 @@ def failure(example: tuple[str, str], fault: str) -> ExampleFailure:
             "listener": example[1],
             "fault": fault,
             "code": "flac-md5",
-            "path": "x.flac",
+            "path": f"{example[1]}/{example[0]}/{example[1]}_{example[0]}_left_bass.flac",
             "message": "broken",
         }
     )
+
+
+def key_of(request: Request) -> Key:
+    digest = submission_digest(request.submission)
+    return Key(digest, challenge_digest(request.challenge), Scorer("d" * 64, request.engine, locked=True))
+
+
+def way(request: Request) -> list[Step]:
+    """The states that the submission went through."""
+    key = key_of(request)
+    with Ledger(request.store) as ledger:
+        return ledger.way(Case(request.team, key.submission, key.challenge))
 
 
 def test_a_whole_submission_is_scored_ranked_and_audited(request_: Request) -> None:
@@ -136,8 +154,15 @@ def test_a_broken_file_costs_only_its_example(request_: Request) -> None:
     assert outcome.scored == 3
     assert outcome.average is None
     (finding,) = outcome.findings
-    assert (finding.code, finding.path) == ("flac-md5", "x.flac")
+    song, listener = broken
+    path = f"{listener}/{song}/{listener}_{song}_left_bass.flac"
+    assert (finding.code, finding.path) == ("flac-md5", path)
     assert not outcome.faults
+    assert way(request_)[-1].state is State.INVALID
+    with Ledger(request_.store) as ledger:
+        (failed,) = ledger.failures(key_of(request_))
+    assert (failed.fault, failed.code, failed.path) == ("submission", "flac-md5", path)
+    assert "broken" not in failed.message, "the container's own words"
     assert "not ranked, 3 of 4" in (request_.store / "ranking.md").read_text()
 
 
@@ -156,10 +181,18 @@ def test_a_shard_that_hits_its_deadline_does_not_stop_the_others(request_: Reque
     sandbox = FakeSandbox()
     sandbox.behaviour[request_.challenge.examples[0]] = DeadlineError("late")
     outcome = score(request_, sandbox)
-    assert outcome.scored == 2
+    assert outcome.scored == 3
     assert [type(error) for error in outcome.faults] == [DeadlineError]
+    assert [(step.state, step.fault) for step in way(request_)] == [
+        (State.RECEIVED, ""),
+        (State.SCORING, ""),
+        (State.FAILED, "timeout"),
+    ]
     whole = score(request_, FakeSandbox())
-    assert (whole.scored, whole.stored) == (2, 4)
+    assert (whole.scored, whole.stored) == (1, 4)
+    with Ledger(request_.store) as ledger:
+        assert ledger.failures(key_of(request_)) == [], "a scored example has not failed"
+    assert way(request_)[-1].state is State.SCORED
 
 
 def test_a_fault_of_the_machine_stops_the_run_and_keeps_what_is_there(request_: Request) -> None:
@@ -171,6 +204,108 @@ def test_a_fault_of_the_machine_stops_the_run_and_keeps_what_is_there(request_: 
     with Ledger(request_.store) as ledger:
         (entry,) = ledger.entries()
         assert roster.examples[0] in ledger.examples(entry.key)
+    last = way(request_)[-1]
+    assert (last.state, last.fault, last.cause) == (State.FAILED, "setup", "the engine vanished")
+
+
+def test_an_engine_that_comes_back_costs_nothing(request_: Request) -> None:
+    sandbox = FakeSandbox()
+    example = request_.challenge.examples[1]
+    sandbox.behaviour[example] = MachineError("the engine vanished")
+    said: list[str] = []
+
+    def mend(text: str) -> None:
+        said.append(text)
+        del sandbox.behaviour[example]
+
+    outcome = score(request_, sandbox, say=mend)
+    assert (outcome.scored, outcome.faults) == (4, [])
+    assert said == ["the engine vanished Trying again in 0 s."]
+
+
+def test_an_interrupted_run_waits_for_the_next(request_: Request) -> None:
+    sandbox = FakeSandbox()
+    sandbox.behaviour[request_.challenge.examples[2]] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        score(replace(request_, workers=1), sandbox)
+    assert way(request_)[-1].state is State.RECEIVED
+    with Ledger(request_.store) as ledger:
+        assert ledger.leases() == []
+    assert score(request_, FakeSandbox()).stored == 4
+
+
+def test_a_second_run_waits_for_the_first_and_finds_its_scores(request_: Request) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    class Slow(FakeSandbox):
+        def run(self, task: Task) -> Records:
+            began.set()
+            assert go_on.wait(30)
+            yield from super().run(task)
+
+    first = threading.Thread(target=score, args=(request_, Slow()))
+    first.start()
+    assert began.wait(30)
+    said: list[str] = []
+    second = FakeSandbox()
+
+    def say(text: str) -> None:
+        said.append(text)
+        go_on.set()
+
+    # in one process both runs have one name; the first must look like another's
+    outcome = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heartbeat, "runner", lambda: heartbeat.socket.gethostname() + " 1@0")
+        patch.setattr(heartbeat, "POLL_SECONDS", 0.01)
+        outcome = score(request_, second, say=say)
+    first.join(30)
+    assert len(said) == 1
+    assert "waiting for it to end" in said[0]
+    assert second.tasks == []
+    assert (outcome.scored, outcome.stored) == (0, 4)
+
+
+def test_a_run_takes_over_from_one_that_died(request_: Request) -> None:
+    key = key_of(request_)
+    case = Case(request_.team, key.submission, key.challenge)
+    with Ledger(request_.store) as ledger:
+        ledger.add_roster(roster_of(request_.challenge))
+        ledger.move(case, State.RECEIVED)
+        ledger.claim(
+            key,
+            team=request_.team,
+            runner=f"{heartbeat.socket.gethostname()} 99999999@1",
+            done=0,
+            total=4,
+            is_dead=heartbeat.is_dead,
+        )
+        ledger.move(case, State.SCORING, scorer=key.scorer)
+    assert score(request_, FakeSandbox()).stored == 4
+    states = [step.state for step in way(request_)]
+    assert states == [
+        State.RECEIVED,
+        State.SCORING,
+        State.FAILED,
+        State.RECEIVED,
+        State.SCORING,
+        State.SCORED,
+    ]
+    assert way(request_)[2].fault == "setup"
+
+
+def test_a_run_that_lost_its_lease_ends(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(Ledger, "beat", lambda *_, **__: False)
+
+    class Endless(FakeSandbox):
+        def run(self, task: Task) -> Records:
+            yield Hello(nonce=NONCE, lock="d" * 64, locked=True, versions={}, cpu="none")
+            assert task.stop.wait(30), "nobody stopped it"
+            raise Stopped
+
+    with pytest.raises(SetupError, match="taken over"):
+        score(request_, Endless())
 
 
 def test_a_part_of_the_challenge_is_scored_and_not_ranked(request_: Request) -> None:
@@ -194,7 +329,11 @@ def test_an_invalid_submission_is_not_scored(request_: Request, tmp_path: Path) 
     outcome = score(replace(request_, submission=tmp_path / "empty"), sandbox)
     assert not outcome.report.valid
     assert sandbox.tasks == []
-    assert not request_.store.exists()
+    with Ledger(request_.store) as ledger:
+        assert ledger.entries() == []
+        (step,) = ledger.latest()
+    assert (step.state, step.fault) == (State.INVALID, "submission")
+    assert "errors: missing (" in step.cause
 
 
 def test_limits_follow_the_audio_and_the_engine(request_: Request) -> None:

@@ -1,0 +1,1 @@
+"""The commands of `cad1`, by what they are about: each parses, calls and prints; it decides nothing."""

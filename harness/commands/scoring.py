@@ -1,0 +1,160 @@
+"""Commands that score."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from harness.commands.options import (
+    DataRoot,
+    Runtime,
+    SplitOption,
+    Store,
+    Submission,
+    TeamOption,
+    Where,
+    names,
+    sandbox_of,
+)
+from harness.commands.standings import ranking_command
+from harness.console import STORE, complain, err, out, say
+from harness.errors import SubmissionError, UsageError
+from harness.progress import Reporter
+from harness.teams import checked_team
+from validator import Challenge
+
+
+def score_command(
+    submission: Submission,
+    data: DataRoot,
+    team: TeamOption,
+    split: SplitOption = "valid",
+    sandbox: Annotated[
+        Literal["docker", "bubblewrap", "process"],
+        typer.Option(help="Where it is scored; nothing weaker is ever chosen."),
+    ] = "docker",
+    runtime: Runtime = "",
+    engine: Annotated[Literal["fast", "pyclarity"], typer.Option(help="Which HAAQI scores.")] = "fast",
+    workers: Annotated[int, typer.Option(min=1, help="Sandboxes at a time.")] = 1,
+    audit: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Stems that pyclarity scores again (default: one of 200 examples, at least 3)."
+        ),
+    ] = None,
+    songs: Annotated[str | None, typer.Option(help="Only these songs: A,B.", show_default=False)] = None,
+    listeners: Annotated[
+        str | None, typer.Option(help="Only these listeners: X,Y.", show_default=False)
+    ] = None,
+    store: Store = STORE,
+) -> None:
+    """Validates, scores in the sandbox, stores, and updates the ranking; run again, it goes on."""
+    from harness.score import Request, score
+
+    challenge = Challenge.load(data, split=split)
+    try:
+        selected = challenge.select(songs=names(songs), listeners=names(listeners))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    request = Request(
+        submission=submission,
+        challenge=challenge,
+        selected=challenge if selected == challenge else selected,
+        team=checked_team(team),
+        store=store,
+        engine=engine,
+        workers=workers,
+        audits=audit,
+    )
+    with Reporter("Scoring", err) as reporter:
+        outcome = score(request, sandbox_of(sandbox, runtime=runtime), progress=reporter, say=say)
+    if not outcome.report.valid:
+        sys.stdout.write(outcome.report.to_text(color=out.is_terminal and "NO_COLOR" not in os.environ))
+        raise typer.Exit(1)
+    for finding in outcome.findings:
+        say(f"{finding.path}: {finding.message} ({finding.code})")
+    say(f"{outcome.scored} examples scored now, {outcome.stored} of {outcome.total} stored.")
+    if outcome.audits:
+        greatest = max(audit.difference for audit in outcome.audits)
+        say(f"{len(outcome.audits)} stems scored again by pyclarity: greatest difference {greatest:.1e}.")
+    for fault in outcome.faults[1:]:
+        complain(fault, store)
+    for fault in outcome.faults[:1]:
+        raise fault
+    if outcome.findings:
+        raise SubmissionError(
+            f"{len(outcome.findings)} files of {submission.name} can't be scored.",
+            hint="`cad1 validate` names every one of them; what could be scored is stored.",
+        )
+    if outcome.average is None:
+        say(f"{team} is not ranked until every example is scored.")
+    else:
+        say(f"{team}: average score {outcome.average:.4f}")
+        ranking_command(split=split, store=store)
+
+
+def regress_command(
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="The real MUSDB18-HQ: also runs demucs and openunmix against their published figures."
+        ),
+    ] = None,
+    sandbox: Where = "strongest",
+    workers: Annotated[int, typer.Option(min=1, help="Sandboxes at a time.")] = 2,
+    update: Annotated[
+        bool, typer.Option("--update", help="Store what pyclarity scores now as the baselines' scores.")
+    ] = False,
+) -> None:
+    """Scores the baselines and compares them with their stored scores (exit 1 if any value moved)."""
+    from harness import baselines
+
+    chosen = sandbox_of(sandbox)
+    with (
+        tempfile.TemporaryDirectory(prefix="cad1-regress-") as temporary,
+        Reporter("Scoring", err) as reporter,
+    ):
+        work = Path(temporary)
+        if update:
+            sys.stdout.write(f"{baselines.update(work, chosen, workers=workers, progress=reporter)}\n")
+            return
+        found = baselines.regress(work, chosen, workers=workers, say=say, progress=reporter)
+        published = (
+            baselines.published(data, work / "real", chosen, workers=workers, progress=reporter)
+            if data
+            else {}
+        )
+    for one in found:
+        sys.stdout.write("\n".join([f"{one.name}, engine {one.engine}:", *one.comparison.lines(), ""]))
+    for name, differences in published.items():
+        sys.stdout.write("\n".join([f"{name}, published figures:", *map(str, differences), ""]))
+    raise typer.Exit(0 if all(one.comparison.steady for one in found) else 1)
+
+
+def demo_command(
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep songs, zips and scores in this folder.", show_default=False)
+    ] = None,
+    sandbox: Where = "strongest",
+    engine: Annotated[Literal["fast", "pyclarity"], typer.Option(help="Which HAAQI scores.")] = "fast",
+    workers: Annotated[int, typer.Option(min=1, help="Sandboxes at a time.")] = 2,
+) -> None:
+    """The whole line on a small synthetic challenge: three submissions, from songs to ranking."""
+    from harness import demo
+
+    with tempfile.TemporaryDirectory(prefix="cad1-demo-") as temporary, Reporter("Scoring", err) as reporter:
+        folder = keep or Path(temporary)
+        demo.run(
+            folder,
+            sandbox=sandbox_of(sandbox),
+            engine=engine,
+            workers=workers,
+            say=say,
+            progress=reporter,
+        )
+        ranking_command(split=None, format_="table", output=None, store=folder / "store")

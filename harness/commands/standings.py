@@ -1,0 +1,181 @@
+"""Commands about what the store holds."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from harness.commands.options import AnySplit, OptionalData, Output, SplitOption, Store
+from harness.console import STORE, emit, out, say
+from harness.errors import UsageError
+from harness.teams import checked_team
+from validator import Challenge
+
+Team = Annotated[str, typer.Argument(help="The team.", show_default=False)]
+
+
+def ranking_command(
+    split: AnySplit = None,
+    format_: Annotated[
+        Literal["table", "markdown", "csv", "json", "html"],
+        typer.Option("--format", help="How it is written."),
+    ] = "table",
+    output: Output = None,
+    store: Store = STORE,
+) -> None:
+    """Prints the ranking table."""
+    from harness.ranking.ledger import Ledger
+    from harness.ranking.page import RENDERERS, terminal
+    from harness.ranking.table import tables
+
+    with Ledger(store, read_only=True) as ledger:
+        found = tables(ledger, split=split)
+    emit(terminal(found, out) if format_ == "table" else RENDERERS[format_](found), output)
+
+
+def scores_command(
+    team: Team,
+    split: AnySplit = None,
+    output: Output = None,
+    store: Store = STORE,
+) -> None:
+    """Prints a team's scores.csv, of its latest submission."""
+    from harness.ranking.ledger import Ledger
+    from harness.ranking.scores import write_scores
+
+    with Ledger(store, read_only=True) as ledger:
+        rosters = ledger.rosters()
+        entries = [
+            entry
+            for entry in ledger.entries()
+            if entry.team == team and split in (None, rosters[entry.key.challenge].split)
+        ]
+        if not entries:
+            raise UsageError(
+                f"{team} has no scores in {store}{f' for split {split}' if split else ''}.",
+                hint="`cad1 ranking` names the teams that have.",
+            )
+        entry = entries[-1]
+        examples = ledger.examples(entry.key)
+    roster = rosters[entry.key.challenge]
+    if len(examples) < len(roster.examples):
+        say(f"Not complete: {len(examples)} of {len(roster.examples)} examples are scored.")
+    emit(write_scores(roster, examples), output)
+
+
+def add_scores_command(
+    team: Team,
+    scores: Annotated[Path, typer.Argument(help="Its scores.csv.", show_default=False)],
+    data: OptionalData = None,
+    split: SplitOption = "valid",
+    store: Store = STORE,
+) -> None:
+    """Enters a scores.csv that a team computed itself, marked as self-reported."""
+    from harness.ranking.selfreport import add_self_reported
+    from harness.score import roster_of
+
+    average = add_self_reported(
+        checked_team(team), scores, roster=roster_of(Challenge.load(data, split=split)), store=store
+    )
+    say(f"{team}: self-reported average score {average:.4f}")
+
+
+def status_command(
+    team: Annotated[str | None, typer.Argument(help="Only this team, with every failure.")] = None,
+    split: AnySplit = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    store: Store = STORE,
+) -> None:
+    """Says where every submission is: its state, how far, how fast, what failed and whose fault it is."""
+    from harness import status
+    from harness.ranking.ledger import Ledger
+
+    with Ledger(store, read_only=True) as ledger:
+        found = status.look(ledger, team=team, split=split)
+    if team is not None and not found:
+        raise UsageError(
+            f"{team} has sent nothing to {store}.", hint="`cad1 status` names the teams that have."
+        )
+    sys.stdout.write(status.as_json(found) if as_json else status.as_text(found, out, full=team is not None))
+
+
+def disqualify_command(
+    team: Team,
+    why: Annotated[str, typer.Option(help="The reason; it stands in the ranking.", show_default=False)],
+    revoke: Annotated[bool, typer.Option("--revoke", help="Takes a disqualification back.")] = False,
+    store: Store = STORE,
+) -> None:
+    """Takes a team out of the ranking; its scores, and the reason, are kept."""
+    from harness.ranking.ledger import Ledger
+    from harness.ranking.page import write_ranking
+
+    with Ledger(store, read_only=True) as ledger:
+        if team not in {entry.team for entry in ledger.entries()}:
+            raise UsageError(
+                f"{team} has no entry in {store}.", hint="`cad1 ranking` names the teams that have."
+            )
+    with Ledger(store) as ledger:
+        ledger.disqualify(team, why=why, revoke=revoke)
+        write_ranking(ledger, store)
+    say(f"{team} is {'ranked again' if revoke else 'no longer ranked'}: {why}")
+
+
+def verify_command(
+    bundle: Annotated[
+        Path | None, typer.Argument(help="A bundle of `cad1 export`; the store without it.")
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(help="The public key (PEM, ed25519) that has signed it.", show_default=False),
+    ] = None,
+    head: Annotated[
+        str, typer.Option(help="A hash that the log's chain must hold, as published.", show_default=False)
+    ] = "",
+    store: Store = STORE,
+) -> None:
+    """Recomputes the log's chain, every average and the ranking, or checks a bundle (exit 1 if it does not fit)."""
+    if bundle is not None:
+        from harness import bundle as bundles
+
+        problems, answer = bundles.verify(bundle, key=key), f"{bundle} fits"
+        signed = (
+            f", signed by the holder of {key}"
+            if key
+            else "; no key was given, so whose it is was not checked"
+        )
+        answer += f"{signed}."
+    else:
+        from harness.ranking.verify import verify
+
+        if key is not None:
+            raise UsageError(
+                "--key goes with a bundle.", hint="Name the bundle: `cad1 verify BUNDLE --key KEY`."
+            )
+        problems, newest = verify(store, head=head)
+        answer = f"{store} fits; the head of its log is {newest}."
+    for problem in problems:
+        sys.stdout.write(f"{problem}\n")
+    if not problems:
+        sys.stdout.write(f"{answer}\n")
+    raise typer.Exit(1 if problems else 0)
+
+
+def export_command(
+    team: Team,
+    output: Annotated[Path, typer.Option(help="The folder for the bundle.", show_default=False)],
+    split: AnySplit = None,
+    sign: Annotated[
+        Path | None, typer.Option(help="A private key (PEM, ed25519) to sign with.", show_default=False)
+    ] = None,
+    store: Store = STORE,
+) -> None:
+    """Writes a team's scores with their provenance as one bundle, signed on request."""
+    from harness import bundle
+    from harness.ranking.ledger import Ledger
+
+    with Ledger(store, read_only=True) as ledger:
+        path = bundle.export(ledger, checked_team(team), split=split, output=output, key=sign)
+    sys.stdout.write(f"{path}\n")

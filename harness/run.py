@@ -1,0 +1,215 @@
+"""One run: the examples of a submission that have no score yet, through the sandboxes into the ledger."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import TypeVar
+
+from harness import audit, failures, limits
+from harness.errors import HarnessError, SetupError
+from harness.ranking.ledger import Failure, Key, Lease, Ledger, StoredExample, mean
+from harness.records import (
+    AuditScore,
+    AuditStem,
+    Done,
+    Engine,
+    Example,
+    ExampleScore,
+    Hello,
+    RunRecord,
+)
+from harness.request import Outcome, Request, Say, Told
+from harness.sandbox.base import Environment, Result, Sandbox, Task
+from harness.shards import Crew, Shard
+from validator import Finding
+from validator.challenge import STEM_RATE
+from validator.manifest import Kind, length_of
+
+Item = TypeVar("Item", Example, AuditStem)
+
+
+class Run:
+    """One pass over the examples that have no score yet; the crew's books."""
+
+    def __init__(
+        self,
+        *,
+        request: Request,
+        sandbox: Sandbox,
+        environment: Environment,
+        ledger: Ledger,
+        key: Key,
+        progress: Told,
+        say: Say,
+    ) -> None:
+        self.say = say
+        self._request = request
+        self._environment = environment
+        self._ledger = ledger
+        self._key = key
+        self._progress = progress
+        self._crew = Crew(sandbox, self, workers=request.workers)
+        self._lock = threading.Lock()
+        self._scored = 0
+        self._findings: list[Finding] = []
+        self._faults: list[HarnessError] = []
+        self._runs: dict[str, int] = {}
+        self._sources: dict[object, int] = {}
+        self._audits: dict[AuditStem, audit.Draw] = {}
+        self._lost = False
+        self._waited_for = ""
+        self._recount()
+
+    def _recount(self) -> dict[tuple[str, str], StoredExample]:
+        have = self._ledger.examples(self._key)
+        selected = self._request.selected.examples
+        self._total, self._done = len(selected), sum(example in have for example in selected)
+        return have
+
+    def count(self) -> tuple[int, int]:
+        """Examples that have a score, and examples that were asked for."""
+        return self._done, self._total
+
+    def wait_for(self, holder: Lease) -> None:
+        """Another run is at work on the same."""
+        if self._waited_for != holder.runner:
+            self._waited_for = holder.runner
+            self.say(f"Process {holder.runner} is scoring this submission; waiting for it to end.")
+        self._progress(holder.done, holder.total, f"by {holder.runner}")
+
+    def lose(self) -> None:
+        """Another run has taken over, or the ledger can't be written: end."""
+        self._lost = True
+        self._crew.stop()
+
+    def finish(self) -> None:
+        """Scores and audits what is missing; raises only what leaves no sense in going on."""
+        have = self._recount()
+        self._progress(self._done, self._total, "")
+        missing = [
+            Example(song=song, listener=listener)
+            for song, listener in self._request.selected.examples
+            if (song, listener) not in have
+        ]
+        self._crew.run([Shard(examples=tuple(group)) for _, group in by_song(missing)])
+        if self._request.engine == "fast" and self._environment.locked and not self._lost:
+            self._crew.run([Shard(audits=tuple(group)) for _, group in by_song(self._draws())])
+        if self._lost:
+            raise SetupError(
+                "Another run has taken over the scoring of this submission.",
+                hint="`cad1 status` shows who; what this run has scored is stored.",
+            )
+
+    def tell(self, outcome: Outcome) -> None:
+        """Writes into the outcome what this run and the ledger hold."""
+        examples = self._ledger.examples(self._key)
+        outcome.scored, outcome.findings, outcome.faults = self._scored, self._findings, self._faults
+        outcome.stored = len(examples)
+        if len(examples) == outcome.total:
+            outcome.average = mean(example.score for example in examples.values())
+        outcome.audits = [a for a in self._ledger.audits(self._key) if (a.song, a.listener) in examples]
+        failed = audit.verdict(outcome.audits)
+        if failed is not None:
+            outcome.faults.append(failed)
+
+    def _draws(self) -> list[AuditStem]:
+        """The stems that pyclarity has still to score, once every example that was asked for has its score."""
+        have = self._ledger.examples(self._key)
+        examples = {key: have[key] for key in self._request.selected.examples if key in have}
+        if len(examples) < self._total:
+            return []
+        draws = audit.draw(examples, submission=self._key.submission, number=self._request.audits)
+        done = {(one.song, one.listener, one.stem) for one in self._ledger.audits(self._key)}
+        self._audits = {
+            draw.stem: draw for draw in draws if (draw.stem.song, draw.stem.listener, draw.name) not in done
+        }
+        if self._audits:
+            self._progress(self._done, self._total, f"auditing {len(self._audits)} stems by pyclarity")
+        return list(self._audits)
+
+    def task(self, shard: Shard, *, stop: threading.Event) -> Task:
+        """See `Books.task`: limits from the length of the audio."""
+        request = self._request
+        assert request.challenge.root is not None
+        seconds = length_of(request.challenge.song(shard.song), Kind.STEM).most / STEM_RATE
+        engine: Engine = "pyclarity" if shard.audits else request.engine
+        # an audit also places the noise of the stems before it
+        stems = 8 * len(shard.examples) + 2 * len(shard.audits)
+        return Task(
+            split=request.challenge.split,
+            engine=request.engine,
+            submission=request.submission,
+            data=request.challenge.root,
+            examples=shard.examples,
+            audits=shard.audits,
+            seconds=limits.deadline(engine, stem_seconds=stems * seconds),
+            patience=limits.patience(engine, stem_seconds=8 * seconds),
+            memory=limits.memory(engine, seconds=seconds),
+            stop=stop,
+        )
+
+    def take(self, line: Hello | Result, *, source: object) -> None:
+        """See `Books.take`."""
+        if isinstance(line, Hello):
+            self._sources[source] = self._note_run(line)
+        elif isinstance(line, ExampleScore):
+            self._store(line, self._sources.get(source))
+        elif isinstance(line, AuditScore):
+            stem = AuditStem(song=line.song, listener=line.listener, position=line.position)
+            self._ledger.store_audit(self._key, self._audits[stem].judge(line.value))
+        elif isinstance(line, Done):
+            self._ledger.note_peak(self._sources[source], line.peak_memory)
+        else:
+            self._fail(line.song, line.listener, failures.from_sandbox(line))
+
+    def give_up(self, shard: Shard, error: HarnessError) -> None:
+        """See `Books.give_up`."""
+        alone = (*shard.examples, *shard.audits)[0]
+        self._fail(alone.song, alone.listener, failures.from_error(error))
+
+    def _note_run(self, hello: Hello) -> int:
+        """The ledger's number for what this sandbox scores with; equal environments share one."""
+        record = RunRecord(
+            scorer=self._key.scorer.digest,
+            engine=self._request.engine,
+            sandbox=self._environment.sandbox,
+            locked=self._environment.locked,
+            image=self._environment.image,
+            base_image=self._environment.base_image,
+            versions=hello.versions,
+            cpu=hello.cpu,
+        )
+        with self._lock:
+            text = record.model_dump_json()
+            if text not in self._runs:
+                self._runs[text] = self._ledger.start_run(record)
+            return self._runs[text]
+
+    def _store(self, line: ExampleScore, run: int | None) -> None:
+        example = StoredExample(line.song, line.listener, line.values)
+        stored = self._ledger.store(
+            self._key, example, run=run, seconds=line.seconds, cpu_seconds=line.cpu_seconds
+        )
+        with self._lock:
+            self._scored += stored
+            self._done += 1
+            self._progress(self._done, self._total, f"{line.song} for {line.listener}")
+
+    def _fail(self, song: str, listener: str, failed: failures.Failed) -> None:
+        """An example without a score: a finding if it is the submission's fault, else a fault of ours."""
+        if (song, listener) not in self._ledger.examples(self._key):  # else it is an audit that failed
+            self._ledger.store_failure(
+                self._key, Failure(song, listener, failed.fault, failed.code, failed.sentence, failed.path)
+            )
+        with self._lock:
+            if failed.finding is not None:
+                self._findings.append(failed.finding)
+            if failed.error is not None:
+                self._faults.append(failed.error)
+
+
+def by_song(items: Iterable[Item]) -> Iterator[tuple[str, Iterator[Item]]]:
+    """Items of one song together, as they come, so that a song is read and prepared once."""
+    return groupby(items, key=lambda item: item.song)
