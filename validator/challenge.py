@@ -185,13 +185,15 @@ class Challenge:
     listeners: tuple[Listener, ...]
 
     @classmethod
-    def load(cls, root: Path | str | None, *, split: Split) -> Challenge:
+    def load(cls, root: Path | str | None, *, split: Split, stems: bool = True) -> Challenge:
         """Read a split and check that everything it needs is there.
 
         Args:
             root: A data root as the challenge's packages unpack, or None for the official roster, which
                 holds no audio and no audiograms.
             split: "valid" or "test".
+            stems: Whether each song needs its four stems beside the mixture. Whoever makes a submission
+                does without them; whoever checks or scores one does not.
 
         Raises:
             ChallengeError: a file is missing, or is not what it should be.
@@ -199,7 +201,7 @@ class Challenge:
         """
         if split not in SPLITS:
             raise ValueError(f"split is {split!r}; it must be one of {', '.join(SPLITS)}")
-        return _official(split) if root is None else _from_root(Path(root), split)
+        return _official(split) if root is None else _from_root(Path(root), split, stems=stems)
 
     @cached_property
     def examples(self) -> tuple[tuple[str, str], ...]:
@@ -267,7 +269,7 @@ def _segment(record: SegmentRecord | None) -> Segment | None:
     return None if record is None else Segment(record.start, record.end)
 
 
-def _from_root(root: Path, split: Split) -> Challenge:
+def _from_root(root: Path, split: Split, *, stems: bool) -> Challenge:
     if not root.is_dir():
         raise ChallengeError(
             f"The data root {root} is not a folder.",
@@ -296,7 +298,9 @@ def _from_root(root: Path, split: Split) -> Challenge:
     for track in tracks:
         half = "test" if track.split == "test" else "train"
         folder = root / "audio" / "musdb18hq" / half / track.name
-        song = Song(track.name, folder=folder, frames=_frames(folder))
+        song = Song(
+            track.name, folder=folder, frames=_frames(folder, ("mixture", *STEMS) if stems else ("mixture",))
+        )
         if split == "test":
             if track.name not in segments:
                 raise ChallengeError(
@@ -332,13 +336,13 @@ def _listener(key: str, record: ListenerRecord, metadata: Path) -> Listener:
     return Listener(key, frequencies=tuple(cfs), left=tuple(left), right=tuple(right))
 
 
-def _frames(folder: Path) -> int:
-    """Length of a song's five wavs, each checked to be stereo, 44.1 kHz, 16 bit, and as long as the rest."""
+def _frames(folder: Path, parts: Sequence[str]) -> int:
+    """Length of a song's wavs, each checked to be stereo, 44.1 kHz, 16 bit, and as long as the rest."""
     import soundfile  # noqa: PLC0415 - the roster needs no audio library
 
     lengths: dict[str, int] = {}
-    for stem in ("mixture", *STEMS):
-        path = folder / f"{stem}.wav"
+    for part in parts:
+        path = folder / f"{part}.wav"
         if not path.is_file():
             raise ChallengeError(
                 f"The data root is incomplete: {path} is missing.",
@@ -357,11 +361,11 @@ def _frames(folder: Path) -> int:
                 f"stereo 16-bit WAV at {REFERENCE_RATE} Hz is expected.",
                 hint="Use MUSDB18-HQ, the uncompressed edition.",
             )
-        lengths[stem] = info.frames
+        lengths[part] = info.frames
     if len(set(lengths.values())) > 1 or lengths["mixture"] == 0:
         raise ChallengeError(
             f"The wav files in {folder} differ in length or are empty: "
-            + ", ".join(f"{stem} {frames}" for stem, frames in lengths.items()),
+            + ", ".join(f"{part} {frames}" for part, frames in lengths.items()),
             hint="Unpack MUSDB18-HQ afresh.",
         )
     return lengths["mixture"]

@@ -3,8 +3,8 @@
 `enhance` separates each song, amplifies the stems for each listener and packs what a team hands in.
 """
 
-from harness.enhance.loading import BUILT_IN, load_separator
+from harness.enhance.loading import BUILT_IN, load_separator, needs_stems
 from harness.enhance.separators import Separator
 from harness.enhance.submission import Gain, Progress, enhance
 
-__all__ = ["BUILT_IN", "Gain", "Progress", "Separator", "enhance", "load_separator"]
+__all__ = ["BUILT_IN", "Gain", "Progress", "Separator", "enhance", "load_separator", "needs_stems"]

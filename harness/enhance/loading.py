@@ -21,6 +21,11 @@ MODELS: dict[str, Callable[..., Separator]] = {
 BUILT_IN = (*MODELS, *YARDSTICKS)
 
 
+def needs_stems(spec: str) -> bool:
+    """Whether a separator, as a user names it, reads a song's true stems; all others get by on the mixture."""
+    return spec in {"oracle", "leaky"}
+
+
 def load_separator(spec: str, *, weights: Path | None = None, device: str | None = None) -> Separator:
     """The separator that a user names.
 

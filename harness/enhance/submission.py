@@ -177,7 +177,7 @@ class _Run:
             song=song,
             stems=self._separated(track),
             compressor=self._compressor,
-            spectra=SongSpectra.measure(track) if self._match else None,
+            spectra=self._spectra(track),
         )
         for listener in missing:
             self._pending.append((song, self._pool.submit(self._make, source, listener)))
@@ -192,6 +192,13 @@ class _Run:
         if stems is None:
             raise BugError(f"The separated stems of {track.name!r} are gone.")
         return stems
+
+    def _spectra(self, track: Track) -> SongSpectra | None:
+        if not self._match:
+            return None
+        spectra = SongSpectra.measure(track)
+        self._tell(f"matching {track.name} to the level of its {'stems' if spectra.matched else 'mixture'}")
+        return spectra
 
     def _report(self, name: str, done: int, total: int) -> None:
         while self._pending and self._pending[0][1].done():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import zipfile
 from dataclasses import replace
 
@@ -8,14 +9,18 @@ import numpy as np
 import pytest
 import soundfile
 
+from harness import cli, console
 from harness.enhance import enhance
 from harness.enhance.encoding import resample
 from harness.enhance.gain import SCORER_ORDER, SongSpectra
 from harness.enhance.nalr import convolve, nalr_taps
 from harness.enhance.separators import Oracle
 from harness.enhance.track import Track
-from validator.challenge import SIDES, STEMS
+from validator import validate
+from validator.challenge import SIDES, STEMS, Challenge, ChallengeError
 from validator.manifest import stem_name
+
+WAVS = [f"{stem}.wav" for stem in STEMS]
 
 
 def scorer_level(track, listener, *, part, side):
@@ -87,6 +92,63 @@ def test_without_the_stems_one_factor_an_ear_matches_the_mixture(challenge, tmp_
     factors = spectra.factors(np.array([1.0, 1.0, 1.0, 1.0, 4.0]), listener=listener, side="left")
     wanted = scorer_level(Track(song), listener, part="mixture", side="left")
     np.testing.assert_allclose(factors, wanted / 2, rtol=0.03)
+
+
+@pytest.fixture
+def without_stems(challenge, tmp_path):
+    """The synthetic challenge as a team has it at test time: mixtures and metadata only."""
+    root = shutil.copytree(challenge.root, tmp_path / "root", ignore=shutil.ignore_patterns(*WAVS))
+    assert {path.name for path in root.rglob("*.wav")} == {"mixture.wav"}
+    return root
+
+
+def test_the_command_matches_the_mixture_where_there_are_no_stems(challenge, without_stems, tmp_path, capsys):
+    def packed(root, output):
+        options = ["--data", root, "--split", "test", "--output", tmp_path / output, "--team", "E001"]
+        arguments = ["enhance", "--separator", "mixture", "--gain", "match", *options]
+        assert console.run(lambda: cli.app(list(map(str, arguments)), standalone_mode=False)) == 0
+        return capsys.readouterr()
+
+    packed(without_stems, "alone")
+    matched = tmp_path / "alone" / "submission_E001.zip"
+    assert validate(matched, challenge).valid
+    for song in challenge.songs:
+        for listener in challenge.listeners:
+            for side in SIDES:
+                wanted = scorer_level(Track(song), listener, part="mixture", side=side)
+                for stem in STEMS:
+                    found = submitted_level(matched, listener, song, side=side, stem=stem)
+                    assert 20 * np.log10(4 * found / wanted) == pytest.approx(0, abs=0.3)
+    packed(challenge.root, "stems")
+    assert matched.read_bytes() != (tmp_path / "stems" / "submission_E001.zip").read_bytes()
+
+
+@pytest.mark.parametrize("separator", ["oracle", "leaky"])
+def test_the_command_says_which_stem_a_yardstick_lacks(separator, without_stems, tmp_path, capsys):
+    options = ["--data", without_stems, "--split", "test", "--output", tmp_path / "out", "--team", "E001"]
+    arguments = ["enhance", "--separator", separator, *options]
+    assert console.run(lambda: cli.app(list(map(str, arguments)), standalone_mode=False)) == 3
+    assert "drums.wav is missing" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_run_says_what_it_matches(challenge, without_stems, tmp_path):
+    for root, what in ((challenge.root, "stems"), (without_stems, "mixture")):
+        notes = []
+        enhance(
+            Challenge.load(root, split="test", stems=False),
+            separator="mixture",
+            output=tmp_path / what,
+            team="E001",
+            gain="match",
+            progress=lambda done, total, note, notes=notes: notes.append(note),
+        )
+        assert f"matching {challenge.songs[0].name} to the level of its {what}" in notes
+
+
+def test_scoring_and_checking_still_want_the_stems(without_stems):
+    with pytest.raises(ChallengeError, match=r"drums\.wav is missing"):
+        Challenge.load(without_stems, split="test")
 
 
 def test_silence_is_left_alone(challenge):
