@@ -155,12 +155,13 @@ def decode_flac(
     if len(data) > cap:
         raise too_many_bytes(cap)
     pcm = _decode(data, info)
-    if info.has_md5 and hashlib.md5(_little_endian(pcm), usedforsecurity=False).digest() != info.md5:
+    if info.has_md5 and hashlib.md5(little_endian(pcm), usedforsecurity=False).digest() != info.md5:
         raise AudioError("flac-md5", "The audio does not have the digest that its encoder stored.")
     return pcm
 
 
-def _little_endian(pcm: npt.NDArray[np.int16]) -> Any:
+def little_endian(pcm: npt.NDArray[np.int16]) -> Any:
+    """The samples as the MD5 of a FLAC header takes them, any shape; of C order, without a copy."""
     return np.ascontiguousarray(pcm, dtype="<i2").data
 
 
