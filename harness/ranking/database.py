@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 
 from harness.errors import BugError, SetupError
 from harness.ranking.migration import migrate
-from harness.ranking.schema import VERSION, create
+from harness.ranking.schema import IDENTITY, VERSION, create, found
 from harness.ranking.snapshot import open_snapshot
 from harness.ranking.transaction import Transaction
 
@@ -41,6 +41,7 @@ class Database:
     def __init__(self, store: Path, *, read_only: bool = False) -> None:
         self.path = store / FILE
         self.read_only = read_only
+        self.version_found = VERSION
         self._lock = threading.RLock()
         with self._told("opened"):
             if read_only:
@@ -74,10 +75,10 @@ class Database:
             self._inode = self.path.stat().st_ino
             self._upgrade()
             return
-        version = self._version()
-        if version == 0:
+        self.version_found = self._version()
+        if self.version_found == 0 and not found(self._db):
             raise self._absent()
-        if version != VERSION:
+        if self.version_found != VERSION:
             copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             self._db.backup(copy)
             self._db.close()
@@ -88,7 +89,7 @@ class Database:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             version = self._version()
-            if version == 0:
+            if version == 0 and not found(self._db):
                 create(self._db)
             elif version == 1:
                 migrate(self._db)
@@ -182,6 +183,28 @@ class Database:
                 f"{(str(error).splitlines() or [''])[0]}.",
                 hint="`cad1 verify` says what is damaged. Put back a copy of the store, or use another `--store`.",
             ) from error
+
+    def contents(self) -> dict[str, list[dict[str, Any]]]:
+        """Every row of the tables that the log vouches for, by column."""
+        tables = {}
+        for table in IDENTITY:
+            with self._lock, self._told("read"):
+                cursor = self._db.execute(f"SELECT * FROM {table} ORDER BY {', '.join(IDENTITY[table])}")  # noqa: S608
+                names = [column[0] for column in cursor.description]
+                tables[table] = [dict(zip(names, row, strict=True)) for row in cursor]
+        return tables
+
+    def schema(self) -> list[tuple[str, str, str]]:
+        """The tables, indexes and triggers: type, name and SQL."""
+        with self._lock, self._told("read"):
+            return found(self._db)
+
+    def integrity(self) -> list[str]:
+        """What SQLite itself finds wrong with the file; empty where nothing is."""
+        checks = ("PRAGMA integrity_check", "PRAGMA foreign_key_check")
+        with self._lock, self._told("read"):
+            rows = [row for check in checks for row in self._db.execute(check).fetchall()]
+        return [" ".join(map(str, row)) for row in rows if row != ("ok",)]
 
     def close(self) -> None:
         """Closes the file."""

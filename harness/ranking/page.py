@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import pandas as pd
@@ -14,13 +16,25 @@ from jinja2 import Environment, PackageLoader
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from harness.errors import SetupError
+from harness.errors import Fault, SetupError
 from harness.ranking.ledger import Ledger
-from harness.ranking.table import Row, Table, tables
+from harness.ranking.table import Row, Table, Unranked, tables
 
 Format = Literal["table", "markdown", "csv", "json", "html"]
 RANKING_FILE = "ranking.md"
 EMPTY = "Nothing has been ranked yet."
+
+FAULTS: Mapping[str, str] = MappingProxyType(
+    {
+        Fault.SUBMISSION: "the submission",
+        Fault.USAGE: "wrong use",
+        Fault.SETUP: "the set-up",
+        Fault.TIMEOUT: "a time limit",
+        Fault.MEMORY: "a memory limit",
+        Fault.BUG: "the harness",
+    }
+)
+"""Whose fault it is, as a reader of the ranking is told."""
 
 
 def notes(table: Table) -> list[str]:
@@ -38,13 +52,23 @@ def notes(table: Table) -> list[str]:
                 f"greatest difference {row.difference:.1e}."
             )
     for one in table.incomplete:
-        reason = f"{one.examples} of {len(table.roster.examples)} examples scored"
-        if one.failed:
-            reason = f"the audit failed: pyclarity scores {one.failed} stems otherwise"
-        found.append(f"{one.team}: not ranked, {reason}.")
+        found.append(f"{one.team}: {_why_unranked(table, one)}.")
     if not table.scorer.locked and table.kind == "scored":
         found.append("These scores were made outside of the locked environment and can't be official.")
     return found
+
+
+def _why_unranked(table: Table, one: Unranked) -> str:
+    if one.disqualified:
+        return f"disqualified: {one.disqualified.rstrip('.')}"
+    if one.failed:
+        return f"not ranked, the audit failed: pyclarity scores {one.failed} stems otherwise"
+    reason = f"not ranked, {one.examples} of {len(table.roster.examples)} examples scored"
+    if one.faults:
+        reason += "; failed: " + ", ".join(
+            f"{number} by fault of {FAULTS.get(fault, fault)}" for fault, number in one.faults
+        )
+    return reason
 
 
 def markdown(found: Sequence[Table]) -> str:
@@ -104,6 +128,8 @@ def as_json(found: Sequence[Table]) -> str:
                         "team": one.team,
                         "examples": one.examples,
                         "failed": one.failed,
+                        "faults": dict(one.faults),
+                        "disqualified": one.disqualified or None,
                         "submission": one.submission,
                     }
                     for one in table.incomplete
@@ -177,12 +203,37 @@ def write_atomically(path: Path, text: str) -> None:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise SetupError(
-            f"{path} can't be written: {error.strerror}.",
-            hint="See that the folder is writable and its disk is not full, and run the same command again.",
-        ) from error
+        raise unwritable(path, error) from error
 
 
 def write_ranking(ledger: Ledger, store: Path) -> None:
-    """Rewrites `ranking.md` from what the ledger holds."""
-    write_atomically(store / RANKING_FILE, markdown(tables(ledger)))
+    """Brings `ranking.md` up to what the ledger holds; a file that says so already is left alone.
+
+    It is made and written while no other process can write to the ledger: of two at once, the one that is written
+    last has seen everything that the other has.
+
+    Raises:
+        SetupError: If it can't be written.
+    """
+    path = store / RANKING_FILE
+    with ledger.exclusively():
+        text = markdown(tables(ledger))
+        try:
+            with suppress(FileNotFoundError):
+                for left in store.glob(
+                    f".{RANKING_FILE}.*"
+                ):  # of a process that was killed: we are alone here
+                    left.unlink()
+                if path.read_bytes() == text.encode():
+                    return
+        except OSError as error:
+            raise unwritable(path, error) from error
+        write_atomically(path, text)
+
+
+def unwritable(path: Path, error: OSError) -> SetupError:
+    """What there is to say of a file that the system does not let us write."""
+    return SetupError(
+        f"{path} can't be written: {error.strerror or error}.",
+        hint="See that the folder is writable and its disk is not full, and run the same command again.",
+    )

@@ -24,9 +24,6 @@ def add_self_reported(team: str, path: Path, *, roster: Roster, store: Path) -> 
     examples = read_scores(path, roster)
     key = Key(sha256(path.read_bytes()), roster.digest, SELF_REPORTED)
     with Ledger(store) as ledger:
-        ledger.add_roster(roster)
-        for example in examples:
-            ledger.store(key, example, run=None)
-        ledger.enter(Entry(team, key, path.name, path.stat().st_size, "self-reported"))
+        ledger.report(Entry(team, key, path.name, path.stat().st_size, "self-reported"), roster, examples)
         write_ranking(ledger, store)
     return mean(example.score for example in examples) or 0.0

@@ -7,6 +7,7 @@ different scorers, challenges or kinds stand in tables of their own.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from harness.ranking.ledger import Entry, Key, Ledger, Roster, Scorer, mean
@@ -45,17 +46,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Unranked:
-    """A submission that is not ranked, because it is not complete or its audit has failed.
+    """A submission that is not ranked: it is not complete, its audit has failed or its team is disqualified.
 
     Attributes:
         examples: How many of its examples are stored.
         failed: How many audited stems pyclarity scores otherwise.
+        faults: How many of its examples could not be scored, by whose fault.
+        disqualified: Why its team is; empty if it is not.
     """
 
     team: str
     examples: int
     submission: str
     failed: int = 0
+    faults: tuple[tuple[str, int], ...] = ()
+    disqualified: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,13 @@ class Table:
 
 def tables(ledger: Ledger, *, split: str | None = None) -> list[Table]:
     """All rankings that the ledger holds, in the order in which their first submission was entered."""
+    with ledger.snapshot():
+        return _tables(ledger, split)
+
+
+def _tables(ledger: Ledger, split: str | None) -> list[Table]:
     rosters = ledger.rosters()
+    disqualified = ledger.disqualified()
     groups: dict[tuple[str, Scorer, str], dict[str, list[Entry]]] = {}
     for entry in ledger.entries():
         roster = rosters[entry.key.challenge]
@@ -102,11 +113,18 @@ def tables(ledger: Ledger, *, split: str | None = None) -> list[Table]:
         rows, incomplete = [], []
         for team, entries in teams.items():
             row, unranked = _latest(ledger, rosters[digest], entries)
-            if row is not None:
+            if team in disqualified:
+                last = entries[-1].key
+                stored = len(ledger.examples(last))
+                why = disqualified[team].why
+                incomplete.append(Unranked(team, stored, last.submission, disqualified=why))
+            elif row is not None:
                 rows.append(row)
             elif unranked is not None:
                 incomplete.append(replace(unranked, team=team))
-        rows += [Row(None, name, value, "published") for name, value in PUBLISHED[rosters[digest].split]]
+        rows += [
+            Row(None, name, value, "published") for name, value in PUBLISHED.get(rosters[digest].split, ())
+        ]
         found.append(Table(rosters[digest], scorer, kind, ranked(rows), tuple(incomplete)))
     return found
 
@@ -126,7 +144,8 @@ def _row(ledger: Ledger, roster: Roster, entry: Entry) -> Row | Unranked:
     key: Key = entry.key
     examples = ledger.examples(key)
     if any(example not in examples for example in roster.examples):
-        return Unranked(entry.team, len(examples), key.submission)
+        faults = Counter(failure.fault for failure in ledger.failures(key))
+        return Unranked(entry.team, len(examples), key.submission, faults=tuple(sorted(faults.items())))
     average = mean(examples[example].score for example in roster.examples)
     if average is None:
         return Unranked(entry.team, 0, key.submission)
