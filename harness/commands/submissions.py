@@ -51,7 +51,8 @@ def enhance_command(
     gain: Annotated[
         Literal["nalr", "match"],
         typer.Option(
-            help="NAL-R as the recipe has it, or scaled to the level the scorer hears the reference at."
+            help="NAL-R as the recipe has it, or scaled to the level the scorer hears the reference at "
+            "(the mixture, where the data root has no stems)."
         ),
     ] = "nalr",
     compress: Annotated[
@@ -65,9 +66,9 @@ def enhance_command(
     ] = None,
 ) -> None:
     """Makes a complete submission out of songs: separates, amplifies for each listener, packs."""
-    from harness.enhance import enhance
+    from harness.enhance import enhance, needs_stems
 
-    challenge = Challenge.load(data, split=split)
+    challenge = Challenge.load(data, split=split, stems=needs_stems(separator))
     with Reporter("Enhancing", err) as reporter:
         path = enhance(
             challenge,
