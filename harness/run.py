@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TypeVar
 
-from harness import audit, failures, limits
+from harness import audit, failures, limits, silence
 from harness.errors import HarnessError, SetupError
 from harness.ranking.ledger import Failure, Key, Lease, Ledger, StoredExample, mean
 from harness.records import (
@@ -58,6 +58,7 @@ class Run:
         self._runs: dict[str, int] = {}
         self._sources: dict[object, int] = {}
         self._audits: dict[AuditStem, audit.Draw] = {}
+        self._silent: dict[str, frozenset[str]] = {}
         self._lost = False
         self._waited_for = ""
         self._recount()
@@ -187,7 +188,14 @@ class Run:
                 self._runs[text] = self._ledger.start_run(record)
             return self._runs[text]
 
+    def _silent_in(self, song: str) -> frozenset[str]:
+        """The song's silent references; it is read once."""
+        if song not in self._silent:
+            self._silent[song] = silence.silent_columns(self._request.challenge.song(song))
+        return self._silent[song]
+
     def _store(self, line: ExampleScore, run: int | None) -> None:
+        silence.check(line, self._silent_in(line.song))
         example = StoredExample(line.song, line.listener, line.values)
         stored = self._ledger.store(
             self._key, example, run=run, seconds=line.seconds, cpu_seconds=line.cpu_seconds

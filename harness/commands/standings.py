@@ -138,24 +138,19 @@ def verify_command(
 ) -> None:
     """Recomputes the log's chain, every average and the ranking, or checks a bundle (exit 1 if it does not fit)."""
     if bundle is not None:
-        from harness import bundle as bundles
+        from harness import provenance
 
-        problems, answer = bundles.verify(bundle, key=key), f"{bundle} fits"
-        signed = (
-            f", signed by the holder of {key}"
-            if key
-            else "; no key was given, so whose it is was not checked"
-        )
-        answer += f"{signed}."
+        problems = provenance.verify(bundle, key=key)
+        whose = f"signed by the holder of {key}" if key else "whose it is was not checked, for no --key was given"
+        answer = f"{bundle} fits; {whose}."
     else:
         from harness.ranking.verify import verify
 
         if key is not None:
-            raise UsageError(
-                "--key goes with a bundle.", hint="Name the bundle: `cad1 verify BUNDLE --key KEY`."
-            )
-        problems, newest = verify(store, head=head)
-        answer = f"{store} fits; the head of its log is {newest}."
+            raise UsageError("--key goes with a bundle.", hint="`cad1 verify BUNDLE --key KEY` checks one.")
+        found = verify(store, head=head or None)
+        problems = found.problems
+        answer = f"{store} fits: {found.examples} examples, {found.entries} entries in the log, head {found.head}"
     for problem in problems:
         sys.stdout.write(f"{problem}\n")
     if not problems:
@@ -173,9 +168,9 @@ def export_command(
     store: Store = STORE,
 ) -> None:
     """Writes a team's scores with their provenance as one bundle, signed on request."""
-    from harness import bundle
+    from harness import provenance
     from harness.ranking.ledger import Ledger
 
     with Ledger(store, read_only=True) as ledger:
-        path = bundle.export(ledger, checked_team(team), split=split, output=output, key=sign)
+        path = provenance.export(ledger, checked_team(team), split=split, output=output, key=sign)
     sys.stdout.write(f"{path}\n")
