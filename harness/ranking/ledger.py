@@ -138,8 +138,8 @@ class Ledger(Ways, Leases):
         """The runs that scored a submission's examples, and what they took, the oldest first."""
         return self._read(
             "SELECT runs.id, started, record, max(peaks.bytes), count(*), sum(seconds), sum(cpu_seconds)"  # noqa: S608
-            f" FROM examples JOIN runs ON runs.id = run LEFT JOIN peaks ON peaks.run = runs.id WHERE {_KEY}"
-            " GROUP BY runs.id ORDER BY runs.id",
+            " FROM examples JOIN runs ON runs.id = examples.run LEFT JOIN peaks ON peaks.run = runs.id"
+            f" WHERE {_KEY} GROUP BY runs.id ORDER BY runs.id",
             key.values,
             make=lambda row: RunDetails(row[0], row[1], RunRecord.model_validate_json(row[2]), *row[3:]),
         )

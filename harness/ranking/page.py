@@ -182,7 +182,7 @@ RENDERERS: dict[Format, Callable[[Sequence[Table]], str]] = {
 """Every format but the terminal's, which takes a console."""
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes a file in one step: a reader sees the old one or the new one, whole.
 
     Raises:
@@ -193,8 +193,8 @@ def write_atomically(path: Path, text: str) -> None:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
-                stream.write(text)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content.encode() if isinstance(content, str) else content)
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.chmod(0o644)

@@ -61,11 +61,26 @@ def read_scores(path: Path, roster: Roster) -> list[StoredExample]:
         raise UsageError(
             f"{path} can't be read: {error.strerror}.", hint="Give the path of scores.csv."
         ) from error
+    return parse_scores(text, roster, name=path.name)
+
+
+def parse_scores(text: str, roster: Roster, *, name: str, complete: bool = True) -> list[StoredExample]:
+    """The examples of the text of a scores.csv, in the roster's order.
+
+    Args:
+        text: The text.
+        roster: What it is to cover.
+        name: How errors call it.
+        complete: Whether every example must be there.
+
+    Raises:
+        SubmissionError: If it is not a sane scores.csv of this challenge; lists every problem.
+    """
     rows = csv.reader(io.StringIO(text))
     header = tuple(next(rows, []))
     if header != HEADER:
         raise SubmissionError(
-            f"{path.name}, line 1: expected the header {','.join(HEADER)}, found {','.join(header)[:200]!r}.",
+            f"{name}, line 1: expected the header {','.join(HEADER)}, found {','.join(header)[:200]!r}.",
             hint="Use the file that the challenge's recipe or `cad1 scores` writes.",
         )
     problems: list[str] = []
@@ -74,27 +89,29 @@ def read_scores(path: Path, roster: Roster) -> list[StoredExample]:
     for row in rows:
         if not row:
             continue
-        problem = _take(row, known, found)
+        problem = _take(row, known, found, silent=not complete)
         if problem:
             problems.append(f"line {rows.line_num}: {problem}")
     missing = [example for example in roster.examples if example not in found]
-    if missing:
+    if missing and complete:
         names = "; ".join(f"{song} for {listener}" for song, listener in missing[:5])
         problems.append(f"{len(missing)} of {len(roster.examples)} examples are missing: {names}")
     if problems:
         more = f"; and {len(problems) - MAX_PROBLEMS} more" if len(problems) > MAX_PROBLEMS else ""
         raise SubmissionError(
-            f"{path.name} is not a complete scores.csv of split {roster.split}: "
+            f"{name} is not a complete scores.csv of split {roster.split}: "
             + "; ".join(problems[:MAX_PROBLEMS])
             + more
             + ".",
             hint="Mend these rows, or let `cad1 score` make the file.",
         )
-    return [found[example] for example in roster.examples]
+    return [found[example] for example in roster.examples if example in found]
 
 
-def _take(row: list[str], known: set[tuple[str, str]], found: dict[tuple[str, str], StoredExample]) -> str:
-    """Puts one row into `found`; returns what is wrong with it, or nothing."""
+def _take(
+    row: list[str], known: set[tuple[str, str]], found: dict[tuple[str, str], StoredExample], *, silent: bool
+) -> str:
+    """Puts one row into `found`; returns what is wrong with it, or nothing. `silent` allows rows without values."""
     if len(row) != len(HEADER):
         return f"expected {len(HEADER)} cells, found {len(row)}"
     example = (row[0], row[1])
@@ -110,7 +127,11 @@ def _take(row: list[str], known: set[tuple[str, str]], found: dict[tuple[str, st
         values.append(value)
     score, eight = values[0], tuple(values[1:])
     average = mean(eight)
-    if average is None or score is None or abs(score - average) > SCORE_TOLERANCE:
+    if average is None or score is None:
+        good = silent and average is None and score is None
+    else:
+        good = abs(score - average) <= SCORE_TOLERANCE
+    if not good:
         return f"score is {row[2][:40]!r} where the mean of the eight values is {average!r}"
     found[example] = StoredExample(*example, eight)
     return ""

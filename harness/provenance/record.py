@@ -1,0 +1,185 @@
+"""`run.json`: what was scored, with what, where, how long it took and what was audited."""
+
+from __future__ import annotations
+
+from hashlib import md5
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.ranking.entities import Entry, Roster, mean
+from harness.ranking.ledger import Ledger
+from harness.records import Digest, Haaqi, Name
+
+SCHEMA_VERSION: Final = 1
+
+SEED_RULE: Final = "int(md5(song).hexdigest(), 16) % 10**8"
+"""The challenge's own: NumPy's legacy generator is seeded so before each example."""
+
+Text = Annotated[str, Field(max_length=4000)]
+Count = Annotated[int, Field(ge=0)]
+Duration = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+ScorerDigest = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class SubmissionRecord(_Frozen):
+    """What was scored. `sha256` of a folder is over its files' sorted `sha256sum` lines."""
+
+    team: Name
+    name: Name
+    bytes: Count
+    sha256: Digest
+    entered: Text
+    kind: Literal["scored", "self-reported"]
+
+
+class ChallengeRecord(_Frozen):
+    """Of which challenge; `digest` tells it from any other."""
+
+    split: Name
+    digest: Digest
+    songs: tuple[Name, ...]
+    listeners: tuple[Name, ...]
+
+
+class ScorerRecord(_Frozen):
+    """What scored: the lock's digest, empty for what a team reported itself."""
+
+    lock: ScorerDigest
+    engine: Name
+    locked: bool
+
+
+class RunEntry(_Frozen):
+    """One run: where, with which versions, how long. Seconds are sums over its examples; memory in bytes."""
+
+    started: Text
+    sandbox: Text
+    locked: bool
+    image: Text
+    base_image: Text
+    versions: dict[Name, Text]
+    cpu: Text
+    examples: Count
+    seconds: Duration
+    cpu_seconds: Duration
+    peak_memory: Count | None
+
+
+class AuditEntry(_Frozen):
+    """One stem by both engines."""
+
+    song: Name
+    listener: Name
+    stem: Name
+    fast: Haaqi
+    pyclarity: Haaqi
+
+
+class FailureEntry(_Frozen):
+    """One example without a score, and why."""
+
+    song: Name
+    listener: Name
+    fault: Name
+    code: Text
+    message: Text
+
+
+class ScoreRecord(_Frozen):
+    """What it came to. `average` is the ranking score; None until every example has a score."""
+
+    examples: Count
+    total: Count
+    undefined: Count
+    average: Haaqi | None
+    disqualified: Text
+
+
+class Record(_Frozen):
+    """The whole of `run.json`.
+
+    Attributes:
+        log_head: The SHA-256 of the ledger's last log entry when the bundle was made.
+        seed_rule: How a song gives its seed.
+        seeds: The seed of each song.
+        greatest_difference: Between the engines, of all audits; None without any.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    submission: SubmissionRecord
+    challenge: ChallengeRecord
+    scorer: ScorerRecord
+    runs: tuple[RunEntry, ...]
+    scores: ScoreRecord
+    seed_rule: Literal["int(md5(song).hexdigest(), 16) % 10**8"] = SEED_RULE
+    seeds: dict[Name, Count]
+    audits: tuple[AuditEntry, ...]
+    greatest_difference: Duration | None
+    failures: tuple[FailureEntry, ...]
+    log_head: Digest
+
+
+def seed_of(song: str) -> int:
+    """The seed of a song's noise."""
+    return int(md5(song.encode(), usedforsecurity=False).hexdigest(), 16) % 10**8
+
+
+def record_of(ledger: Ledger, entry: Entry, roster: Roster) -> Record:
+    """Everything that the ledger knows about how an entry was scored."""
+    key = entry.key
+    examples = {name: one for name, one in ledger.examples(key).items() if name in set(roster.examples)}
+    complete = len(examples) == len(roster.examples)
+    audits = ledger.audits(key)
+    disqualified = ledger.disqualified().get(entry.team)
+    return Record(
+        submission=SubmissionRecord(
+            team=entry.team,
+            name=entry.name,
+            bytes=entry.bytes,
+            sha256=key.submission,
+            entered=entry.entered,
+            kind="scored" if entry.kind == "scored" else "self-reported",
+        ),
+        challenge=ChallengeRecord(
+            split=roster.split, digest=roster.digest, songs=roster.songs, listeners=roster.listeners
+        ),
+        scorer=ScorerRecord(lock=key.scorer.digest, engine=key.scorer.engine, locked=key.scorer.locked),
+        runs=tuple(
+            RunEntry(
+                started=run.started,
+                sandbox=run.record.sandbox,
+                locked=run.record.locked,
+                image=run.record.image,
+                base_image=run.record.base_image,
+                versions=dict(sorted(run.record.versions.items())),
+                cpu=run.record.cpu,
+                examples=run.examples,
+                seconds=run.seconds,
+                cpu_seconds=run.cpu_seconds,
+                peak_memory=run.peak_memory,
+            )
+            for run in ledger.run_details(key)
+        ),
+        scores=ScoreRecord(
+            examples=len(examples),
+            total=len(roster.examples),
+            undefined=sum(example.undefined for example in examples.values()),
+            average=mean(example.score for example in examples.values()) if complete else None,
+            disqualified=disqualified.why if disqualified else "",
+        ),
+        seeds={song: seed_of(song) for song in roster.songs},
+        audits=tuple(AuditEntry(**vars(audit)) for audit in audits),
+        greatest_difference=max((audit.difference for audit in audits), default=None),
+        failures=tuple(
+            FailureEntry(
+                song=one.song, listener=one.listener, fault=one.fault, code=one.code, message=one.message
+            )
+            for one in ledger.failures(key)
+        ),
+        log_head=ledger.head(),
+    )

@@ -1,0 +1,98 @@
+"""`statement.json`: an in-toto Statement v1 with the test-result predicate v0.1, over scores and submission.
+
+The predicate's tests are the examples: passed where all eight values are defined, warned where some are not because
+their reference is silent, failed where there is no score. It is wholly made of `scores.csv` and `run.json`, so that
+whoever has these two can make it again.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.provenance.record import Record
+from harness.ranking.entities import AUDIT_TOLERANCE, StoredExample
+
+STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE: Final = "https://in-toto.io/attestation/test-result/v0.1"
+
+Result = Literal["PASSED", "WARNED", "FAILED"]
+Names = tuple[Annotated[str, Field(max_length=1000)], ...]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Resource(_Frozen):
+    """A ResourceDescriptor of in-toto, as far as it is used here."""
+
+    name: Annotated[str, Field(max_length=1000)]
+    digest: dict[str, str]
+
+
+class Predicate(_Frozen):
+    """The test-result predicate; the names of its fields are the specification's."""
+
+    result: Result
+    configuration: tuple[Resource, ...]
+    passedTests: Names  # noqa: N815
+    warnedTests: Names  # noqa: N815
+    failedTests: Names  # noqa: N815
+
+
+class Statement(_Frozen):
+    """The in-toto Statement."""
+
+    type: Literal["https://in-toto.io/Statement/v1"] = Field(STATEMENT_TYPE, alias="_type")
+    subject: tuple[Resource, ...]
+    predicateType: Literal["https://in-toto.io/attestation/test-result/v0.1"] = PREDICATE_TYPE  # noqa: N815
+    predicate: Predicate
+
+
+def make_statement(
+    record: Record, examples: dict[tuple[str, str], StoredExample], *, scores: str, run: str
+) -> Statement:
+    """The statement about a bundle.
+
+    Args:
+        record: `run.json`.
+        examples: What `scores.csv` holds.
+        scores: The SHA-256 of `scores.csv`.
+        run: The SHA-256 of `run.json`.
+    """
+    tests: dict[str, list[str]] = {"passed": [], "warned": [], "failed": []}
+    for song in record.challenge.songs:
+        for listener in record.challenge.listeners:
+            example = examples.get((song, listener))
+            if example is None or example.score is None:
+                outcome = "failed"
+            else:
+                outcome = "warned" if example.undefined else "passed"
+            tests[outcome].append(f"{song} for {listener}")
+    for audit in record.audits:
+        outcome = "failed" if abs(audit.fast - audit.pyclarity) > AUDIT_TOLERANCE else "passed"
+        tests[outcome].append(f"audit of {audit.stem} of {audit.song} for {audit.listener}")
+    result: Result = "PASSED"
+    if tests["failed"] or record.scores.disqualified:
+        result = "FAILED"
+    elif tests["warned"] or not record.scorer.locked:
+        result = "WARNED"
+    configuration = [Resource(name="run.json", digest={"sha256": run})]
+    if record.scorer.lock:
+        configuration.append(Resource(name="harness/scorer.lock", digest={"sha256": record.scorer.lock}))
+    return Statement(
+        _type=STATEMENT_TYPE,
+        subject=(
+            Resource(name="scores.csv", digest={"sha256": scores}),
+            Resource(name=record.submission.name, digest={"sha256": record.submission.sha256}),
+        ),
+        predicate=Predicate(
+            result=result,
+            configuration=tuple(configuration),
+            passedTests=tuple(tests["passed"]),
+            warnedTests=tuple(tests["warned"]),
+            failedTests=tuple(tests["failed"]),
+        ),
+    )
