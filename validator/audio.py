@@ -103,7 +103,7 @@ def check_format(info: StreamInfo, *, rate: int, channels: int) -> AudioError | 
     return None
 
 
-def _with_total(data: bytes, total: int) -> bytes:
+def with_total(data: bytes | memoryview, total: int) -> bytes:
     """The same FLAC with another length in its header, so that the decoder itself stops nowhere early."""
     packed = int.from_bytes(data[18:26], "big") & ~_TOTAL_MASK | total
     return b"".join((data[:18], packed.to_bytes(8, "big"), data[26:]))
@@ -195,7 +195,7 @@ def _fill(pcm: npt.NDArray[np.int16], data: bytes, block: int) -> tuple[int, Exc
     declared, done = len(pcm), 0
     beyond = np.empty((1, *pcm.shape[1:]), dtype=np.int16)
     try:
-        with _Stream(io.BytesIO(_with_total(data, min(declared + _BLOCK, _TOTAL_MASK)))) as stream:
+        with _Stream(io.BytesIO(with_total(data, min(declared + _BLOCK, _TOTAL_MASK)))) as stream:
             if stream.format != "FLAC" or stream.channels != (1 if pcm.ndim == 1 else pcm.shape[1]):
                 raise AudioError("flac-header", "The FLAC file says two different things of its format.")
             while done < declared:

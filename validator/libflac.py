@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import cffi
 import numpy as np
 
-from validator.audio import BITS, little_endian
+from validator.audio import BITS, little_endian, with_total
+from validator.streaminfo import HEADER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,13 +33,10 @@ _INTERFACE = """
     void *FLAC__stream_decoder_new(void);
     void FLAC__stream_decoder_delete(void *);
     int FLAC__stream_decoder_init_stream(void *,
-        int (*read)(void *, uint8_t *, size_t *, void *), void *seek,
-        int (*tell)(void *, uint64_t *, void *), void *length,
-        int (*eof)(void *, void *),
+        int (*read)(void *, uint8_t *, size_t *, void *), void *seek, void *tell, void *length, void *eof,
         int (*write)(void *, Frame *, int32_t **, void *), void *metadata,
         void (*error)(void *, int, void *), void *client);
     int FLAC__stream_decoder_process_until_end_of_stream(void *);
-    int FLAC__stream_decoder_get_decode_position(void *, uint64_t *);
     int FLAC__stream_decoder_finish(void *);
 """  # the frame is the beginning of libFLAC's `FLAC__Frame`
 
@@ -53,7 +51,7 @@ def audio_begins(data: bytes) -> int | None:
     Plain are padding, seek tables of whole points and comments whose lengths add up and whose text is UTF-8:
     about others (pictures, cue sheets) versions of libFLAC and libsndfile do not agree.
     """
-    at, last = 42, bool(data[4] & 0x80)
+    at, last = HEADER_BYTES, bool(data[4] & 0x80)
     while not last:
         head = data[at : at + 4]
         if len(head) < 4:
@@ -107,14 +105,11 @@ class Decoder:
     def __init__(self, library: tuple[Any, Any]) -> None:
         self._ffi, self._flac = library
         self._read_back = self._callback("int(void *, uint8_t *, size_t *, void *)", self._read, error=_ABORT)
-        self._tell_back = self._callback("int(void *, uint64_t *, void *)", self._tell, error=1)
-        self._eof_back = self._callback("int(void *, void *)", self._eof, error=1)
         self._write_back = self._callback("int(void *, Frame *, int32_t **, void *)", self._write, error=1)
         self._error_back = self._callback("void(void *, int, void *)", self._complain)
         self._handle = self._ffi.gc(
             self._flac.FLAC__stream_decoder_new(), self._flac.FLAC__stream_decoder_delete
         )
-        self._position = self._ffi.new("uint64_t *")
         self._room = np.empty(0, dtype=np.int16)
         self._begin(b"", self._room.reshape(0, 1))
 
@@ -155,35 +150,38 @@ class Decoder:
         self._begin(data, out)
         try:
             begun = flac.FLAC__stream_decoder_init_stream(
-                handle, self._read_back, null, self._tell_back, null, self._eof_back, self._write_back,
-                null, self._error_back, null,
-            )  # fmt: skip
+                handle,
+                self._read_back,
+                null,
+                null,
+                null,
+                null,
+                self._write_back,
+                null,
+                self._error_back,
+                null,
+            )
             ended = begun == 0 and flac.FLAC__stream_decoder_process_until_end_of_stream(handle)
-            told = ended and flac.FLAC__stream_decoder_get_decode_position(handle, self._position)
         finally:
             flac.FLAC__stream_decoder_finish(handle)
         right, done, exception = self._right, self._done, self._exception
         self._begin(b"", out[:0])
         if exception is not None:
             raise exception
-        # libFLAC stops after the frames declared: nothing may follow them
-        return bool(told and right and done == len(out) and self._position[0] == len(data))
+        return bool(ended and right and done == len(out))
 
     def _read(self, _decoder: Any, buffer: Any, count: Any, _client: Any) -> int:
-        part = self._data[self._at : self._at + count[0]]
-        count[0] = len(part)
         if not self._right:
             return _ABORT
-        self._ffi.memmove(buffer, part, len(part))
+        if self._at == 0:
+            # without a length libFLAC goes on to the end of the file and complains of whatever is no frame
+            part = memoryview(with_total(self._data[:HEADER_BYTES], 0))
+        else:
+            part = self._data[self._at : self._at + count[0]]
+        count[0] = len(part)
+        self._ffi.buffer(buffer, len(part))[:] = part
         self._at += len(part)
         return _CONTINUE if part else _END
-
-    def _tell(self, _decoder: Any, position: Any, _client: Any) -> int:
-        position[0] = self._at
-        return 0
-
-    def _eof(self, _decoder: Any, _client: Any) -> int:
-        return int(self._at >= len(self._data))
 
     def _write(self, _decoder: Any, frame: Any, buffer: Any, _client: Any) -> int:
         out, done, count = self._out, self._done, frame.blocksize
