@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import convolve, firwin
 
+from . import rounding
 from .hearing import CHANNELS
 from .smoothing import SEGMENT_MS
 
@@ -49,7 +50,7 @@ def loud_segments(reference: NDArray[np.float64], *, threshold: float) -> NDArra
         reference: (32, segments) in dB above threshold.
         threshold: dB, for the mean over the channels of the linear envelopes.
     """
-    loudness = 20 * np.log10(np.sum(10 ** (reference / 20), axis=0) / CHANNELS)
+    loudness = 20 * rounding.log10(np.sum(rounding.power(10, reference / 20), axis=0) / CHANNELS)
     return np.asarray(loudness > threshold)
 
 

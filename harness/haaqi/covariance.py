@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from . import rounding
 from .hearing import CHANNELS, centre_frequencies
 from .kernel import fused
 from .lanes import fma, load, spread, store, total
@@ -241,7 +242,7 @@ def average(covariances: NDArray[np.float64], levels: NDArray[np.float64], *, th
     Returns:
         0 to 1; 0 when at most one segment is above threshold; NaN when no tile of theirs is.
     """
-    loudness = 20 * np.log10(np.sum(10 ** (levels / 20), axis=0) / CHANNELS)
+    loudness = 20 * rounding.log10(np.sum(rounding.power(10, levels / 20), axis=0) / CHANNELS)
     loud = loudness > threshold
     if np.count_nonzero(loud) <= 1:
         return 0.0

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import rounding
 from .hearing import CHANNELS, centre_frequencies, equivalent_bandwidths
 from .kernel import exact
 from .lanes import WIDTH, high_halves, high_pairs, load, low_halves, low_pairs, root, spread, store, swap
@@ -31,7 +31,6 @@ ANGLE = 2 * np.pi / SAMPLE_RATE
 WIDTH_FACTOR = 1.019
 NARROW_BELOW = 50
 WIDE_ABOVE = 100
-SUM_RUN = 8192
 
 # Numbers this small can only stem from a signal that has ended. They are taken for zero at the end
 # of each block, before they become denormal, which processors compute a hundred times slower.
@@ -59,7 +58,7 @@ def design(bandwidth: NDArray[np.float64]) -> Filters:
     Args:
         bandwidth: (32,) widths in widths of a normal ear.
     """
-    radius = np.exp(-(bandwidth * ANGLE * equivalent_bandwidths() * WIDTH_FACTOR))
+    radius = rounding.exp(-(bandwidth * ANGLE * equivalent_bandwidths() * WIDTH_FACTOR))
     taps = _taps(radius)
     first, second, third, fourth, zero = taps.T
     gain = 2.0 * (1 - first - second - third - fourth) / (1 + first + zero)
@@ -93,7 +92,7 @@ def group_delays(bandwidth: NDArray[np.float64]) -> NDArray[np.int64]:
     Args:
         bandwidth: (32,) widths in widths of a normal ear.
     """
-    radius = np.exp(-(ANGLE * WIDTH_FACTOR * bandwidth * equivalent_bandwidths()))
+    radius = rounding.exp(-(ANGLE * WIDTH_FACTOR * bandwidth * equivalent_bandwidths()))
     taps = _taps(radius)
     delays = np.empty(CHANNELS)
     for channel, (first, second, third, fourth, zero) in enumerate(taps):
@@ -124,8 +123,7 @@ def adjusted_bandwidth(
     Returns:
         (32,) widths, in widths of a normal ear.
     """
-    with np.errstate(divide="ignore"):
-        decibels = 20 * np.log10(control_rms) + level
+    decibels = 20 * rounding.log10(control_rms) + level
     share = (decibels - NARROW_BELOW) / (WIDE_ABOVE - NARROW_BELOW)
     with np.errstate(invalid="ignore"):
         between = narrowest + share * (widest - narrowest)
@@ -144,7 +142,7 @@ def control_rms(signal: NDArray[np.float64], *, filters: Filters) -> NDArray[np.
     Returns:
         (32,) RMS values, rounded as NumPy's mean rounds them.
     """
-    pieces, joins = _summation_plan(len(signal), SUM_RUN if _sums_in_runs() else len(signal))
+    pieces, joins = _summation_plan(len(signal), rounding.RUN)
     turns = rotations()
     means = np.empty(CHANNELS)
     for first in range(0, CHANNELS, WIDTH):
@@ -158,15 +156,6 @@ def control_rms(signal: NDArray[np.float64], *, filters: Filters) -> NDArray[np.
             joins,
         )
     return np.asarray(np.sqrt(means / len(signal)))
-
-
-@cache
-def _sums_in_runs() -> bool:
-    """Say whether this NumPy adds up a long array in runs of its buffer's size (as 1.24 does)."""
-    probe = np.zeros(3 * SUM_RUN // 2)
-    probe[0] = 2.0**53
-    probe[SUM_RUN - 1 : SUM_RUN + 1] = 1.0
-    return bool(np.add.reduce(probe) == probe[0])
 
 
 @exact

@@ -14,6 +14,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import rounding
+
 CHANNELS = 32
 AUDIOMETRIC_FREQUENCIES = (250, 500, 1000, 2000, 4000, 6000)
 
@@ -62,8 +64,9 @@ def centre_frequencies() -> NDArray[np.float64]:
     Source: Slaney (1993), Apple technical report 35, equation for the ERB spacing.
     """
     offset = EAR_Q * MIN_BANDWIDTH
-    span = -np.log(HIGHEST_CENTRE + offset) + np.log(LOWEST_CENTRE + offset)
-    below = -offset + np.exp(np.arange(1, CHANNELS) * span / (CHANNELS - 1)) * (HIGHEST_CENTRE + offset)
+    span = -rounding.log(HIGHEST_CENTRE + offset) + rounding.log(LOWEST_CENTRE + offset)
+    steps = np.arange(1, CHANNELS) * span / (CHANNELS - 1)
+    below = -offset + rounding.exp(steps) * (HIGHEST_CENTRE + offset)
     centres = np.concatenate((below[::-1], [float(HIGHEST_CENTRE)]))
     centres.flags.writeable = False
     return centres
@@ -101,7 +104,7 @@ def cochlea(hearing_loss: ArrayLike) -> Cochlea:
     outer = np.where(exhausted, OUTER_SHARE * most_outer, OUTER_SHARE * loss)
     inner = np.where(exhausted, INNER_SHARE * most_outer + (loss - most_outer), INNER_SHARE * loss)
 
-    bandwidth = np.ones(CHANNELS) + (outer / 50.0) + 2.0 * (outer / 50.0) ** 6
+    bandwidth = np.ones(CHANNELS) + (outer / 50.0) + 2.0 * rounding.power(outer / 50.0, 6)
     knee = outer + NORMAL_KNEE
     loudest = NORMAL_KNEE + (COMPRESSION_RANGE / ratio)
     return Cochlea(

@@ -10,9 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import interp1d
-from scipy.signal import convolve
-from scipy.signal.windows import hamming
 
+from . import fourier, rounding
 from .hearing import AUDIOMETRIC_FREQUENCIES
 from .resampling import SAMPLE_RATE
 from .signals import Signal
@@ -23,7 +22,8 @@ MEAN_LOSS_SHARE = 0.05
 OWN_LOSS_SHARE = 0.31
 STEEP_FROM = 180
 STEEP_SHARE = 0.116
-GRID = 512
+GRID = fourier.POINTS // 2
+HAMMING = 0.54
 
 
 def prescription(hearing_loss: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -62,7 +62,7 @@ def equaliser(hearing_loss: NDArray[np.floating]) -> NDArray[np.float64]:
     corners = np.concatenate(([0.0], own, [nyquist]))
     between = interp1d(corners, np.concatenate((gains[:1], gains, gains[-1:])))
     grid = np.linspace(0, ORDER, ORDER + 1) / ORDER
-    return _frequency_sampled(frequencies=grid, magnitudes=np.power(10, between(nyquist * grid) / 20.0))
+    return _frequency_sampled(frequencies=grid, magnitudes=rounding.power(10, between(nyquist * grid) / 20.0))
 
 
 def _frequency_sampled(
@@ -82,7 +82,13 @@ def _frequency_sampled(
     half_length = 0.5 * ORDER
     half = response * np.exp(-half_length * 1j * np.pi * np.arange(points) / (points - 1))
     whole = np.concatenate((half, half[-2:0:-1].conj()))
-    return np.asarray(np.real(np.fft.ifft(whole))[: ORDER + 1] * hamming(ORDER + 1))
+    return np.asarray(fourier.inverse(whole)[: ORDER + 1] * hamming())
+
+
+def hamming() -> NDArray[np.float64]:
+    """Return (141,) the weights of Hamming's window."""
+    angles = np.linspace(-np.pi, np.pi, ORDER + 1)
+    return HAMMING + (1.0 - HAMMING) * rounding.cos(angles)
 
 
 def amplify(reference: Signal, *, taps: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -92,5 +98,4 @@ def amplify(reference: Signal, *, taps: NDArray[np.float64]) -> NDArray[np.float
         reference: (n,) samples at 24 kHz.
         taps: (141,) of `equaliser`.
     """
-    filtered: NDArray[np.float64] = convolve(reference, taps)
-    return filtered[ORDER : ORDER + len(reference)].copy()
+    return rounding.filtered(reference, taps)

@@ -44,7 +44,8 @@ def resample(signal: Signal, *, sample_rate: float) -> NDArray[np.floating]:
         after = rms(lfilter(*_level_filter(target), resampled, axis=0))
     if not after > 0:
         raise ValueError("A silent signal cannot be resampled to its own level.")
-    return np.asarray((before / after) * resampled)
+    # In the resampled signal's own precision, as NumPy 1 takes it; NumPy 2 would make float64 of it.
+    return np.asarray(resampled.dtype.type(before / after) * resampled)
 
 
 def _level_filter(rate_khz: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

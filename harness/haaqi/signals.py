@@ -7,6 +7,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import rounding
+
 Signal: TypeAlias = NDArray[np.floating]
 
 
@@ -43,5 +45,5 @@ def is_silent(signal: Signal) -> bool:
 
 def rms(signal: Signal) -> np.floating:
     """Return the root of the mean square, in the signal's own precision."""
-    value: np.floating = np.sqrt(np.mean(signal**2))
+    value: np.floating = np.sqrt(rounding.mean(signal**2))
     return value
