@@ -170,6 +170,11 @@ class Run:
         alone = (*shard.examples, *shard.audits)[0]
         self._fail(alone.song, alone.listener, failures.from_error(error))
 
+    def note(self, error: HarnessError) -> None:
+        """See `Books.note`."""
+        with self._lock:
+            self._faults.append(error)
+
     def _note_run(self, hello: Hello) -> int:
         """The ledger's number for what this sandbox scores with; equal environments share one."""
         record = RunRecord(

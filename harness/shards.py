@@ -91,6 +91,10 @@ class Books(Protocol):
         """An example, or a stem to be audited, has failed alone and is not tried again."""
         ...
 
+    def note(self, error: HarnessError) -> None:
+        """A sandbox failed after its last answer; what it has answered is stored."""
+        ...
+
     def say(self, text: str) -> None:
         """A sentence for the log."""
         ...
@@ -142,7 +146,10 @@ class Crew:
             if self._stop.is_set():
                 return ()
             shard, error = self._converse(shard)
-            if error is None or not shard.size:
+            if error is None:
+                return ()
+            if not shard.size:
+                self._books.note(error)
                 return ()
             if not isinstance(error, MachineError):
                 return self._after(shard, error)

@@ -77,6 +77,7 @@ class Kept:
         self.lines: list[Hello | Result] = []
         self.given_up: list[tuple[Shard, HarnessError]] = []
         self.said: list[str] = []
+        self.noted: list[HarnessError] = []
 
     def task(self, shard: Shard, *, stop: threading.Event) -> Task:
         return Task(
@@ -96,6 +97,9 @@ class Kept:
 
     def give_up(self, shard: Shard, error: HarnessError) -> None:
         self.given_up.append((shard, error))
+
+    def note(self, error: HarnessError) -> None:
+        self.noted.append(error)
 
     def say(self, text: str) -> None:
         self.said.append(text)
@@ -192,6 +196,18 @@ def test_examples_between_failures_keep_a_run_alive(run: Run) -> None:
     Crew(Told(bad), books, workers=1).run([Shard(examples=many)])
     assert len(books.scored) == 20 - len(bad)
     assert len(books.given_up) == len(bad)
+
+
+def test_a_failure_after_the_last_answer_is_noted(run: Run) -> None:
+    class Crashing(Told):
+        def run(self, task: Task) -> Records:
+            yield from super().run(task)
+            raise BugError("ended with code 1")
+
+    books = run(Crashing({}))
+    assert books.scored == ["L0", "L1", "L2", "L3", "L4"]
+    assert [error.message for error in books.noted] == ["ended with code 1"]
+    assert books.given_up == []
 
 
 def test_a_stop_ends_the_crew(run: Run) -> None:
