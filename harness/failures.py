@@ -14,7 +14,7 @@ from harness.sandbox.base import clean
 from validator.challenge import SIDES, STEMS
 from validator.codes import rule
 from validator.manifest import remix_name, scale_name, stem_name
-from validator.report import Finding
+from validator.finding import Finding
 
 DECODING_CODES = frozenset(
     {

@@ -32,15 +32,16 @@ VALIDATOR_MODULES: tuple[str, ...] = (
     "challenge",
     "checks",
     "codes",
+    "finding",
     "folder",
     "frames",
     "limits",
     "manifest",
     "members",
     "metadata",
-    "report",
     "streaminfo",
     "tarfiles",
+    "zipdirectory",
     "zipfiles",
 )
 """What `harness.evaluate` imports of the validator; its report and its warnings do not move a score."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from validator.archive import SubmissionNotFound
     from validator.challenge import Challenge, ChallengeError
-    from validator.report import Finding, Report, Severity
+    from validator.finding import Finding, Severity
+    from validator.report import Report
     from validator.validation import validate
 
 __all__ = [
@@ -26,9 +27,9 @@ __all__ = [
 _HOMES = {
     "Challenge": "challenge",
     "ChallengeError": "challenge",
-    "Finding": "report",
+    "Finding": "finding",
     "Report": "report",
-    "Severity": "report",
+    "Severity": "finding",
     "SubmissionNotFound": "archive",
     "validate": "validation",
 }

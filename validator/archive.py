@@ -24,6 +24,7 @@ from validator.folder import FolderReader, read_folder
 from validator.limits import GZIP_FLOOR, GZIP_RATIO, Limits
 from validator.members import (
     CHUNK,
+    ArchiveReader,
     Container,
     DamagedMemberError,
     Index,
@@ -34,13 +35,13 @@ from validator.members import (
     is_junk,
     shown,
 )
-from validator.tarfiles import BLOCK, GzipFile, TarReader, read_tar
-from validator.zipfiles import ZipReader, read_directory
+from validator.tarfiles import BLOCK, GzipFile, TarStream, read_tar
+from validator.zipfiles import ZipStream, read_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from validator.report import Finding
+    from validator.finding import Finding
 
 __all__ = [
     "DamagedMemberError",
@@ -122,14 +123,12 @@ class Submission:
             DamagedMemberError: the contents are not what the directory says.
             ValueError: it is declared larger than `limit`.
         """
-        size = self.members[name].size
-        if size > limit:
-            raise ValueError(f"{shown(name)} has {size} bytes; at most {limit} were wanted")
-        with self.open(name) as stream:
-            data = stream.read(size)
-            if stream.read(1) or len(data) < size:  # the stream checks itself when its end is read
-                raise DamagedMemberError(f"it does not hold the {size} bytes declared")
-            return data
+        member = self.members[name]
+        if member.size > limit:
+            raise ValueError(f"{shown(name)} has {member.size} bytes; at most {limit} were wanted")
+        if self._container is None:
+            raise KeyError(name)
+        return self._container.read(member)
 
     def head(self, name: str, count: int) -> bytes:
         """The first bytes of a member (fewer where it is shorter); its checksum is not looked at.
@@ -220,10 +219,10 @@ def _read(file: RandomFile, limits: Limits) -> tuple[Container, Index]:
     if head.startswith(b"\x1f\x8b"):
         most = min(limits.total_bytes, max(GZIP_FLOOR, GZIP_RATIO * file.size)) + limits.entries * 2 * BLOCK
         unpacked = GzipFile(file, limit=most)
-        return TarReader(unpacked), read_tar(unpacked, limits)
+        return ArchiveReader(unpacked, TarStream), read_tar(unpacked, limits)
     if head[257:262] == b"ustar":
-        return TarReader(file), read_tar(file, limits)
-    return ZipReader(file), read_directory(file, limits)
+        return ArchiveReader(file, TarStream), read_tar(file, limits)
+    return ArchiveReader(file, ZipStream), read_directory(file, limits)
 
 
 def _fatal(index: Index) -> bool:

@@ -11,8 +11,8 @@ from validator.codes import rule
 from validator.streaminfo import HEADER_BYTES, StreamInfo, StreamInfoError, parse
 
 if TYPE_CHECKING:
+    from validator.finding import Finding
     from validator.manifest import Entry, Length
-    from validator.report import Finding
 
 SCALE_BYTES = 64
 """A scale file is one number; 64 bytes hold any that float() can tell apart."""

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from validator.archive import Submission
     from validator.challenge import Challenge
+    from validator.finding import Finding
     from validator.manifest import Entry
     from validator.places import Place
-    from validator.report import Finding
     from validator.sense import Match
 
 FULL_SCALE = 32767

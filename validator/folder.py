@@ -77,6 +77,12 @@ def _take(index: Index, path: str, size: int, limits: Limits) -> None:
         index.members[path] = Member(path, size, packed=size)
 
 
+# never through a link, and never waiting for the other end of a pipe
+_FLAGS = (
+    os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+)
+
+
 class FolderReader:
     """The files of a folder; a link put in a file's place meanwhile is refused."""
 
@@ -85,9 +91,8 @@ class FolderReader:
 
     def open(self, member: Member) -> io.RawIOBase:
         """The contents of a file."""
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         try:
-            descriptor = os.open(f"{self._root}/{member.path}", flags | getattr(os, "O_NONBLOCK", 0))
+            descriptor = os.open(f"{self._root}/{member.path}", _FLAGS)
         except OSError as error:
             raise DamagedMemberError(f"it cannot be read ({error.strerror or error})") from error
         status = os.fstat(descriptor)
@@ -95,6 +100,17 @@ class FolderReader:
             os.close(descriptor)
             raise DamagedMemberError("it changed while it was being looked at")
         return io.FileIO(descriptor, "rb")
+
+    def read(self, member: Member) -> bytes:
+        """All contents of a file."""
+        with self.open(member) as stream:
+            try:
+                data = stream.read(member.size + 1) or b""
+            except OSError as error:
+                raise DamagedMemberError(f"it cannot be read ({error.strerror or error})") from error
+        if len(data) != member.size:
+            raise DamagedMemberError(f"it does not hold the {member.size} bytes declared")
+        return data
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from validator.report import Finding
+    from validator.finding import Finding
 
 CHUNK = 1 << 16
 """Bytes unpacked at a time: bounds what one read can allocate."""
@@ -67,6 +67,10 @@ class Container(Protocol):
         """The contents of a member as a stream that raises `DamagedMemberError` where they are damaged."""
         ...
 
+    def read(self, member: Member) -> bytes:
+        """All contents of a member, checked to its end; `DamagedMemberError` where they are damaged."""
+        ...
+
     def close(self) -> None:
         """Give back the file."""
         ...
@@ -109,6 +113,73 @@ class RandomFile:
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)
+
+
+class Source(Protocol):
+    """Bytes that are read at any place: a file, or what a file unpacks to."""
+
+    size: int
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        """Up to `count` bytes from `offset`; fewer only at the end."""
+        ...
+
+    def close(self) -> None:
+        """Give back the file."""
+        ...
+
+
+class MemberStream(io.RawIOBase):
+    """The contents of a member of an archive, part by part; a format says what the next part is."""
+
+    def __init__(self, source: Source, member: Member) -> None:
+        self._source, self._member = source, member
+
+    def part(self, count: int) -> bytes:
+        """The next bytes, at most `count`; none at the end, where the contents are checked as a whole.
+
+        Raises:
+            DamagedMemberError: the contents are not what the directory says.
+        """
+        raise NotImplementedError
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        """As of any raw stream."""
+        data = self.part(min(len(buffer), CHUNK)) if len(buffer) else b""
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class ArchiveReader:
+    """The members of an archive, streamed.
+
+    Args:
+        source: The archive.
+        stream: How its format stores a member.
+    """
+
+    def __init__(self, source: Source, stream: type[MemberStream]) -> None:
+        self._source, self._stream = source, stream
+
+    def open(self, member: Member) -> io.RawIOBase:
+        """The contents of a member."""
+        return self._stream(self._source, member)
+
+    def read(self, member: Member) -> bytes:
+        """All contents of a member."""
+        with io.BufferedReader(self.open(member), CHUNK) as stream:
+            data = stream.read(member.size)
+            if stream.read(1) or len(data) < member.size:  # a stream checks itself when its end is read
+                raise DamagedMemberError(f"it does not hold the {member.size} bytes declared")
+            return data
+
+    def close(self) -> None:
+        """Close the archive."""
+        self._source.close()
 
 
 def shown(path: str) -> str:

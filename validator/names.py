@@ -15,7 +15,7 @@ from validator.places import REMIX, Group, Place, grouped
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable
 
-    from validator.report import Finding
+    from validator.finding import Finding
 
 TELLING_LISTENERS = 5
 """Listeners of another split that must be seen before the report speaks of a mistaken split."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from validator.examine import Fact
-    from validator.report import Finding
+    from validator.finding import Finding
 
 SPL_AT_FULL_SCALE = 100.0
 """dB SPL of 0 dB re full scale, as the challenge calibrates its headphones."""

@@ -1,85 +1,16 @@
-"""What a check has to say: a finding, and a report of all of them.
-
-Standard library only, for this module is also imported inside the sandbox.
-"""
+"""Everything that was found in one submission: as data, as JSON and as text."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from dataclasses import dataclass
-from enum import StrEnum
+
+from validator.finding import Finding, Severity
+from validator.scope import Scope, Subject
+from validator.text import render
 
 SCHEMA_VERSION = 1
-
-
-class Severity(StrEnum):
-    """How much a finding weighs. Only an error makes a submission invalid."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that a submission got wrong.
-
-    Attributes:
-        code: Name of the rule, as in `validator.codes`.
-        severity: How much it weighs.
-        path: Where: a member of the submission, a folder of it (ending in `/`), or empty for the whole.
-        message: What is wrong, in one sentence.
-        expected: What should be there; may be empty.
-        found: What is there; may be empty.
-        hint: How to mend it.
-    """
-
-    code: str
-    severity: Severity
-    path: str
-    message: str
-    expected: str = ""
-    found: str = ""
-    hint: str = ""
-
-    def to_dict(self) -> dict[str, str]:
-        """The finding as the contract's JSON has it."""
-        return {
-            "code": self.code,
-            "severity": self.severity.value,
-            "path": self.path,
-            "message": self.message,
-            "expected": self.expected,
-            "found": self.found,
-            "hint": self.hint,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """The submission that was looked at.
-
-    Attributes:
-        name: File or folder name, without the way to it.
-        sha256: Digest of the file; None for a folder, which has no bytes of its own (for one,
-            `validator.archive.digest` defines a digest of its files).
-        size: Bytes of the file, or of all files of the folder.
-    """
-
-    name: str
-    sha256: str | None
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What the submission was held against: the split and its numbers of songs, listeners, examples."""
-
-    split: str
-    songs: int
-    listeners: int
-    examples: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +66,15 @@ class Report:
 
     def to_text(self, *, color: bool = False, all_: bool = False) -> str:
         """The report for a reader: grouped by code, the first places of each (every one with `all_`)."""
-        from validator.text import render  # noqa: PLC0415 - text is not needed inside the sandbox
-
-        return render(self, color=color, all_=all_)
+        return render(
+            self.subject,
+            self.scope,
+            self.findings,
+            looked_at=self.files,
+            by_headers=self.depth == "headers",
+            color=color,
+            all_=all_,
+        )
 
 
 _RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}

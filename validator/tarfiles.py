@@ -5,9 +5,8 @@ Own code rather than `tarfile`, which reads extended headers of any size into me
 
 from __future__ import annotations
 
-import io
 import zlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from validator.codes import rule
 from validator.members import (
@@ -15,7 +14,8 @@ from validator.members import (
     DamagedMemberError,
     Index,
     Member,
-    RandomFile,
+    MemberStream,
+    Source,
     UnreadableArchiveError,
     folded,
     shown,
@@ -49,21 +49,13 @@ _NAME, _SIZE, _CHECKSUM, _MAGIC, _PREFIX = (
 )
 
 
-class _Bytes(Protocol):
-    size: int
-
-    def read_at(self, offset: int, count: int) -> bytes: ...
-
-    def close(self) -> None: ...
-
-
 class GzipFile:
     """The unpacked bytes of a gzip file, at any place, without a temporary file.
 
     One pass notes the state of the unpacker now and then; a read goes on from the nearest state before it.
     """
 
-    def __init__(self, file: RandomFile, *, limit: int) -> None:
+    def __init__(self, file: Source, *, limit: int) -> None:
         self._file = file
         self._points: list[tuple[int, int, bytes, zlib._Decompress]] = []
         self._cursor: tuple[int, int, bytes, zlib._Decompress] | None = None
@@ -165,7 +157,7 @@ def _pax(data: bytes) -> dict[str, str]:
     return records
 
 
-def read_tar(file: _Bytes, limits: Limits) -> Index:  # noqa: PLR0912 - a state machine
+def read_tar(file: Source, limits: Limits) -> Index:  # noqa: PLR0912 - a state machine
     """Walk the headers, checking each.
 
     Raises:
@@ -276,32 +268,17 @@ def _take(
         index.members[path] = member
 
 
-class TarReader:
-    """The members of a tar, streamed."""
+class TarStream(MemberStream):
+    """A member of a tar: its bytes as they stand, without a checksum."""
 
-    def __init__(self, file: _Bytes) -> None:
-        self._file = file
+    def __init__(self, source: Source, member: Member) -> None:
+        super().__init__(source, member)
+        self._at, self._end = member.offset, member.offset + member.size
 
-    def open(self, member: Member) -> io.RawIOBase:
-        """The contents of a member."""
-        return _Slice(self._file, member)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
-class _Slice(io.RawIOBase):
-    def __init__(self, file: _Bytes, member: Member) -> None:
-        self._file, self._at, self._end = file, member.offset, member.offset + member.size
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
-        data = self._file.read_at(self._at, min(len(buffer), self._end - self._at))
+    def part(self, count: int) -> bytes:
+        """The next bytes, at most `count`."""
+        data = self._source.read_at(self._at, min(count, self._end - self._at))
         if not data and self._at < self._end:
             raise DamagedMemberError("the archive ends within it")
         self._at += len(data)
-        buffer[: len(data)] = data
-        return len(data)
+        return data

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from validator.codes import RULES
-from validator.report import Finding, Report, Severity
+from validator.finding import Finding, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
+
+    from validator.scope import Scope, Subject
 
 PLACES = 3
 """Places shown of each rule unless all are asked for."""
@@ -30,24 +32,42 @@ def _size(count: int) -> str:
     return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
 
 
-def render(report: Report, *, color: bool, all_: bool) -> str:
-    """The report as text, with a newline at its end."""
+def render(
+    subject: Subject,
+    scope: Scope,
+    findings: Sequence[Finding],
+    *,
+    looked_at: int,
+    by_headers: bool,
+    color: bool,
+    all_: bool,
+) -> str:
+    """A report as text, with a newline at its end.
+
+    Args:
+        subject: The submission.
+        scope: What it was held against.
+        findings: What was found, in the order in which it is to be read.
+        looked_at: Number of files.
+        by_headers: Whether nothing was decoded.
+        color: Whether the terminal knows colours.
+        all_: Show every place, and not the first few of each rule.
+    """
 
     def paint(text: str, style: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if color else text
 
-    scope = report.scope
     lines = [
-        paint(report.subject.name, _BOLD)
-        + f" ({_size(report.subject.size)}), split {scope.split}: "
+        paint(subject.name, _BOLD)
+        + f" ({_size(subject.size)}), split {scope.split}: "
         + f"{_plural(scope.songs, 'song')} x {_plural(scope.listeners, 'listener')} = "
         + f"{_plural(scope.examples, 'example')}",
         "",
     ]
-    for code, group in _groups(report.findings):
+    for code, group in _groups(findings):
         lines += _section(code, group, paint=paint, all_=all_)
         lines.append("")
-    lines += _verdict(report, paint)
+    lines += _verdict(findings, looked_at=looked_at, by_headers=by_headers, paint=paint)
     return "\n".join(lines) + "\n"
 
 
@@ -58,7 +78,7 @@ def _groups(findings: Iterable[Finding]) -> list[tuple[str, list[Finding]]]:
     return list(groups.items())
 
 
-def _section(code: str, group: list[Finding], *, paint, all_: bool) -> list[str]:  # type: ignore[no-untyped-def]
+def _section(code: str, group: list[Finding], *, paint: Callable[[str, str], str], all_: bool) -> list[str]:
     rule, severity = RULES[code], group[0].severity
     label = {Severity.ERROR: "ERROR", Severity.WARNING: "WARNING", Severity.INFO: "NOTE"}[severity]
     lines = [f"{paint(label, _STYLE[severity])} {rule.title} [{code}] ({_plural(len(group), 'place')})"]
@@ -82,12 +102,17 @@ def _section(code: str, group: list[Finding], *, paint, all_: bool) -> list[str]
     return lines
 
 
-def _verdict(report: Report, paint) -> list[str]:  # type: ignore[no-untyped-def]
-    errors, warnings = report.count(Severity.ERROR), report.count(Severity.WARNING)
-    looked = f"{_plural(report.files, 'file')} looked at"
-    if report.depth == "headers":
+def _verdict(
+    findings: Sequence[Finding], *, looked_at: int, by_headers: bool, paint: Callable[[str, str], str]
+) -> list[str]:
+    errors, warnings = (
+        sum(finding.severity is severity for finding in findings)
+        for severity in (Severity.ERROR, Severity.WARNING)
+    )
+    looked = f"{_plural(looked_at, 'file')} looked at"
+    if by_headers:
         looked += ", by headers only"
-    if report.valid:
+    if errors == 0:
         verdict = paint("VALID", _GOOD)
         return [f"{verdict}: {looked}, {_plural(warnings, 'warning')}."]
     verdict = paint("INVALID", _STYLE[Severity.ERROR])

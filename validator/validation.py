@@ -12,7 +12,8 @@ from validator.manifest import limits
 from validator.names import check_names
 from validator.overall import overall
 from validator.pool import Plan, by_example, in_processes
-from validator.report import Finding, Report, Scope, Subject, in_order
+from validator.report import Report, in_order
+from validator.scope import Scope, Subject
 
 FEW = 8 * 17
 """Files (of eight examples) that are decoded sooner than a second process has started."""
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
 
     from validator.challenge import Challenge
+    from validator.finding import Finding
 
 
 def validate(

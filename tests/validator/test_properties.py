@@ -245,8 +245,8 @@ def test_what_the_sandbox_imports_brings_little_with_it():
     assert not loaded & {"pandas", "rich", "scipy", "numba", "soxr", "docker", "harness", "typer"}
     own = {name.removeprefix("validator.") for name in loaded if name.startswith("validator.")}
     assert own == {
-        *SANDBOXED.split(), "codes", "folder", "frames", "limits", "members", "report", "streaminfo",
-        "tarfiles", "zipfiles",
+        *SANDBOXED.split(), "codes", "finding", "folder", "frames", "limits", "members", "streaminfo",
+        "tarfiles", "zipdirectory", "zipfiles",
     }  # fmt: skip
 
 
