@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import psutil
 
 from harness.errors import BugError, HarnessError, MachineError, SetupError
 from harness.evaluate import PARENT_ENV
@@ -18,11 +14,28 @@ from harness.lock import Lock
 from harness.records import Hello, Job
 from harness.sandbox.base import Conversation, Environment, Records, Result, Task, clean, make_job
 from harness.sandbox.image import IMAGE, check_image
+from harness.sandbox.seccomp import docker_profile
+from harness.sandbox.stamp import is_alive, own_stamp, process_stamp, temporary_folder
 from harness.sandbox.stream import Pieces, listen, memory_exceeded
 
 if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container
+
+__all__ = [
+    "HARDENING",
+    "LABEL",
+    "DockerSandbox",
+    "check_readable",
+    "check_runtime",
+    "connect",
+    "dead_containers",
+    "engine_failed",
+    "is_alive",
+    "process_stamp",
+    "remove",
+    "sweep",
+]
 
 USER = "65534:65534"
 """nobody: no file in the image is owned by it."""
@@ -33,7 +46,7 @@ TMPFS_BYTES = 64 * 1024 * 1024
 PIDS = 64
 """One process with its threads; a fork bomb ends here."""
 
-LABEL = "cad1-harness.run"
+LABEL = "cad1-harness.stamp"
 KILL_GRACE = 20.0
 """Seconds that the engine gets to report a killed container's end."""
 
@@ -41,7 +54,7 @@ HARDENING: dict[str, Any] = {
     "network_mode": "none",
     "read_only": True,
     "cap_drop": ["ALL"],
-    "security_opt": ["no-new-privileges:true"],
+    "security_opt": ["no-new-privileges:true", f"seccomp={docker_profile()}"],
     "user": USER,
     "pids_limit": PIDS,
     "ipc_mode": "none",
@@ -54,7 +67,7 @@ HARDENING: dict[str, Any] = {
     "auto_remove": False,  # it would hide whether the container was killed for its memory
     "privileged": False,
 }
-"""Every flag that stands between a submission and the host; seccomp stays the engine's default profile."""
+"""Every flag that stands between a submission and the host."""
 
 
 def connect() -> docker.DockerClient:
@@ -81,20 +94,6 @@ def connect() -> docker.DockerClient:
 
 CLOCK_SLACK = 5.0
 """Seconds by which the system's clock, once corrected, may move a process's start."""
-
-
-def process_stamp(pid: int) -> str:
-    """A process told apart from any later one with its number: `pid@start` in whole seconds."""
-    return f"{pid}@{int(psutil.Process(pid).create_time())}"
-
-
-def is_alive(stamp: str) -> bool:
-    """Whether the process of a stamp still runs."""
-    pid, _, start = stamp.partition("@")
-    try:
-        return abs(psutil.Process(int(pid)).create_time() - int(start)) < CLOCK_SLACK
-    except (ValueError, psutil.Error):
-        return False
 
 
 class DockerSandbox:
@@ -126,6 +125,7 @@ class DockerSandbox:
         lock = Lock.load()
         lock.check_host()
         facts = check_image(self.client, self._image, lock)
+        check_runtime(self.client, self._runtime)
         sweep(self.client)
         self._environment = Environment(
             sandbox=f"docker ({self._runtime})" if self._runtime else "docker",
@@ -141,8 +141,8 @@ class DockerSandbox:
         environment = self._environment or self.prepare()
         inside = "/submission" if task.submission.is_dir() else f"/submission/{task.submission.name}"
         job = make_job(task, submission=inside, data="/data", environment=environment)
-        with tempfile.TemporaryDirectory(prefix="cad1-job-") as folder:
-            path = Path(folder) / "job.json"
+        with temporary_folder("job") as folder:
+            path = folder / "job.json"
             path.write_text(job.model_dump_json(), encoding="utf-8")
             path.chmod(0o444)
             for shared in (task.submission, task.data):
@@ -175,7 +175,7 @@ class DockerSandbox:
                 nano_cpus=1_000_000_000,
                 ulimits=[Ulimit(name="core", soft=0, hard=0), Ulimit(name="nofile", soft=256, hard=256)],
                 log_config=LogConfig(type="json-file", config={"max-size": "4m", "max-file": "1"}),
-                labels={LABEL: process_stamp(os.getpid())},
+                labels={LABEL: own_stamp()},
                 environment={PARENT_ENV: "1"},
                 stdin_open=True,
                 runtime=self._runtime or None,
@@ -185,8 +185,30 @@ class DockerSandbox:
             raise engine_failed("create a container", error) from error
 
 
+def check_runtime(client: docker.DockerClient, name: str) -> None:
+    """Makes sure that the engine knows a runtime; an empty name is its default.
+
+    Raises:
+        SetupError: If it does not; says which it knows.
+    """
+    from docker.errors import DockerException  # noqa: PLC0415
+
+    if not name or name.startswith("io.containerd."):  # these the engine looks up by itself
+        return
+    try:
+        known = sorted(client.info().get("Runtimes", {}))
+    except (DockerException, OSError) as error:
+        raise engine_failed("name its runtimes", error) from error
+    if name not in known:
+        raise SetupError(
+            f"The Docker engine has no runtime {name}; it has {', '.join(known) or 'none but its default'}.",
+            hint="Install it and name it in /etc/docker/daemon.json, then restart the engine (gVisor: "
+            "`runsc install`), or leave --runtime out.",
+        )
+
+
 def check_readable(path: Path) -> None:
-    """Makes sure that the container's user, who is nobody, can read what is mounted.
+    """Makes sure that the sandbox's user, who is nobody, can read what is mounted.
 
     Raises:
         SetupError: If a file or folder at `path` is closed to others.
@@ -195,7 +217,7 @@ def check_readable(path: Path) -> None:
         mode = entry.stat().st_mode
         if not mode & (0o005 if entry.is_dir() else 0o004) or (entry.is_dir() and not mode & 0o001):
             raise SetupError(
-                f"The container's user can't read {entry}: it is closed to other users.",
+                f"The sandbox's user, who is nobody, can't read {entry}: it is closed to other users.",
                 hint=f"Open it for reading: `chmod -R o+rX {path}`.",
             )
 
@@ -283,15 +305,24 @@ def remove(container: Container) -> None:
         raise engine_failed(f"remove container {container.short_id}", error) from error
 
 
-def sweep(client: docker.DockerClient) -> int:
-    """Removes the containers of runs that no longer live; says how many there were."""
+def dead_containers(client: docker.DockerClient) -> list[Container]:
+    """The containers of runs that no longer live.
+
+    Raises:
+        MachineError: If the engine does not tell.
+    """
     from docker.errors import DockerException  # noqa: PLC0415
 
     try:
         containers = client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
     except (DockerException, OSError) as error:
         raise engine_failed("list its containers", error) from error
-    dead = [container for container in containers if not is_alive(container.labels.get(LABEL, ""))]
+    return [container for container in containers if not is_alive(container.labels.get(LABEL, ""))]
+
+
+def sweep(client: docker.DockerClient) -> int:
+    """Removes the containers of runs that no longer live; says how many there were."""
+    dead = dead_containers(client)
     for container in dead:
         with contextlib.suppress(HarnessError):  # doctor names what could not be removed
             remove(container)

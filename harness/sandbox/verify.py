@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import closing
-from pathlib import Path
 
 from harness import limits
 from harness.errors import BugError
 from harness.records import Hello
 from harness.sandbox.base import Environment, Sandbox, Task
+from harness.sandbox.stamp import temporary_folder
 from harness.synthetic import make_challenge
 
 
@@ -20,8 +19,7 @@ def verify(sandbox: Sandbox) -> tuple[Environment, Hello]:
         SetupError: If anything differs from the lock; names it.
     """
     environment = sandbox.prepare()
-    with tempfile.TemporaryDirectory(prefix="cad1-verify-") as folder:
-        root = Path(folder)
+    with temporary_folder("verify") as root:
         root.chmod(0o755)
         data = make_challenge(root / "data", seconds=2.0, scored_seconds=0.5)
         (root / "empty").mkdir()

@@ -59,7 +59,7 @@ def test_a_whole_conversation_byte_by_byte() -> None:
     ]
     conversation.finish()
     assert [type(record) for record in records][:2] == [Hello, ExampleScore]
-    assert len(records) == 3
+    assert len(records) == 4
 
 
 @pytest.mark.parametrize(

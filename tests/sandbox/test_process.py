@@ -12,8 +12,9 @@ import pytest
 
 from harness.errors import BugError, DeadlineError, MemoryLimitError, SetupError
 from harness.records import Example, ExampleFailure, ExampleScore, Hello
-from harness.sandbox import process
+from harness.sandbox import child, environment, process
 from harness.sandbox.base import Stopped, Task
+from harness.sandbox.environment import Evaluator
 from harness.sandbox.process import ProcessSandbox
 from harness.sandbox.verify import verify
 from validator import Challenge
@@ -30,36 +31,36 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pro
         package.mkdir(parents=True, exist_ok=True)
         (package / "__init__.py").write_text("")
         (package / "evaluate.py").write_text(textwrap.dedent(script))
-        monkeypatch.setattr(process, "make_environment", lambda lock, python: tmp_path)
-        monkeypatch.setattr(process, "venv_python", lambda venv: Path(sys.executable))
+        evaluator = Evaluator(Path(sys.executable), tmp_path / "tree", kernels=None, locked=True)
+        monkeypatch.setattr(process, "find_evaluator", lambda lock: evaluator)
         return ProcessSandbox()
 
     return make
 
 
 def test_it_is_the_locked_environment() -> None:
-    if process.find_python() is None:
+    if environment.find_python() is None:
         pytest.skip("there is no Python 3.11 on this machine")
-    environment, hello = verify(ProcessSandbox())
-    assert environment.locked
+    found, hello = verify(ProcessSandbox())
+    assert found.locked
     assert hello.locked
     assert hello.versions["pyclarity"] == "0.3.2"
     assert hello.versions["python"].startswith("3.11.")
 
 
 def test_without_python_311_the_result_is_unlocked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "find_python", lambda: None)
-    environment, hello = verify(ProcessSandbox())
-    assert not environment.locked
+    monkeypatch.setattr(environment, "find_python", lambda: None)
+    found, hello = verify(ProcessSandbox())
+    assert not found.locked
     assert not hello.locked
 
 
 def test_a_deadline_kills_the_whole_family(fake: Callable[[str], ProcessSandbox], task: MakeTask) -> None:
-    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    before = {one.pid for one in psutil.Process().children(recursive=True)}
     sandbox = fake("import subprocess, sys, time\nsubprocess.Popen(['sleep', '600'])\ntime.sleep(600)")
     with pytest.raises(DeadlineError):
         list(sandbox.run(task(seconds=2.0)))
-    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+    assert {one.pid for one in psutil.Process().children(recursive=True)} <= before
 
 
 def test_a_memory_limit_is_kept(fake: Callable[[str], ProcessSandbox], task: MakeTask) -> None:
@@ -68,6 +69,40 @@ def test_a_memory_limit_is_kept(fake: Callable[[str], ProcessSandbox], task: Mak
     )
     with pytest.raises(MemoryLimitError):
         list(sandbox.run(task(memory=200 * 2**20)))
+
+
+def test_the_memory_of_the_whole_family_counts(fake: Callable[[str], ProcessSandbox], task: MakeTask) -> None:
+    """Three processes of 100 MB each, none of which is over the limit by itself."""
+    sandbox = fake(
+        """
+        import os, time
+        held = bytearray(100 * 2**20)
+        held[::4096] = b'x' * len(held[::4096])
+        for _ in range(2):
+            if os.fork() == 0:
+                held[::4096] = b'y' * len(held[::4096])
+                time.sleep(600)
+        time.sleep(600)
+        """
+    )
+    with pytest.raises(MemoryLimitError):
+        list(sandbox.run(task(memory=250 * 2**20)))
+
+
+def test_a_fork_bomb_is_stopped(fake: Callable[[str], ProcessSandbox], task: MakeTask) -> None:
+    before = {one.pid for one in psutil.Process().children(recursive=True)}
+    bomb = "import os, time\nfor _ in range(200):\n    if os.fork() == 0: time.sleep(600)\ntime.sleep(600)"
+    with pytest.raises(BugError, match="started more than 64 processes"):
+        list(fake(bomb).run(task(memory=16 * 2**30)))
+    assert {one.pid for one in psutil.Process().children(recursive=True)} <= before
+
+
+def test_one_that_closes_its_output_and_stays_is_not_waited_for(
+    fake: Callable[[str], ProcessSandbox], task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "END_GRACE", 1.0)
+    with pytest.raises(BugError, match="closed its output and did not end"):
+        list(fake("import os, time\nos.close(1)\nos.close(2)\ntime.sleep(600)").run(task()))
 
 
 def test_it_can_be_stopped(fake: Callable[[str], ProcessSandbox], task: MakeTask) -> None:
@@ -163,6 +198,7 @@ def test_no_python_is_a_set_up_fault(
     fake: Callable[[str], ProcessSandbox], task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox = fake("")
-    monkeypatch.setattr(process, "venv_python", lambda venv: Path("/nonexistent/python"))
+    nothing = Evaluator(Path("/nonexistent/python"), Path("/tmp"), kernels=None, locked=True)
+    monkeypatch.setattr(process, "find_evaluator", lambda lock: nothing)
     with pytest.raises(SetupError, match="can't be started"):
         list(sandbox.run(task()))

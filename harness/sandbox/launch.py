@@ -1,0 +1,93 @@
+"""The first program inside bubblewrap: gives up every right that is left, and becomes the evaluator.
+
+It runs before anything untrusted is read, by `python -I -S`, with the standard library alone: bubblewrap has made
+the namespaces and put the filter of system calls in place; rlimits, the user and Landlock can only be set from
+within.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import sys
+
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_EXECUTE, _WRITE_FILE, _TRUNCATE = 1 << 0, 1 << 1, 1 << 14
+_CHANGE_FOLDERS = sum(1 << bit for bit in range(4, 13))  # remove, and make of every kind
+_BENEATH = 1
+
+
+class _Ruleset(ctypes.Structure):
+    _fields_ = (("handled_access_fs", ctypes.c_uint64),)
+
+
+class _PathBeneath(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = (("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32))
+
+
+def restrict_files(*, executable: list[str], writable: list[str]) -> bool:
+    """By Landlock: programs are only run from `executable`, only what is beneath `writable` is changed.
+
+    Returns:
+        Whether this kernel has Landlock (5.13 and later, where it is not switched off).
+
+    Raises:
+        OSError: If the kernel has it and refuses the rules.
+    """
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    call.restype = ctypes.c_long
+    version = call(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
+    if version < 1:
+        return False
+    change = _WRITE_FILE | _CHANGE_FOLDERS | (_TRUNCATE if version >= 3 else 0)
+    rules = _Ruleset(_EXECUTE | change)
+    ruleset = _checked(call(_CREATE_RULESET, ctypes.byref(rules), ctypes.c_size_t(8), ctypes.c_uint32(0)))
+    for paths, access in ((executable, _EXECUTE), (writable, change)):
+        for path in paths:
+            folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            beneath = _PathBeneath(access if os.path.isdir(path) else access & ~_CHANGE_FOLDERS, folder)  # noqa: PTH112
+            _checked(call(_ADD_RULE, ruleset, _BENEATH, ctypes.byref(beneath), ctypes.c_uint32(0)))
+            os.close(folder)
+    _checked(call(_RESTRICT_SELF, ruleset, ctypes.c_uint32(0)))
+    os.close(ruleset)
+    return True
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "Landlock: " + os.strerror(ctypes.get_errno()))
+    return result
+
+
+def become(user: int) -> None:
+    """Goes over to a user and group of that number for good, without other groups."""
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+
+
+def limit(*, processes: int, files: int, file_bytes: int) -> None:
+    """Sets the rlimits; 0 processes for no limit on these."""
+    if processes:
+        resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def main(arguments: list[str]) -> None:
+    """`PROCESSES FILES FILE_BYTES USER FOLDERS PROGRAM…`: USER 0 stays who it is, FOLDERS may be run from."""
+    processes, files, file_bytes, user = map(int, arguments[:4])
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as first_to_go:  # noqa: PTH123
+        first_to_go.write("1000")  # before anything of the host
+    if user:
+        become(user)
+    limit(processes=processes, files=files, file_bytes=file_bytes)
+    restrict_files(executable=arguments[4].split(os.pathsep), writable=["/tmp", "/dev/null"])  # noqa: S108
+    os.execv(arguments[5], arguments[5:])  # noqa: S606
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
