@@ -15,6 +15,8 @@ Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
 def check_contents(ledger: Ledger, rows: Rows) -> Iterator[str]:
     """Says which rows can't be right, whatever the log says of them."""
+    for table, other in ledger.strays():
+        yield f"The table {table} refers to rows of the table {other} that are not there."
     yield from _check_examples(ledger, rows)
     yield from _check_audits(rows)
     yield from _check_ways(rows)

@@ -26,6 +26,10 @@ _DAMAGED = ("malformed", "not a database", "decode", "corrupt")
 Made = TypeVar("Made")
 
 
+class AbsentError(SetupError):
+    """There is no ledger where one was to be read."""
+
+
 class Database:
     """The file of one store's ledger.
 
@@ -106,8 +110,8 @@ class Database:
     def _version(self) -> int:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
-    def _absent(self) -> SetupError:
-        return SetupError(
+    def _absent(self) -> AbsentError:
+        return AbsentError(
             f"There is no ledger in {self.path.parent}: nothing has been scored there yet.",
             hint="Score a submission first (`cad1 score`), or name the right folder with `--store`.",
         )
@@ -117,7 +121,7 @@ class Database:
         """Turns SQLite's and the system's errors into a sentence."""
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             hint = (
                 "See that the folder is writable and its disk is not full; what was stored before is safe, "
                 "and the same command goes on from there."
@@ -201,10 +205,15 @@ class Database:
 
     def integrity(self) -> list[str]:
         """What SQLite itself finds wrong with the file; empty where nothing is."""
-        checks = ("PRAGMA integrity_check", "PRAGMA foreign_key_check")
         with self._lock, self._told("read"):
-            rows = [row for check in checks for row in self._db.execute(check).fetchall()]
-        return [" ".join(map(str, row)) for row in rows if row != ("ok",)]
+            rows = self._db.execute("PRAGMA integrity_check").fetchall()
+        return [str(row[0]) for row in rows if row != ("ok",)]
+
+    def strays(self) -> list[tuple[str, str]]:
+        """Rows that refer to a row that is not there: their table, and the other's."""
+        with self._lock, self._told("read"):
+            rows = self._db.execute("PRAGMA foreign_key_check").fetchall()
+        return sorted({(str(row[0]), str(row[2])) for row in rows})
 
     def close(self) -> None:
         """Closes the file."""

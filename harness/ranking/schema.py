@@ -165,6 +165,12 @@ def statements(version: int = VERSION) -> list[str]:
         for table in _APPEND_ONLY
         for verb in ("UPDATE", "DELETE")
     ]
+    triggers += [  # INSERT OR REPLACE would remove a row without asking the trigger for DELETE
+        f"CREATE TRIGGER {table}_in_order BEFORE INSERT ON {table}"  # noqa: S608  (constants)
+        f" WHEN NEW.number IS NOT (SELECT coalesce(max(number), 0) + 1 FROM {table})"
+        f" BEGIN SELECT RAISE(ABORT, 'the table {table} is append-only'); END"
+        for table in _APPEND_ONLY
+    ]
     return _split(_VERSION_2) + triggers
 
 

@@ -47,13 +47,14 @@ def append_step(
     fault = blamed(state, fault)
     cause = one_line(cause)[:MAX_CAUSE]
     made = (None, None, None) if scorer is None else (scorer.digest, scorer.engine, int(scorer.locked))
-    cursor = transaction.execute(
-        f"INSERT INTO steps ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  (constants)
-        (case.team, case.submission, case.challenge, state, fault, cause, *made)
+    (number,) = transaction.execute("SELECT coalesce(max(number), 0) + 1 FROM steps").fetchone()
+    transaction.execute(
+        f"INSERT INTO steps (number, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        (number, case.team, case.submission, case.challenge, state, fault, cause, *made)
         + (transaction.at, transaction.who),
     )
     facts = {"team": case.team, "submission": case.submission, "state": state, "fault": fault, "cause": cause}
-    transaction.log("moved", facts, ("steps", (cursor.lastrowid,)))
+    transaction.log("moved", facts, ("steps", (number,)))
     return Step(case, state, fault, cause, scorer, transaction.at, transaction.who)
 
 

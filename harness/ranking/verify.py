@@ -14,6 +14,7 @@ from harness.errors import SetupError
 from harness.ranking import schema
 from harness.ranking.chain import check_chain, check_rows
 from harness.ranking.contents import check_contents
+from harness.ranking.database import AbsentError
 from harness.ranking.ledger import FILE, Ledger
 from harness.ranking.log import GENESIS
 from harness.ranking.page import RANKING_FILE, markdown
@@ -52,9 +53,9 @@ def verify(store: Path, *, head: str | None = None) -> Verification:
     """
     try:
         ledger = Ledger(store, read_only=True)
+    except AbsentError:
+        raise
     except SetupError as error:
-        if _is_absent(store / FILE):
-            raise
         return Verification([error.message])
     problems: list[str] = []
     with ledger:
@@ -67,14 +68,6 @@ def verify(store: Path, *, head: str | None = None) -> Verification:
         rest = len(problems) - MAX_PROBLEMS
         problems = [*problems[:MAX_PROBLEMS], f"And {rest} more that don't fit."]
     return Verification(problems, found, entries, examples)
-
-
-def _is_absent(path: Path) -> bool:
-    try:
-        with path.open("rb") as stream:
-            return not stream.read(1)
-    except OSError:  # it is not there, or may not be read: no damage
-        return True
 
 
 def _look(ledger: Ledger, store: Path, head: str | None, problems: list[str]) -> tuple[str, int, int]:
