@@ -6,7 +6,6 @@ takes over once the first is dead: its process is gone or, from another machine,
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
@@ -15,7 +14,7 @@ from types import TracebackType
 
 from harness.errors import HarnessError
 from harness.ranking.ledger import Key, Lease, Ledger
-from harness.sandbox.docker import is_alive, process_stamp
+from harness.sandbox.stamp import is_alive, own_stamp
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 120.0
@@ -26,7 +25,7 @@ POLL_SECONDS = 0.5
 
 def runner() -> str:
     """This process, told apart from any other: `host pid@start`."""
-    return f"{socket.gethostname()} {process_stamp(os.getpid())}"
+    return f"{socket.gethostname()} {own_stamp()}"
 
 
 def is_dead(lease: Lease) -> bool:
