@@ -92,6 +92,28 @@ def with_streaminfo(data: bytes, **fields: int | bytes) -> bytes:
     return bytes(out)
 
 
+def comments(*texts: bytes, vendor: bytes = b"mine") -> bytes:
+    """The body of a comment block."""
+    parts = [vendor, *texts]
+    sized = [len(part).to_bytes(4, "little") + part for part in parts]
+    return sized[0] + len(texts).to_bytes(4, "little") + b"".join(sized[1:])
+
+
+def with_metadata(data: bytes, *blocks: tuple[int, bytes]) -> bytes:
+    """The same FLAC with these metadata blocks (type, body) after STREAMINFO, and no others.
+
+    Types: 1 padding, 2 application, 3 seek table, 4 comment, 5 cue sheet, 6 picture.
+    """
+    at, last = 42, data[4] & 0x80
+    while not last:
+        last = data[at] & 0x80
+        at += 4 + int.from_bytes(data[at + 1 : at + 4], "big")
+    out = data[:4] + bytes([0 if blocks else 0x80]) + data[5:42]
+    for index, (kind, body) in enumerate(blocks, start=1):
+        out += bytes([kind | (0x80 if index == len(blocks) else 0)]) + len(body).to_bytes(3, "big") + body
+    return out + data[at:]
+
+
 # --- zips by the standard library ------------------------------------------------------------------------
 
 
