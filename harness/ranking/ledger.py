@@ -7,7 +7,7 @@ same transaction. WAL mode lets the ranking be read while scores come in.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from harness.ranking.database import BUSY_SECONDS, FILE
@@ -101,13 +101,13 @@ class Ledger(Ways, Leases):
 
     def entries(self) -> list[Entry]:
         """All entries, the oldest first."""
-        return self._read(
-            "SELECT team, submission, challenge, scorer, engine, locked, name, bytes, kind, entered"
-            " FROM entries ORDER BY entered, id",
-            make=lambda row: Entry(
-                row[0], Key(row[1], row[2], Scorer(row[3], row[4], bool(row[5]))), *row[6:]
-            ),
-        )
+        with self.snapshot():
+            known = self.rosters()
+            return self._read(
+                "SELECT team, submission, challenge, scorer, engine, locked, name, bytes, kind, entered"
+                " FROM entries ORDER BY entered, id",
+                make=lambda row: _entry_of(row, known),
+            )
 
     def start_run(self, record: RunRecord) -> int:
         """Notes how the following examples are made; returns the run's number."""
@@ -166,7 +166,7 @@ class Ledger(Ways, Leases):
         found = self._read(
             f"SELECT song, listener, {', '.join(STEM_COLUMNS)} FROM examples WHERE {_KEY}",  # noqa: S608
             key.values,
-            make=lambda row: StoredExample(row[0], row[1], tuple(row[2:])),
+            make=_example_of,
         )
         return {(example.song, example.listener): example for example in found}
 
@@ -238,6 +238,20 @@ class Ledger(Ways, Leases):
         """The SHA-256 of the log's last entry: it stands for all that the ledger holds."""
         last = self._read("SELECT sha256 FROM log ORDER BY number DESC LIMIT 1", make=lambda row: str(row[0]))
         return last[0] if last else GENESIS
+
+
+def _example_of(row: tuple[Any, ...]) -> StoredExample:
+    song, listener, *values = row
+    if any(not isinstance(value, float | None) for value in values):
+        raise ValueError(f"a value of {song} for {listener} that is no number")
+    return StoredExample(song, listener, tuple(values))
+
+
+def _entry_of(row: tuple[Any, ...], known: Collection[str]) -> Entry:
+    team, submission, challenge, digest, engine, locked, *rest = row
+    if challenge not in known:
+        raise ValueError(f"an entry of {team} for a challenge that is not there")
+    return Entry(team, Key(submission, challenge, Scorer(digest, engine, bool(locked))), *rest)
 
 
 def _add_roster(transaction: Transaction, roster: Roster) -> None:
