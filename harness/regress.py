@@ -19,7 +19,11 @@ SAME_BITS = 1e-9
 """Tolerance where songs, scorer lock and CPU target are those that made the stored scores."""
 
 OTHER_CPU = 1e-6
-"""Tolerance elsewhere: fifty times what the scores have moved over library versions (2e-8)."""
+"""Tolerance elsewhere, and for a network wherever it is computed.
+
+Over library versions the scores have moved by up to 2e-8. PyTorch's kernels for AVX-512, AVX2 and SSE, one
+thread or two, with oneDNN or without, move those of the trained baseline by up to 5e-8.
+"""
 
 
 @dataclass(frozen=True)
@@ -204,7 +208,7 @@ _OPENUNMIX = (
     0.1955,
     0.2297,
 )
-_OTHER_BITS = "it was separated in 2023 with the PyTorch, and perhaps the GPU, of that time"
+_OTHER_BITS = "the published one was separated in 2023 with the PyTorch, and perhaps the GPU, of that time"
 _OPENUNMIX_CAVEAT = f"{_OTHER_BITS}, and the published means of the songs average 0.2270, not 0.2273"
 
 PUBLISHED: Mapping[str, Published] = {
@@ -215,6 +219,14 @@ PUBLISHED: Mapping[str, Published] = {
 
 ROUNDING = 0.5e-4
 """What the publication's four decimals can hide."""
+
+EXPECTED = 1e-3
+"""What another PyTorch, processor or GPU may move a mean by, and the publication's own figures differ by.
+
+The same single-precision weights on other kernels of one CPU move no single value by more than 5e-7 (measured on
+the demo's songs); a GPU's TensorFloat-32 is some four decimal digits coarser, and a mean is over 400 values and
+more. The two baselines lie 0.03 apart.
+"""
 
 
 @dataclass(frozen=True)
@@ -236,9 +248,19 @@ class PublishedDifference:
         """Whether the difference is no more than rounding."""
         return abs(self.by) <= ROUNDING + 1e-12
 
+    @property
+    def expected(self) -> bool:
+        """Whether the difference is one that the caveat explains."""
+        return abs(self.by) <= EXPECTED + 1e-12
+
     def __str__(self) -> str:
         """One line for a reader."""
-        verdict = "as published" if self.reached else f"{self.by:+.4f}; may differ, for {self.caveat}"
+        if self.reached:
+            verdict = "as published"
+        elif self.expected:
+            verdict = f"{self.by:+.4f}, as may be expected: {self.caveat}"
+        else:
+            verdict = f"{self.by:+.4f}, more than the {EXPECTED:g} that may be expected"
         return f"{self.song or 'average'}: {self.found:.4f}, published {self.published:.4f} ({verdict})"
 
 

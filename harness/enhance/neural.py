@@ -135,6 +135,15 @@ def libraries(model: str, *names: str) -> list[ModuleType]:
         raise SetupError(f"{model} needs {' and '.join(names)}: {error}.", hint=_INSTALL) from error
 
 
+def lacking_openunmix() -> str:
+    """Why Open-Unmix cannot run here, in a sentence; empty where it can."""
+    try:
+        libraries("openunmix", "torch", "openunmix")
+    except SetupError as error:
+        return f"{error.message} {error.hint}"
+    return ""
+
+
 def _device(torch: Any, name: str | None) -> Any:
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -194,9 +203,12 @@ def _openunmix_states(torch: Any, weights: Path) -> dict[str, dict[str, Any]]:
 
 
 def openunmix_separator(models: Mapping[str, Any]) -> Any:
-    """openunmix's `Separator` around one `OpenUnmix` for each stem, without Wiener iterations."""
+    """openunmix's `Separator` around one `OpenUnmix` for each stem, without Wiener iterations.
+
+    It computes in the models' own precision, its transforms too.
+    """
     bins = {int(model.nb_output_bins) for model in models.values()}.pop()
-    return import_module("openunmix.model").Separator(
+    separator = import_module("openunmix.model").Separator(
         target_models=dict(models),
         niter=0,
         residual=False,
@@ -206,6 +218,11 @@ def openunmix_separator(models: Mapping[str, Any]) -> Any:
         nb_channels=2,
         filterbank="torch",
     )
+    torch = import_module("torch")
+    precision = {model.fc1.weight.dtype for model in models.values()}.pop()
+    for transform in (separator.stft, separator.istft):
+        transform.window.data = torch.hann_window(len(transform.window), dtype=precision)
+    return separator
 
 
 def _openunmix_model(state: Mapping[str, Any], *, weights: Path) -> Any:
@@ -224,6 +241,9 @@ def _openunmix_model(state: Mapping[str, Any], *, weights: Path) -> Any:
             f"{weights} does not fit the model: it does not have an OpenUnmix for each stem ({error}).",
             hint="The weights belong to another model.",
         ) from error
+    torch = import_module("torch")
+    if getattr(state["fc1.weight"], "dtype", None) == torch.float64:
+        network.double()
     _fill(network, state, weights=weights)
     return network
 
@@ -257,11 +277,12 @@ def _fingerprint(network: Any) -> str:
 def _runner(torch: Any, network: Any, device: Any) -> Model:
     network.to(device)
     network.eval()
+    precision = next(network.parameters()).dtype
 
     def run(block: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            batch = torch.from_numpy(np.ascontiguousarray(block, dtype=np.float32))[None].to(device)
-            stems: NDArray[np.float32] = network(batch)[0].cpu().numpy()
+            batch = torch.from_numpy(np.ascontiguousarray(block, dtype=np.float32))[None]
+            stems: NDArray[np.float32] = network(batch.to(device, precision))[0].cpu().float().numpy()
             return stems
 
     return run
