@@ -57,8 +57,9 @@ def power(base: ArrayLike, exponent: ArrayLike) -> NDArray[np.float64]:
     """Return base to the power of exponent, one of which may be a single number."""
     if NUMPYS_OWN:
         return np.asarray(np.power(np.asarray(base, dtype=np.float64), exponent))
-    bases, exponents = np.broadcast_arrays(np.asarray(base, np.float64), np.asarray(exponent, np.float64))
-    return _powers(bases.ravel(), exponents.ravel()).reshape(bases.shape)
+    both = np.empty((2, *np.broadcast_shapes(np.shape(base), np.shape(exponent))))
+    both[0], both[1] = base, exponent
+    return _powers(both[0].ravel(), both[1].ravel()).reshape(both.shape[1:])
 
 
 def _one_by_one(function: Callable[[float], float], x: ArrayLike) -> NDArray[np.float64]:

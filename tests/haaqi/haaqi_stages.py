@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from haaqi_cases import AUDIOGRAMS, music, noisy
+from haaqi_cases import AUDIOGRAMS, music, noisy, wave
 from numpy.typing import NDArray
 
 from harness.haaqi import (
@@ -70,8 +70,8 @@ def signals() -> tuple[Numbers, Numbers]:
 
 def envelopes() -> tuple[Numbers, Numbers]:
     """Return two envelopes and ripple beneath 0, as linear numbers."""
-    time = np.arange(LENGTH)
-    return np.abs(0.02 * np.sin(time / 700)) + 1e-7, np.abs(0.03 * np.sin((time - 30) / 690)) * (time > 1500)
+    later = np.concatenate((np.zeros(30), wave(LENGTH - 30, step=1 / 690)))
+    return np.abs(0.02 * wave(LENGTH, step=1 / 700)) + 1e-7, np.abs(0.03 * later) * (np.arange(LENGTH) > 1500)
 
 
 def decibels() -> tuple[Numbers, Numbers]:
@@ -85,8 +85,8 @@ def decibels() -> tuple[Numbers, Numbers]:
 def motions() -> tuple[Numbers, Numbers]:
     """Return the motion of two channels, loud and faint by turns, for two signals."""
     rng = np.random.RandomState(22)
-    time = np.arange(LENGTH)
-    ours = np.stack([20 * np.sin(time / 5) * np.sin(time / 900) ** 4, np.sin(time / 2)])
+    swell = wave(LENGTH, step=1 / 900) ** 2
+    ours = np.stack([20 * wave(LENGTH, step=1 / 5) * swell * swell, wave(LENGTH, step=1 / 2)])
     return ours, np.roll(ours, 7, axis=1) + rng.standard_normal(ours.shape)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.haaqi import elementary, fourier, gammatone, lags, noise, rounding
+from harness.haaqi import elementary, gammatone, lags, noise, rounding
 from harness.haaqi.hearing import widest_bandwidths
 from harness.haaqi.kernel import exact
 
