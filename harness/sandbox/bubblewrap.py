@@ -361,7 +361,7 @@ class _RootUsers(_Users):
         self.descriptors = (tell.fileno(), waits.fileno())
         self.options = (
             *("--info-fd", str(tell.fileno()), "--userns-block-fd", str(waits.fileno())),
-            *("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"),
+            *("--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP"),
         )
 
     def settle(self) -> None:

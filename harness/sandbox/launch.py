@@ -16,6 +16,8 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _EXECUTE, _WRITE_FILE, _TRUNCATE = 1 << 0, 1 << 1, 1 << 14
 _CHANGE_FOLDERS = sum(1 << bit for bit in range(4, 13))  # remove, and make of every kind
 _BENEATH = 1
+_DROP = 24  # PR_CAPBSET_DROP
+_HELD = (6, 7, 8)  # CAP_SETGID, CAP_SETUID, and CAP_SETPCAP, without which none is dropped
 
 
 class _Ruleset(ctypes.Structure):
@@ -55,14 +57,17 @@ def restrict_files(*, executable: list[str], writable: list[str]) -> bool:
     return True
 
 
-def _checked(result: int) -> int:
+def _checked(result: int, what: str = "Landlock") -> int:
     if result < 0:
-        raise OSError(ctypes.get_errno(), "Landlock: " + os.strerror(ctypes.get_errno()))
+        raise OSError(ctypes.get_errno(), f"{what}: {os.strerror(ctypes.get_errno())}")
     return result
 
 
 def become(user: int) -> None:
-    """Goes over to a user and group of that number for good, without other groups."""
+    """Goes over to a user and group of that number for good, without other groups or any capability."""
+    call = ctypes.CDLL(None, use_errno=True).prctl
+    for capability in _HELD:
+        _checked(call(_DROP, capability, 0, 0, 0), "capabilities")
     os.setgroups([])
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)

@@ -100,6 +100,7 @@ LAUNCH: dict[str, Choices] = {
     "landlock_add_rule": ((),),
     "landlock_create_ruleset": ((),),
     "landlock_restrict_self": ((),),
+    "prctl": (*CONDITIONS["prctl"], (Argument(0, 24),)),  # PR_CAPBSET_DROP
     "setgroups": ((Argument(0, 0),),),
     "setresgid": (tuple(Argument(index, NOBODY) for index in range(3)),),
     "setresuid": (tuple(Argument(index, NOBODY) for index in range(3)),),

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 import tarfile
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.errors import SetupError
 from harness.records import Example
-from harness.sandbox.base import Task
+from harness.sandbox import bubblewrap, process
+from harness.sandbox.base import Sandbox, Task
+from harness.sandbox.bubblewrap import BubblewrapSandbox
+from harness.sandbox.docker import DockerSandbox
+from harness.sandbox.environment import Evaluator
+from harness.sandbox.process import ProcessSandbox
 
 if TYPE_CHECKING:
     import docker
@@ -73,3 +82,38 @@ def probe(derived: Callable[..., str]) -> Callable[[str], str]:
         )
 
     return build
+
+
+@pytest.fixture
+def imposter(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, str], Sandbox]:
+    """A sandbox of a kind, prepared, that runs a script in the evaluator's place."""
+
+    def make(kind: str, script: str) -> Sandbox:
+        if kind == "docker":
+            return DockerSandbox(image=request.getfixturevalue("probe")(script))
+        package = tmp_path / "tree" / "harness"
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "__init__.py").write_text("")
+        (package / "evaluate.py").write_text(textwrap.dedent(script))
+        evaluator = Evaluator(Path(sys.executable), tmp_path / "tree", kernels=None, locked=True)
+        if kind == "process":
+            monkeypatch.setattr(process, "find_evaluator", lambda lock: evaluator)
+            return ProcessSandbox()
+        request.getfixturevalue("bwrap")
+        monkeypatch.setattr(bubblewrap, "find_evaluator", lambda lock: evaluator)
+        return BubblewrapSandbox()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def bwrap() -> None:
+    """Skips where bubblewrap is missing, or fails where CAD1_REQUIRE_BUBBLEWRAP=1."""
+    try:
+        bubblewrap.find_bwrap()
+    except SetupError as error:
+        if os.environ.get("CAD1_REQUIRE_BUBBLEWRAP") == "1":
+            pytest.fail(f"CAD1_REQUIRE_BUBBLEWRAP=1, but: {error}")
+        pytest.skip(f"no bubblewrap: {error}")

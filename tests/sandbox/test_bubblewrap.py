@@ -1,0 +1,322 @@
+"""bubblewrap: every limit is run into, every end leaves nothing behind, the scores are the process sandbox's."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.errors import BugError, DeadlineError, HarnessError, MemoryLimitError, SetupError
+from harness.records import AuditScore, Example, ExampleScore, Hello
+from harness.sandbox import bubblewrap, environment
+from harness.sandbox.base import Sandbox, Stopped, Task
+from harness.sandbox.bubblewrap import BubblewrapSandbox, find_bwrap, prefixes
+from harness.sandbox.process import ProcessSandbox
+from harness.sandbox.stamp import RUN_ENV, own_stamp
+from harness.sandbox.verify import verify
+from validator import Challenge
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("bwrap", "nothing_left")]
+
+MakeTask = Callable[..., Task]
+MIB = 2**20
+
+
+def traces() -> set[str]:
+    """The processes and temporary folders of this run."""
+    found = {path.name for path in Path(tempfile.gettempdir()).glob(f"cad1-*{own_stamp()}-*")}
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(RUN_ENV) == own_stamp() or process.username() == "nobody":
+                found.add(f"{process.pid} {process.name()}")
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """What a sandbox has started or written is gone once it has ended, however that was."""
+    before, open_files = traces(), psutil.Process().num_fds()
+    yield
+    assert traces() <= before
+    assert psutil.Process().num_fds() <= open_files
+
+
+Imposter = Callable[[str, str], Sandbox]
+
+TOUCH = "held = bytearray({size})\nheld[::4096] = b'x' * len(held[::4096])\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "memory", "error", "what"),
+    [
+        (
+            "held = []\nwhile True: held.append(b'x' * 2**24)",
+            300 * MIB,
+            MemoryLimitError,
+            r"memory limit of 0\.3 GiB",
+        ),
+        (
+            f"import os, time\n{TOUCH.format(size=100 * MIB)}"
+            f"for _ in range(2):\n    if os.fork() == 0:\n        held[::4096] = b'y' * {25 * 1024}\n"
+            "        time.sleep(600)\ntime.sleep(600)",
+            280 * MIB,
+            MemoryLimitError,
+            "memory limit",
+        ),
+        (
+            "import os, time\nn = 0\nwhile True:\n    if os.fork() == 0: time.sleep(600)\n    n += 1\n"
+            "    assert n < 64, n",
+            16 * 1024 * MIB,
+            BugError,
+            "ended with code 1|more than 64 processes",
+        ),
+        ("import time\ntime.sleep(600)", 1024 * MIB, DeadlineError, "deadline of 4 s"),
+        (
+            "import os, signal, time\nfor one in range(1, 32):\n"
+            "    if one not in (9, 19): signal.signal(one, signal.SIG_IGN)\n"
+            "if os.fork() == 0: os.setsid()\nos.fork()\ntime.sleep(600)",
+            1024 * MIB,
+            DeadlineError,
+            "deadline of 4 s",
+        ),
+        (
+            "import sys\nwhile True: sys.stdout.write('x' * 65536)",
+            1024 * MIB,
+            BugError,
+            "a line of more than",
+        ),
+        ("import os\nos.write(1, b'{')", 1024 * MIB, BugError, "an end in the middle"),
+        ("print('{}')", 1024 * MIB, BugError, "not of the protocol"),
+        ("import sys\nsys.exit(7)", 1024 * MIB, BugError, "ended with code 7"),
+        ("import os\nos.kill(os.getpid(), 11)", 1024 * MIB, BugError, "ended with code 139"),
+        ("import os\nos.abort()", 1024 * MIB, BugError, "ended with code 134"),
+        (
+            "n = 0\nwhile True:\n    n += 1\n    open(f'/tmp/{n}', 'wb').write(bytes(2**20))",
+            1024 * MIB,
+            BugError,
+            "ended with code 1",
+        ),
+        ("open('/tmp/large', 'wb').truncate(2**30)", 1024 * MIB, BugError, "ended with code"),
+        ("held = [open('/dev/null') for _ in range(300)]", 1024 * MIB, BugError, "ended with code 1"),
+    ],
+    ids=[
+        "memory bomb",
+        "memory of the whole family",
+        "fork bomb",
+        "hang",
+        "hang of a stubborn family",
+        "flood",
+        "half a line",
+        "garbage",
+        "exit code",
+        "segmentation fault",
+        "abort",
+        "tmpfs filled",
+        "large file",
+        "many files",
+    ],
+)
+def test_every_limit_holds(
+    imposter: Imposter, task: MakeTask, script: str, memory: int, error: type[HarnessError], what: str
+) -> None:
+    sandbox = imposter("bubblewrap", script)
+    seconds = 4.0 if error is DeadlineError else 60.0
+    with pytest.raises(error, match=what):
+        list(sandbox.run(task(seconds=seconds, memory=memory)))
+
+
+def test_many_processes_are_stopped_where_the_kernel_does_not_count_them(
+    imposter: Imposter, task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bubblewrap, "COUNTED_APART", (999, 0))
+    bomb = "import os, time\nfor _ in range(200):\n    if os.fork() == 0: time.sleep(600)\ntime.sleep(600)"
+    with pytest.raises(BugError, match="more than 64 processes"):
+        list(imposter("bubblewrap", bomb).run(task(memory=16 * 1024 * MIB)))
+
+
+def test_the_host_can_stop_it(imposter: Imposter, task: MakeTask) -> None:
+    asked = task()
+    asked.stop.set()
+    with pytest.raises(Stopped):
+        list(imposter("bubblewrap", "import time\ntime.sleep(600)").run(asked))
+
+
+def test_closing_it_ends_it(imposter: Imposter, task: MakeTask) -> None:
+    records = imposter("bubblewrap", HELLO).run(task())
+    assert isinstance(next(records), Hello)
+    assert len(traces()) >= 2
+    records.close()
+
+
+HELLO = """
+import json, time
+job = json.load(open("/job/job.json"))
+print(json.dumps({"type": "hello", "nonce": job["nonce"], "lock": job["lock"], "locked": True, "versions": {},
+                  "cpu": "x"}), flush=True)
+time.sleep(600)
+"""
+
+
+def test_its_environment_is_its_own(
+    imposter: Imposter, task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "x")
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    script = "import os, sys\nsys.stderr.write(repr(sorted(os.environ)))\nsys.exit(1)"
+    with pytest.raises(BugError) as caught:
+        list(imposter("bubblewrap", script).run(task()))
+    assert "SECRET_TOKEN" not in caught.value.detail
+    assert "PYTHONPATH" not in caught.value.detail
+    assert "NUMBA_NUM_THREADS" in caught.value.detail
+
+
+def test_it_scores_the_same_bits_as_the_process_sandbox(synthetic_root: Path, task: MakeTask) -> None:
+    challenge = Challenge.load(synthetic_root, split="test")
+    asked = task(examples=tuple(Example(song=song, listener=one) for song, one in challenge.examples[:2]))
+    values = []
+    for sandbox in (BubblewrapSandbox(), ProcessSandbox()):
+        records = list(sandbox.run(asked))
+        values.append([line.values for line in records if isinstance(line, ExampleScore)])
+        assert not any(isinstance(line, AuditScore) for line in records)
+    assert len(values[0]) == 2
+    assert values[0] == values[1]
+
+
+def test_it_is_the_locked_environment() -> None:
+    if environment.find_python() is None:
+        pytest.skip("there is no Python 3.11 on this machine")
+    found, hello = verify(BubblewrapSandbox())
+    assert found.locked
+    assert hello.locked
+    assert found.sandbox == "bubblewrap"
+    assert "bubblewrap 0." in found.base_image
+    assert hello.versions["pyclarity"] == "0.3.2"
+
+
+def test_without_python_311_the_result_is_unlocked_and_the_installation_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(environment, "find_python", lambda: None)
+    found, hello = verify(BubblewrapSandbox())
+    assert not found.locked
+    assert not hello.locked
+
+
+def test_it_ends_when_the_host_is_killed(oracle_zip: Path, synthetic_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "tree" / "harness").mkdir(parents=True)
+    (tmp_path / "tree" / "harness" / "evaluate.py").write_text(f"import os\nos.fork()\n{HELLO}")
+    host = f"""
+import sys
+from pathlib import Path
+from harness.sandbox import bubblewrap
+from harness.sandbox.base import Task
+from harness.sandbox.environment import Evaluator
+evaluator = Evaluator(Path(sys.executable), Path({str(tmp_path / "tree")!r}), None, True)
+bubblewrap.find_evaluator = lambda lock: evaluator
+task = Task("test", "fast", Path({str(oracle_zip)!r}), Path({str(synthetic_root)!r}), seconds=600.0, memory=2**30)
+for line in bubblewrap.BubblewrapSandbox().run(task):
+    print("ready", flush=True)
+"""
+    child = subprocess.Popen([sys.executable, "-c", host], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    try:
+        assert child.stdout.readline() == "ready\n"
+        family = psutil.Process(child.pid).children(recursive=True)
+        assert len(family) >= 4  # bubblewrap, the first process inside, the evaluator, its child
+        name = next(Path(tempfile.gettempdir()).glob(f"cad1-job-{child.pid}@*"))
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+    _, alive = psutil.wait_procs(family, timeout=30)
+    assert not alive
+    from harness.sandbox.leftovers import sweep
+
+    swept = sweep()
+    assert str(name) in {one.name for one in swept.removed}
+    assert not name.exists()
+
+
+def stub(folder: Path, text: str) -> None:
+    """A program in bubblewrap's place."""
+    program = folder / "bwrap"
+    program.write_text(f"#!/bin/sh\n{text}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+
+
+def test_without_bubblewrap_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match="no bubblewrap on this machine") as caught:
+        find_bwrap()
+    assert "apt-get install bubblewrap" in caught.value.hint
+
+
+def test_an_old_bubblewrap_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stub(tmp_path, "echo bubblewrap 0.4.1")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SetupError, match=r"version 0\.4\.1; the sandbox needs 0\.7"):
+        find_bwrap()
+
+
+@pytest.mark.parametrize(
+    ("switch", "value", "hint"),
+    [
+        ("_APPARMOR", "1", "kernel.apparmor_restrict_unprivileged_userns=0"),
+        ("_CLONE", "0", "kernel.unprivileged_userns_clone=1"),
+        ("_MOST", "0", "user.max_user_namespaces="),
+        ("_MOST", "100", "Containers often forbid it"),
+    ],
+)
+def test_where_namespaces_are_forbidden_it_says_so_before_any_example(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, switch: str, value: str, hint: str
+) -> None:
+    answer = (
+        'case "$1" in --version) echo bubblewrap 0.8.0;; *) echo "bwrap: No permissions" >&2; exit 1;; esac'
+    )
+    stub(tmp_path, answer)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    for name in ("_APPARMOR", "_CLONE", "_MOST"):
+        path = tmp_path / getattr(bubblewrap, name).name
+        if name == switch:
+            path.write_text(f"{value}\n")
+        monkeypatch.setattr(bubblewrap, name, path)
+    with pytest.raises(
+        SetupError, match="can't make a sandbox on this machine: bwrap: No permissions"
+    ) as caught:
+        BubblewrapSandbox().prepare()
+    assert hint in caught.value.hint
+
+
+def test_a_python_in_the_home_folder_itself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "home", lambda: Path(sys.base_prefix) / "me")
+    with pytest.raises(SetupError, match="holds your home folder"):
+        prefixes(Path(sys.executable))
+
+
+def test_files_closed_to_others_are_told(task: MakeTask, oracle_zip: Path, imposter: Imposter) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("an ordinary user's sandbox reads what the user can")
+    sandbox = imposter("bubblewrap", "")
+    oracle_zip.chmod(0o600)
+    try:
+        with pytest.raises(SetupError, match="closed to other users"):
+            list(sandbox.run(task()))
+    finally:
+        oracle_zip.chmod(0o644)
+
+
+def test_a_deadline_is_the_hosts(imposter: Imposter, task: MakeTask) -> None:
+    started = time.monotonic()
+    with pytest.raises(DeadlineError):
+        list(imposter("bubblewrap", "while True: pass").run(task(seconds=3.0)))
+    assert time.monotonic() - started < 60.0  # a guard against hanging, not a measurement
