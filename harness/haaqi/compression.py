@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter
 
-from .elementary import exp2, log2
+from .elementary import exp2_finish, exp2_start, log2_finish, log2_start
 from .gammatone import BLOCK, filter_block
 from .hearing import LINEAR_FROM, Cochlea
 from .kernel import fused
@@ -26,7 +26,6 @@ from .resampling import SAMPLE_RATE
 GAIN_LOW_PASS = 800
 SMALLEST = 1e-30
 DECIBELS_PER_DOUBLING = 20 * math.log10(2)
-TINY = 1e-300  # stands for no power at all, which has no logarithm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,13 +184,16 @@ def _low_pass() -> NDArray[np.float64]:
 
 
 @fused
-def _gains(power: NDArray[np.float64], curve: NDArray[np.float64]) -> None:
+def _gains(power: NDArray[np.float64], curve: NDArray[np.float64], room: NDArray[np.float64]) -> None:
     """Turn the control filter's power, in place, into the linear gain that it asks for."""
     offset, slope, lowest, highest = curve[0], curve[1], curve[2], curve[3]
     for k in range(BLOCK):
-        p = log2(max(power[k], TINY))
-        p = max(min(p, highest), lowest)
-        power[k] = exp2(offset + slope * p)
+        room[k], power[k] = log2_start(power[k])
+    for k in range(BLOCK):
+        p = max(min(log2_finish(room[k], power[k]), highest), lowest)
+        room[k], power[k] = exp2_start(offset + slope * p)
+    for k in range(BLOCK):
+        power[k] = exp2_finish(room[k], power[k])
 
 
 @fused
@@ -258,6 +260,7 @@ def _compress(
 ) -> None:
     control_r, power_r, move_r = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     control_p, power_p, move_p = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    room = np.empty(BLOCK)
     for start in range(first, last, BLOCK):
         filter_block(
             reference[start:],
@@ -271,8 +274,8 @@ def _compress(
         )
         powers[0] += _sum(power_r, min(BLOCK, length - start))
         powers[1] += _sum(power_p, min(BLOCK, length - start))
-        _gains(control_r, curve_r)
-        _gains(control_p, curve_p)
+        _gains(control_r, curve_r, room)
+        _gains(control_p, curve_p, room)
         _smooth(control_r, control_p, low_pass, smoothing)
         place = start - offset
         _apply(control_r, power_r, move_r, curve_r[4], envelope_r[place:], motion_r[place:])

@@ -99,43 +99,82 @@ def number_of(typingctx: Any, bits: Any) -> Any:
     return types.float64(types.int64), generate
 
 
+# Each function comes in two steps, for two loops one after the other: a chain of dependent operations as
+# long as both together leaves the processor waiting, because too few turns of the loop are in sight at once.
+
+
+@instruction
+def upper_bits(typingctx: Any, bits: Any) -> Any:
+    """`upper_bits(i)`: the exponent's bits of 64, shifted without sign, for which AVX2 has an instruction."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.lshr(args[0], ir.Constant(ir.IntType(64), _MANTISSA_BITS))
+
+    return types.int64(types.int64), generate
+
+
 @inlined
-def log2(x: float) -> float:
-    """Return the binary logarithm of a positive normal number."""
+def log2_start(x: float) -> tuple[float, float]:
+    """Return what `log2_finish` makes log2(x) of; x is a number that is not negative, 0 counts as 2**-1023."""
     raised = bits_of(x) + _TO_BINADE
-    # The sign bit is clear, so that shifting without sign is right, and has an AVX2 instruction.
-    exponent = number_of((raised >> _MANTISSA_BITS) | _COUNTER) - _COUNTER_START
+    exponent = number_of(upper_bits(raised) | _COUNTER)
     mantissa = number_of((raised & _MANTISSA_MASK) + _ROOT_HALF)
-    s = (mantissa - 1.0) / (mantissa + 1.0)
-    z = s * s
-    w = z * z
-    even = _L0 + w * (_L2 + w * (_L4 + w * (_L6 + w * _L8)))
-    odd = _L1 + w * (_L3 + w * (_L5 + w * _L7))
-    return float(exponent + s * (even + z * odd) * _PER_LN2)
+    return exponent, (mantissa - 1.0) / (mantissa + 1.0)
 
 
 @inlined
-def log2_and_inverse(x: float) -> tuple[float, float]:
-    """Return log2(x) and 1 / x of a positive normal number, for the price of one division."""
+def log2_and_inverse_start(x: float) -> tuple[float, float, float]:
+    """Return what `log2_finish` makes log2(x) of, and 1 / x, of a positive normal number."""
     raised = bits_of(x) + _TO_BINADE
-    exponent = number_of((raised >> _MANTISSA_BITS) | _COUNTER) - _COUNTER_START
+    exponent = number_of(upper_bits(raised) | _COUNTER)
     mantissa = number_of((raised & _MANTISSA_MASK) + _ROOT_HALF)
     common = 1.0 / ((mantissa + 1.0) * x)
-    s = (mantissa - 1.0) * (common * x)
+    return exponent, (mantissa - 1.0) * (common * x), common * (mantissa + 1.0)
+
+
+@inlined
+def log2_finish(exponent: float, s: float) -> float:
+    """Return the binary logarithm that `log2_start` was asked for."""
     z = s * s
     w = z * z
     even = _L0 + w * (_L2 + w * (_L4 + w * (_L6 + w * _L8)))
     odd = _L1 + w * (_L3 + w * (_L5 + w * _L7))
-    return exponent + s * (even + z * odd) * _PER_LN2, common * (mantissa + 1.0)
+    return float((exponent - _COUNTER_START) + s * (even + z * odd) * _PER_LN2)
 
 
 @inlined
-def exp2(x: float) -> float:
-    """Return 2 to the power of x, for x between -1000 and 1000."""
+def exp2_start(x: float) -> tuple[float, float]:
+    """Return what `exp2_finish` makes 2 to the power of x of, for x between -1000 and 1000."""
     shifted = x + _ROUNDER
-    r = x - (shifted - _ROUNDER)
+    return shifted, x - (shifted - _ROUNDER)
+
+
+@inlined
+def exp2_finish(shifted: float, r: float) -> float:
+    """Return the power that `exp2_start` was asked for."""
     z = r * r
     even = _E0 + z * (_E2 + z * (_E4 + z * (_E6 + z * (_E8 + z * _E10))))
     odd = _E1 + z * (_E3 + z * (_E5 + z * (_E7 + z * (_E9 + z * _E11))))
     result: float = number_of(bits_of(even + r * odd) + (bits_of(shifted) << _MANTISSA_BITS))
     return result
+
+
+@inlined
+def log2(x: float) -> float:
+    """Return the binary logarithm of a number that is not negative; 0 counts as 2**-1023."""
+    exponent, s = log2_start(x)
+    return float(log2_finish(exponent, s))
+
+
+@inlined
+def log2_and_inverse(x: float) -> tuple[float, float]:
+    """Return log2(x) and 1 / x of a positive normal number, for the price of one division."""
+    exponent, s, inverse = log2_and_inverse_start(x)
+    return log2_finish(exponent, s), inverse
+
+
+@inlined
+def exp2(x: float) -> float:
+    """Return 2 to the power of x, for x between -1000 and 1000."""
+    shifted, r = exp2_start(x)
+    return float(exp2_finish(shifted, r))

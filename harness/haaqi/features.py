@@ -170,7 +170,7 @@ def _gather(
     stretch = len(ours) - half
     pieces = rising.shape[1]
     tiles = len(levels)
-    work_r, work_p = np.empty(stretch), np.empty(stretch)
+    work_r, work_p, spare = np.empty(stretch), np.empty(stretch), np.empty(stretch)
     level_r, level_p = np.zeros(stretch), np.zeros(stretch)
     room = np.empty(4 * half + 112)
     done = 0
@@ -190,8 +190,8 @@ def _gather(
         transduction.copy_shifted(motion_r, length - offset, first - offset, count, moved_r)
         transduction.copy_shifted(envelope_p, length - offset, first - offset + delays[0], count, work_p)
         transduction.copy_shifted(motion_p, length - offset, first - offset + delays[1], count, moved_p)
-        transduction.sensation(work_r, base_r, count, heard_r)
-        transduction.sensation(work_p, base_p, count, heard_p)
+        transduction.sensation(work_r, base_r, count, heard_r, spare)
+        transduction.sensation(work_p, base_p, count, heard_p, spare)
         transduction.adapt(heard_r, heard_p, count, synapse, state)
         transduction.scale(moved_r, heard_r, work_r, count)
         transduction.scale(moved_p, heard_p, work_p, count)

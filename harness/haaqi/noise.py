@@ -19,14 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .elementary import ONE_BITS, log2_and_inverse, number_of
-from .kernel import exact, fused, inlined
+from .elementary import log2_and_inverse_start, log2_finish
+from .kernel import exact, fused
+from .twister import CARRY, MOST, ROOM, WORDS, gather, points, renew, swapped, temper
 
-WORDS = 624
-_SHIFT = 397
 MARK_EVERY = 2**20
-_CARRY = 4
-_MOST = (_CARRY + WORDS) // 4
 _LN2 = math.log(2)
 
 
@@ -128,8 +125,7 @@ def skip_normals(
     if count > 0 and held[0] != 0.0:
         held[0] = held[1] = 0.0
         count -= 1
-    nothing = np.empty(0)
-    _next_points(words, place, count // 2, nothing, nothing, False)
+    _next_normals(words, place, count // 2, 0.0, np.empty(0))
     if count % 2 == 1:
         _split(words, place, held)
 
@@ -150,168 +146,107 @@ def add_normals(
         held[0] = held[1] = 0.0
         start = 1
         count -= 1
-    pairs = count // 2
-    points, square = np.empty(2 * pairs + 2), np.empty(pairs + 1)
-    _next_points(words, place, pairs, points, square, True)
-    _normals(points, square, pairs, gain, out[start:])
+    whole = count - count % 2
+    normals = np.empty(whole + 2)
+    _next_normals(words, place, count // 2, gain, normals)
+    rest = out[start:]
+    for k in range(whole):
+        rest[k] += normals[k]
     if count % 2 == 1:
-        out[start + count - 1] += gain * _split(words, place, held)
+        rest[whole] += gain * _split(words, place, held)
 
 
 @exact
 def _split(words: NDArray[np.uint32], place: NDArray[np.int64], held: NDArray[np.float64]) -> float:
-    """Take one pair, return one of it and hold the other back."""
-    points, square = np.empty(4), np.empty(2)
-    _next_points(words, place, 1, points, square, True)
+    """Take one pair, return one of it and hold the other back, as NumPy computes them."""
+    tempered = np.empty(ROOM, dtype=np.uint32)
+    first, second, square, accepted = np.empty(MOST), np.empty(MOST), np.empty(MOST), np.empty(MOST, np.int64)
+    temper(words, tempered)
+    at = CARRY + place[0]
+    while True:
+        if CARRY + WORDS - at < 4:
+            at = _next_block(words, tempered, at)
+        found = points(tempered, at, 1, first, second, square, accepted)
+        at += 4
+        if found == 1:
+            break
+    place[0] = at - CARRY
     factor = math.sqrt(-2.0 * math.log(square[0]) / square[0])
     held[0] = 1.0
-    held[1] = factor * points[0]
-    return float(factor * points[1])
+    held[1] = factor * first[0]
+    return float(factor * second[0])
 
 
 @exact
-def _renew(words: NDArray[np.uint32]) -> None:
-    """Replace the generator's 624 words by the next 624."""
-    upper = np.uint32(0x80000000)
-    lower = np.uint32(0x7FFFFFFF)
-    one = np.uint32(1)
-    twist = np.uint32(0x9908B0DF)
-    for k in range(WORDS - _SHIFT):
-        y = (words[k] & upper) | (words[k + 1] & lower)
-        words[k] = words[k + _SHIFT] ^ (y >> one) ^ ((np.uint32(0) - (y & one)) & twist)
-    for k in range(WORDS - _SHIFT, WORDS - 1):
-        y = (words[k] & upper) | (words[k + 1] & lower)
-        words[k] = words[k + _SHIFT - WORDS] ^ (y >> one) ^ ((np.uint32(0) - (y & one)) & twist)
-    y = (words[WORDS - 1] & upper) | (words[0] & lower)
-    words[WORDS - 1] = words[_SHIFT - 1] ^ (y >> one) ^ ((np.uint32(0) - (y & one)) & twist)
+def _next_block(words: NDArray[np.uint32], tempered: NDArray[np.uint32], at: int) -> int:
+    """Renew the words, carry over those from tempered[at] on, and return where they then stand."""
+    left = CARRY + WORDS - at
+    for k in range(CARRY - left, CARRY):
+        tempered[k] = tempered[k + WORDS]
+    renew(words)
+    temper(words, tempered)
+    return CARRY - left
 
 
 @exact
-def _temper(words: NDArray[np.uint32], tempered: NDArray[np.uint32]) -> None:
-    """Turn the generator's words into the random words that it gives out, behind those carried over."""
-    for k in range(WORDS):
-        y = words[k]
-        y ^= y >> np.uint32(11)
-        y ^= (y << np.uint32(7)) & np.uint32(0x9D2C5680)
-        y ^= (y << np.uint32(15)) & np.uint32(0xEFC60000)
-        tempered[_CARRY + k] = y ^ (y >> np.uint32(18))
-
-
-@inlined
-def _coordinate(high: Any, low: Any) -> float:
-    """Return what two random words are as a number from -1 to 1.
-
-    Their upper 27 and 26 bits are a number k of 53 bits, and the result is k / 2**52 - 1. All but
-    the last bit of k are put into a number from 1 to 2, the last bit into another: every step is exact.
-    """
-    k = ((high >> 5) << 26) | (low >> 6)
-    result: float = (2.0 * number_of((k >> 1) | ONE_BITS) - 3.0) + (number_of((k & 1) | ONE_BITS) - 1.0)
-    return result
-
-
-@exact
-def _points(
-    tempered: NDArray[np.uint32],
-    start: int,
-    count: int,
-    both: NDArray[np.float64],
-    square: NDArray[np.float64],
-    accepted: NDArray[np.int64],
-) -> int:
-    """Make `count` points of four random words each, from tempered[start] on.
-
-    Args:
-        tempered: random words.
-        start: the first one to use.
-        count: how many points.
-        both: to be filled with their two coordinates each.
-        square: to be filled with their squared distances from the centre.
-        accepted: to be filled with 1 for those in the unit circle, but not in its centre, and 0.
-
-    Returns:
-        How many are accepted.
-    """
-    random = tempered[start:]  # counted from 0, indices are seen not to be negative, and lanes are used
-    for k in range(2 * count):
-        both[k] = _coordinate(np.int64(random[2 * k]), np.int64(random[2 * k + 1]))
-    for k in range(count):
-        square[k] = both[2 * k] * both[2 * k] + both[2 * k + 1] * both[2 * k + 1]
-    for k in range(count):
-        accepted[k] = np.int64(square[k] < 1.0) & np.int64(square[k] != 0.0)
-    total = 0
-    for k in range(count):
-        total += accepted[k]
-    return total
-
-
-@exact
-def _next_points(
+def _next_normals(
     words: NDArray[np.uint32],
     place: NDArray[np.int64],
     pairs: int,
-    points: NDArray[np.float64],
-    square: NDArray[np.float64],
-    keep: bool,
+    gain: float,
+    out: NDArray[np.float64],
 ) -> None:
-    """Go on by `pairs` accepted points, and keep them if asked to.
+    """Go on by pairs of normals.
 
     Args:
         words: (624,) of the generator, changed in place.
         place: (1,) how many of them are used up, changed in place.
-        pairs: how many points to accept.
-        points: (2 * pairs + 2,) to be filled, if they are kept, with their two coordinates each.
-        square: (pairs + 1,) the same: their squared distances from the centre.
-        keep: whether to keep them.
+        pairs: how many.
+        gain: factor for the normals.
+        out: (2 * pairs + 2,) to be filled with them; (0,) if they are not wanted.
     """
     if pairs == 0:
         return
-    tempered = np.empty(_CARRY + WORDS, dtype=np.uint32)
-    both, squares, accepted = np.empty(2 * _MOST), np.empty(_MOST), np.empty(_MOST, dtype=np.int64)
-    _temper(words, tempered)
-    at = _CARRY + place[0]
+    tempered, accepted = np.empty(ROOM, dtype=np.uint32), np.empty(MOST, dtype=np.int64)
+    first, second, square, room = np.empty(MOST), np.empty(MOST), np.empty(MOST), np.empty(2 * MOST)
+    temper(words, tempered)
+    at = CARRY + place[0]
     done = 0
     while True:
-        count = (_CARRY + WORDS - at) // 4
-        more = _points(tempered, at, count, both, squares, accepted)
+        count = (CARRY + WORDS - at) // 4
+        more = points(tempered, at, count, first, second, square, accepted)
         last = done + more >= pairs
         if last:
             count = 0
             more = 0
             while done + more < pairs:
-                more += accepted[count]
+                more += accepted[swapped(count)]
                 count += 1
-        if keep:
-            kept = done
-            for k in range(count):
-                points[2 * kept] = both[2 * k]
-                points[2 * kept + 1] = both[2 * k + 1]
-                square[kept] = squares[k]
-                kept += accepted[k]
+            for k in range(count, count + -count % 4):
+                accepted[swapped(k)] = 0
+        if len(out) > 0:
+            _factors(square, room, room[MOST:], count + -count % 4, gain)
+            gather(first, second, square, accepted, count, room, out, 2 * done)
         done += more
         at += 4 * count
         if last:
             break
-        left = _CARRY + WORDS - at
-        for k in range(_CARRY - left, _CARRY):
-            tempered[k] = tempered[k + WORDS]
-        _renew(words)
-        _temper(words, tempered)
-        at = _CARRY - left
-    place[0] = at - _CARRY
+        at = _next_block(words, tempered, at)
+    place[0] = at - CARRY
 
 
 @fused
-def _normals(
-    points: NDArray[np.float64],
+def _factors(
     square: NDArray[np.float64],
-    pairs: int,
+    exponent: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    count: int,
     gain: float,
-    out: NDArray[np.float64],
 ) -> None:
-    """Turn accepted points into normals, two by two, and add them times `gain` to an array."""
-    for k in range(pairs):
-        logarithm, inverse = log2_and_inverse(square[k])
-        square[k] = gain * math.sqrt(logarithm * inverse * (-2.0 * _LN2))
-    for k in range(pairs):
-        out[2 * k] += points[2 * k + 1] * square[k]
-        out[2 * k + 1] += points[2 * k] * square[k]
+    """Turn squared distances, in place, into the factors that make normals of accepted points."""
+    for k in range(count):
+        exponent[k], square[k], inverse[k] = log2_and_inverse_start(square[k])
+    for k in range(count):
+        square[k] = log2_finish(exponent[k], square[k]) * inverse[k]
+    for k in range(count):
+        square[k] = gain * math.sqrt(square[k] * (-2.0 * _LN2))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .elementary import log2_and_inverse
+from .elementary import log2_and_inverse_start, log2_finish
 from .gammatone import NOTHING
 from .kernel import fused, inlined
 from .resampling import SAMPLE_RATE
@@ -59,6 +59,7 @@ def sensation(
     base: float,
     count: int,
     level: NDArray[np.float64],
+    room: NDArray[np.float64],
 ) -> None:
     """Turn an envelope into dB above threshold.
 
@@ -67,10 +68,12 @@ def sensation(
         base: dB above threshold of an envelope of 1.
         count: how many samples.
         level: to be filled.
+        room: (count,) to be overwritten.
     """
     for k in range(count):
-        logarithm, envelope[k] = log2_and_inverse(envelope[k] + SMALLEST)
-        level[k] = max(base + DECIBELS_PER_DOUBLING * logarithm, 0.0)
+        room[k], level[k], envelope[k] = log2_and_inverse_start(envelope[k] + SMALLEST)
+    for k in range(count):
+        level[k] = max(base + DECIBELS_PER_DOUBLING * log2_finish(room[k], level[k]), 0.0)
 
 
 @fused

@@ -321,7 +321,7 @@ def our_transduction() -> Numbers:
     moved = [motion.copy() for motion in signals()]
     levels = [np.empty(LENGTH), np.empty(LENGTH)]
     for envelope, level, inner in zip(linear, levels, (0.0, 12.0), strict=True):
-        transduction.sensation(envelope, LEVEL - inner, LENGTH, level)
+        transduction.sensation(envelope, LEVEL - inner, LENGTH, level, np.empty(LENGTH))
     transduction.adapt(levels[0], levels[1], LENGTH, transduction.adaptation(), np.zeros(4))
     for motion, level, inverse in zip(moved, levels, linear, strict=True):
         transduction.scale(motion, level, inverse, LENGTH)
