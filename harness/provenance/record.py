@@ -132,7 +132,8 @@ def seed_of(song: str) -> int:
 def record_of(ledger: Ledger, entry: Entry, roster: Roster) -> Record:
     """Everything that the ledger knows about how an entry was scored."""
     key = entry.key
-    examples = {name: one for name, one in ledger.examples(key).items() if name in set(roster.examples)}
+    known = set(roster.examples)
+    examples = {name: one for name, one in ledger.examples(key).items() if name in known}
     complete = len(examples) == len(roster.examples)
     audits = ledger.audits(key)
     disqualified = ledger.disqualified().get(entry.team)

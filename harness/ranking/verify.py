@@ -18,7 +18,9 @@ from harness.ranking.database import AbsentError
 from harness.ranking.ledger import FILE, Ledger
 from harness.ranking.log import GENESIS
 from harness.ranking.page import RANKING_FILE, markdown
+from harness.ranking.snapshot import beside
 from harness.ranking.table import tables
+from harness.ranking.wal import check_wal
 
 MAX_PROBLEMS = 100
 """Sentences before the rest is only counted."""
@@ -52,12 +54,15 @@ def verify(store: Path, *, head: str | None = None) -> Verification:
         SetupError: If there is no ledger, or it may not be read.
     """
     try:
+        problems = [*check_wal(beside(store / FILE, "-wal"))]
+    except OSError as error:
+        problems = [f"The write-ahead log of {FILE} can't be read: {error}."]
+    try:
         ledger = Ledger(store, read_only=True)
     except AbsentError:
         raise
     except SetupError as error:
-        return Verification([error.message])
-    problems: list[str] = []
+        return Verification([*problems, error.message])
     with ledger:
         try:
             with ledger.snapshot():
@@ -72,8 +77,9 @@ def verify(store: Path, *, head: str | None = None) -> Verification:
 
 def _look(ledger: Ledger, store: Path, head: str | None, problems: list[str]) -> tuple[str, int, int]:
     """Fills `problems`; returns the head and how many entries and examples there are."""
-    problems += _check_file(ledger)
-    if problems:
+    damages = [*_check_file(ledger)]
+    problems += damages
+    if damages:
         return "", 0, 0
     entries = ledger.log()
     problems += check_chain(entries)

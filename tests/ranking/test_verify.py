@@ -6,6 +6,8 @@ import json
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -183,6 +185,39 @@ def test_one_byte_flipped_anywhere_in_the_file(store: Path, full_store: Path) ->
             assert dump(store) == contents, f"byte {place} was flipped, and nothing was found"
             harmless += 1
     assert harmless < len(places) / 3, "most of the file is in use; these flips must be found"
+
+
+def test_one_byte_flipped_in_what_a_killed_process_left(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The write-ahead log holds transactions too: found, or the ledger's contents are the same."""
+    monkeypatch.setattr("harness.ranking.wal.PAUSE", 0.0)
+    code = (
+        "import os, sys; from pathlib import Path; from harness.ranking.ledger import *\n"
+        "ledger = Ledger(Path(sys.argv[1])); key = ledger.entries()[2].key\n"
+        "ledger.store(key, StoredExample('B, too', 'L2', (0.25,) * 8), run=1)\n"
+        "for n in range(12): ledger.disqualify('E001', why=f'attempt {n}')\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", code, store], env={"PYTHONPATH": str(root)}, check=False)
+    assert done.returncode == -9
+    path = store / "ledger.sqlite-wal"
+    pristine = path.read_bytes()
+    (store / "ledger.sqlite-shm").unlink()
+    contents = dump(store)
+    assert len([one for one in verify(store).problems if RANKING_FILE not in one]) == 0
+    size = int.from_bytes(pristine[8:12], "big") + 24
+    assert len(pristine) > 32 + 20 * size
+    generator = random.Random(5)
+    last = len(pristine) - size
+    places = [*range(32), *range(32, 32 + 24), *range(last, last + 24), *range(32, len(pristine), size // 2)]
+    places += generator.sample(range(len(pristine)), 60)
+    for place in places:
+        damaged = bytearray(pristine)
+        damaged[place] ^= generator.randrange(1, 256)
+        path.write_bytes(damaged)
+        problems = [one for one in verify(store).problems if RANKING_FILE not in one]
+        if not problems:
+            assert dump(store) == contents, f"byte {place} was flipped, and nothing was found"
 
 
 def test_a_flip_in_the_values_is_found_every_time(store: Path, full_store: Path) -> None:
