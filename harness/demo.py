@@ -12,6 +12,7 @@ from harness.ranking.ledger import Ledger
 from harness.ranking.table import Table, tables
 from harness.records import Engine
 from harness.sandbox.base import Sandbox
+from harness.sandbox.bubblewrap import BubblewrapSandbox
 from harness.sandbox.docker import DockerSandbox, connect
 from harness.sandbox.image import IMAGE, build, check_image, default_base
 from harness.sandbox.process import ProcessSandbox
@@ -29,7 +30,10 @@ Say = Callable[[str], None]
 
 
 def strongest_sandbox(say: Say) -> Sandbox:
-    """Docker where an engine answers and the image is there or can be built; else a child process, and why."""
+    """Docker where an engine answers and the image is there or can be built; else bubblewrap; else a child process.
+
+    What is missing for a stronger one is said.
+    """
     try:
         client = connect()
         try:
@@ -43,8 +47,15 @@ def strongest_sandbox(say: Say) -> Sandbox:
         return DockerSandbox()
     except SetupError as error:
         say(f"{error.message} {error.hint}")
+    sandbox = BubblewrapSandbox()
+    try:
+        sandbox.prepare()
+    except SetupError as error:
+        say(f"{error.message} {error.hint}")
         say("Sandbox: a child process instead. Good for your own files; official scores need Docker.")
         return ProcessSandbox()
+    say("Sandbox: bubblewrap instead, one process per song without a network; official scores need Docker.")
+    return sandbox
 
 
 def run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -50,6 +51,8 @@ DOCKER = [pytest.mark.docker]
         ("process", signal.SIGKILL),
         ("process", signal.SIGTERM),
         pytest.param("process", signal.SIGINT, marks=pytest.mark.slow),
+        ("bubblewrap", signal.SIGKILL),
+        pytest.param("bubblewrap", signal.SIGTERM, marks=pytest.mark.slow),
     ],
 )
 def test_it_goes_on_where_it_was_killed(
@@ -63,6 +66,8 @@ def test_it_goes_on_where_it_was_killed(
 ) -> None:
     if sandbox == "docker":
         request.getfixturevalue("image")
+    if sandbox == "bubblewrap" and shutil.which("bwrap") is None:
+        pytest.skip("no bubblewrap on this machine")
     store = tmp_path / "store"
     line = command(oracle_zip, synthetic_root, store, sandbox)
     child = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)

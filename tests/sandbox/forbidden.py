@@ -249,9 +249,7 @@ def main():
         "status": dict(line.split(":\t", 1) for line in status if ":\t" in line),
         "users": [os.getuid(), os.getgid(), *os.getgroups()],
         "processes": len([name for name in os.listdir("/proc") if name.isdigit()]),
-        "interfaces": [
-            line.split(":")[0].strip() for line in pathlib.Path("/proc/net/dev").read_text().splitlines()[2:]
-        ],
+        "interfaces": [line.split(":")[0].strip() for line in devices[2:]],
         "submission": os.listdir("/submission") if os.path.isdir("/submission") else [],
         "temporary": os.statvfs(TEMPORARY).f_blocks * os.statvfs(TEMPORARY).f_frsize,
         "core": __import__("resource").getrlimit(__import__("resource").RLIMIT_CORE),

@@ -17,7 +17,15 @@ from docker.errors import NotFound
 from harness.errors import BugError, DeadlineError, MemoryLimitError, SetupError
 from harness.records import Example, ExampleScore, Hello
 from harness.sandbox.base import Stopped, Task
-from harness.sandbox.docker import LABEL, DockerSandbox, check_readable, is_alive, process_stamp, sweep
+from harness.sandbox.docker import (
+    HARDENING,
+    LABEL,
+    DockerSandbox,
+    check_readable,
+    is_alive,
+    process_stamp,
+    sweep,
+)
 from harness.sandbox.environment import fixed
 from harness.sandbox.verify import verify
 from validator import Challenge
@@ -259,6 +267,50 @@ def test_the_image_verifies_and_fixes_the_bits(engine: docker.DockerClient, imag
     assert environment.base_image not in {"", "unknown"}
     variables = dict(entry.partition("=")[::2] for entry in engine.images.get(image).attrs["Config"]["Env"])
     assert {name: variables.get(name) for name in fixed()} == fixed()
+
+
+def test_an_unknown_runtime_is_told_before_any_example(image: str) -> None:
+    with pytest.raises(SetupError, match=r"has no runtime nonesuch; it has .*runc") as caught:
+        DockerSandbox(runtime="nonesuch").prepare()
+    assert "daemon.json" in caught.value.hint
+
+
+def test_a_runtime_is_passed_through_and_recorded(
+    engine: docker.DockerClient, probe: Callable[[str], str], task: MakeTask
+) -> None:
+    sandbox = DockerSandbox(image=probe("import time\ntime.sleep(600)"), runtime="runc")
+    assert sandbox.prepare().sandbox == "docker (runc)"
+    made: list[str] = []
+    asked = task()
+
+    def look() -> bool:
+        made.extend(one.attrs["HostConfig"]["Runtime"] for one in containers_of(engine, os.getpid()))
+        asked.stop.set()
+        return False
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asked.stop, "is_set", lambda: bool(made) or look())
+        with pytest.raises(Stopped):
+            list(sandbox.run(asked))
+    assert made == ["runc"]
+    assert leftovers(engine) == 0
+
+
+def test_the_filter_is_ours(engine: docker.DockerClient, image: str) -> None:
+    """The engine's own profile allows both of these calls; ours neither."""
+    script = "import ctypes, os; c = ctypes.CDLL(None, use_errno=True)\n"
+    script += "print([(c.inotify_init1(0), ctypes.get_errno()), (c.ptrace(0, 0, 0, 0), ctypes.get_errno())])"
+    answers = []
+    for options in (HARDENING, HARDENING | {"security_opt": ["no-new-privileges:true"]}):
+        raw = engine.containers.run(
+            image, ["-c", script], entrypoint="/opt/cad1/venv/bin/python", remove=True, **options
+        )
+        answers.append(raw.decode().strip())
+    assert answers[1] == "[(3, 0), (0, 0)]"
+    assert answers[0] in {
+        "[(-1, 1), (-1, 1)]",
+        "[(-1, 38), (-1, 1)]",
+    }  # older engines know one errno for the rest
 
 
 def test_an_example_is_scored_on_a_read_only_root(image: str, synthetic_root: Path, task: MakeTask) -> None:
