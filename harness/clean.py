@@ -66,7 +66,7 @@ def _images() -> Iterator[str]:
         if image.labels.get(LOCK_LABEL) == digest:
             continue
         try:
-            client.images.remove(image.id)
+            client.images.remove(str(image.id))
         except APIError as error:
             yield f"could not remove image {image.short_id}: {engine_failed('remove it', error).detail}"
         else:

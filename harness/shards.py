@@ -47,7 +47,7 @@ class Shard:
     @property
     def song(self) -> str:
         """The song that all of it is of."""
-        return (*self.examples, *self.audits)[0].song
+        return self.examples[0].song if self.examples else self.audits[0].song
 
     def split(self) -> tuple[Shard, ...]:
         """The question that was being answered, alone, and the rest."""

@@ -6,6 +6,7 @@ in which sandbox.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -70,7 +71,8 @@ def start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
 def scored(store: Path) -> Counter[str]:
     """How often the log says that each example was scored."""
     with Ledger(store, read_only=True) as ledger:
-        return Counter(entry.facts for entry in ledger.log() if entry.kind == "scored")
+        rows = [row for entry in ledger.log() if entry.kind == "scored" for row in json.loads(entry.rows)]
+    return Counter(json.dumps(row["row"]) for row in rows if row["table"] == "examples")
 
 
 def evaluators() -> list[psutil.Process]:
