@@ -13,13 +13,18 @@ import psutil
 
 from harness.errors import HarnessError, SetupError
 from harness.evaluate import cpu_model
+from harness.heartbeat import is_dead
 from harness.lock import Lock
-from harness.sandbox.docker import LABEL, connect, is_alive
+from harness.ranking.ledger import FILE, Ledger
+from harness.sandbox.bubblewrap import find_bwrap
+from harness.sandbox.docker import connect
 from harness.sandbox.image import IMAGE, check_image
+from harness.sandbox.leftovers import leftovers
 from harness.sandbox.process import find_python
 from harness.wheels import cache_folder
 
 GIB = 2**30
+MAX_NAMED = 8
 NEEDED_MEMORY = 4 * GIB
 """One container with pyclarity on 30-s segments, and the host."""
 
@@ -56,8 +61,9 @@ def examine(store: Path) -> list[Check]:
         _try("lock", _lock),
         _try("Docker engine", _engine),
         _try("evaluator image", _image),
-        _try("left-overs", _left_overs),
+        _try("bubblewrap", _bubblewrap),
         _try("process sandbox", _process),
+        _try("left-overs", lambda: _left_overs(store)),
     ]
 
 
@@ -141,17 +147,26 @@ def _image() -> Check:
     return Check("evaluator image", True, f"{IMAGE} is {facts.id[7:19]}, from base {facts.base}")
 
 
-def _left_overs() -> Check:
-    containers = connect().containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
-    dead = [one.short_id for one in containers if not is_alive(one.labels.get(LABEL, ""))]
+def _left_overs(store: Path) -> Check:
+    dead = [f"{one.kind} {one.name}" for one in leftovers()]
+    if (store / FILE).is_file():
+        with Ledger(store, read_only=True) as ledger:
+            dead += [
+                f"the lease of {lease.runner} on {lease.team}" for lease in ledger.leases() if is_dead(lease)
+            ]
     if dead:
         return Check(
             "left-overs",
             False,
-            f"{len(dead)} containers of runs that no longer live: {', '.join(dead)}",
-            "The next `cad1 score` removes them.",
+            f"{len(dead)} of runs that no longer live: {'; '.join(dead[:MAX_NAMED])}",
+            "`cad1 clean` removes them; so does the next `cad1 score`.",
         )
-    return Check("left-overs", True, f"none; {len(containers)} containers at work")
+    return Check("left-overs", True, "none")
+
+
+def _bubblewrap() -> Check:
+    program, version = find_bwrap()
+    return Check("bubblewrap", True, f"{program} {'.'.join(map(str, version))}")
 
 
 def _process() -> Check:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from harness import cli, console
+from harness import console
+from harness.commands import options
 from validator import Challenge
 
 Cad1 = Callable[..., subprocess.CompletedProcess[str]]
@@ -102,7 +103,9 @@ def test_an_invalid_submission_is_not_scored(cad1: Cad1, synthetic_root: Path, t
     assert done.returncode == 1
     assert "INVALID" in done.stdout
     assert "Traceback" not in done.stderr
-    assert not (tmp_path / "store").exists()
+    status = cad1("status", "--store", tmp_path / "store")
+    assert "invalid (submission)" in status.stdout
+    assert "errors: missing (" in status.stdout
 
 
 def test_a_valid_submission(cad1: Cad1, oracle_zip: Path, synthetic_root: Path, tmp_path: Path) -> None:
@@ -295,8 +298,8 @@ def test_a_bug_of_ours_says_so_and_keeps_the_traceback_in_a_file(capsys: pytest.
 
 
 def test_names_with_commas_can_be_quoted() -> None:
-    assert cli.names('A - B,"C, D"') == ["A - B", "C, D"]
-    assert cli.names(None) is None
+    assert options.names('A - B,"C, D"') == ["A - B", "C, D"]
+    assert options.names(None) is None
 
 
 def test_doctor_says_what_it_found(cad1: Cad1, tmp_path: Path) -> None:
@@ -310,6 +313,7 @@ def test_doctor_says_what_it_found(cad1: Cad1, tmp_path: Path) -> None:
         "lock",
         "Docker engine",
         "evaluator image",
+        "bubblewrap",
         "left-overs",
     ):
         assert f"{word}:" in done.stdout
@@ -317,8 +321,18 @@ def test_doctor_says_what_it_found(cad1: Cad1, tmp_path: Path) -> None:
 
 def test_help_names_every_command(cad1: Cad1) -> None:
     text = cad1("--help").stdout
-    for verb in ("validate", "score", "ranking", "scores", "add-scores", "image", "doctor", "demo"):
+    for verb in (
+        *("validate", "score", "status", "ranking", "scores", "add-scores", "disqualify", "export", "verify"),
+        *("image", "doctor", "demo", "clean", "regress", "enhance"),
+    ):
         assert verb in text
+
+
+def test_a_runtime_goes_with_docker_only(cad1: Cad1, oracle_zip: Path, synthetic_root: Path) -> None:
+    base = ["score", oracle_zip, "--data", synthetic_root, "--split", "test", "--team", "E001"]
+    done = cad1(*base, "--sandbox", "process", "--runtime", "runsc")
+    assert done.returncode == 2
+    assert "--runtime runsc goes with --sandbox docker only" in done.stderr
 
 
 def test_a_missing_extra_is_named(capsys: pytest.CaptureFixture[str]) -> None:
