@@ -18,6 +18,7 @@ from harness.ranking.page import write_ranking
 from harness.request import Outcome, Request, Say, Told
 from harness.run import Run
 from harness.sandbox.base import Sandbox
+from harness.sandbox.leftovers import sweep
 from validator import Challenge, Report, Severity, validate
 from validator.archive import digest
 
@@ -74,6 +75,8 @@ def score(
         refuse(request, report, roster)
         return outcome
     environment = sandbox.prepare()
+    for left, why in sweep().kept:
+        say(f"A dead run's {left.kind} {left.name} could not be removed: {why}.")
     case = Case(request.team, submission_digest(request.submission, report), roster.digest)
     key = Key(case.submission, roster.digest, Scorer(environment.scorer, request.engine, environment.locked))
     with Ledger(request.store) as ledger:
