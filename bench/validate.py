@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
 """How fast the validator is: a full-size synthetic test submission, and decoding against `flac -t`.
 
-    python bench/validate.py [--seconds 0.5] [--songs 49] [--listeners 53] [--workers 2] [--decode-only]
+    python bench/validate.py [--seconds 0.5] [--songs 49] [--listeners 53] [--rounds 3] [--quick-only|--decode-only]
 
 Makes a submission with the official names (49 songs x 53 listeners: 44,149 files) of short but real FLAC
 files, in a temporary folder. Times `validate(..., quick=True)` on its zip in a process held to one core, with
-its peak memory; then decodes all of it, as a folder, by the validator and by Debian's `flac -t` with the same
-number of processes, by turns, and prints the ratio of the best times of each.
+its peak memory. Then decodes folders by the validator and by Debian's `flac -t` with the same number of
+processes, one and two, by turns, and prints the ratio of the best times of each: the short files, and files of
+the length of a real test submission (30-s stems, 15-s stereo remixes; fewer of them).
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import io
 import json
 import os
 import resource
@@ -34,6 +34,9 @@ from validator import Challenge, validate
 from validator.challenge import Segment
 from validator.manifest import Kind, entries
 
+REAL_SECONDS, REAL_SONGS, REAL_LISTENERS = 30.0, 12, 12
+"""Length of the stems of a real test submission, and how many songs and listeners of that length."""
+
 
 def short(challenge: Challenge, *, seconds: float) -> Challenge:
     """The same challenge with segments of that length."""
@@ -53,18 +56,24 @@ def music(rng: np.random.Generator, *, frames: int, channels: int) -> np.ndarray
     return np.clip(pcm, -32768, 32767).astype(np.int16)
 
 
-def flac(pcm: np.ndarray, rate: int) -> bytes:
+def stored(path: Path, pcm: np.ndarray, rate: int) -> Path:
     """The signal as a 16-bit FLAC file."""
-    out = io.BytesIO()
-    soundfile.write(out, pcm, rate, format="FLAC", subtype="PCM_16")
-    return out.getvalue()
+    soundfile.write(path, pcm, rate, format="FLAC", subtype="PCM_16")
+    return path
 
 
 def make(challenge: Challenge, folder: Path, *, seconds: float) -> int:
     """Write the submission; 64 different stems and 16 remixes go round. Returns the number of files."""
     rng = np.random.default_rng(1)
-    stems = [flac(music(rng, frames=int(seconds * 24000), channels=1), 24000) for _ in range(64)]
-    remixes = [flac(music(rng, frames=int(seconds * 16000), channels=2), 32000) for _ in range(16)]
+    folder.mkdir(parents=True)
+    stems = [
+        stored(folder.parent / f"stem{index}", music(rng, frames=int(seconds * 24000), channels=1), 24000)
+        for index in range(64)
+    ]
+    remixes = [
+        stored(folder.parent / f"remix{index}", music(rng, frames=int(seconds * 16000), channels=2), 32000)
+        for index in range(16)
+    ]
     count = 0
     for count, entry in enumerate(entries(challenge), start=1):
         path = folder / entry.path
@@ -73,7 +82,7 @@ def make(challenge: Challenge, folder: Path, *, seconds: float) -> int:
             path.write_bytes(b"0.8314285714285714")
         else:
             pool = remixes if entry.kind is Kind.REMIX else stems
-            path.write_bytes(pool[count % len(pool)])
+            os.link(pool[count % len(pool)], path)
     return count
 
 
@@ -117,11 +126,12 @@ def decode(folder: Path, challenge: Challenge, *, workers: int, rounds: int) -> 
     listing = folder.parent / "listing"
     flacs = sorted(str(path) for path in folder.rglob("*.flac"))
     listing.write_bytes(b"\0".join(map(os.fsencode, flacs)))
+    share = str(min(300, -(-len(flacs) // (4 * workers))))  # files to a call: every process gets several
     ours, theirs = [], []
     for _ in range(rounds):
         start, used = time.perf_counter(), cpu()
         subprocess.run(
-            ["xargs", "-0", "-a", str(listing), "-P", str(workers), "-n", "300", "flac", "-s", "-t"],
+            ["xargs", "-0", "-a", str(listing), "-P", str(workers), "-n", share, "flac", "-s", "-t"],
             check=True,
         )
         theirs.append((time.perf_counter() - start, cpu() - used))
@@ -153,7 +163,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--songs", type=int, default=49)
     parser.add_argument("--listeners", type=int, default=53)
-    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--decode-only", action="store_true")
     parser.add_argument("--quick-only", action="store_true")
@@ -181,7 +190,27 @@ def main() -> None:
             quick(path, arguments)
             quick(folder, arguments)
         if not arguments.quick_only:
-            decode(folder, challenge, workers=arguments.workers, rounds=arguments.rounds)
+            compare(folder, challenge, rounds=arguments.rounds)
+    if arguments.quick_only:
+        return
+    real = short(
+        official.select(
+            songs=[song.name for song in official.songs[:REAL_SONGS]],
+            listeners=[one.id for one in official.listeners[:REAL_LISTENERS]],
+        ),
+        seconds=REAL_SECONDS,
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "evaluation"
+        count = make(real, folder, seconds=REAL_SECONDS)
+        print(f"{count} files, {REAL_SECONDS:.0f}-s stems and {REAL_SECONDS / 2:.0f}-s remixes")
+        compare(folder, real, rounds=arguments.rounds)
+
+
+def compare(folder: Path, challenge: Challenge, *, rounds: int) -> None:
+    """Decoding by one process and by two."""
+    for workers in (1, 2):
+        decode(folder, challenge, workers=workers, rounds=rounds)
 
 
 if __name__ == "__main__":

@@ -296,15 +296,23 @@ _RULES = (
         "remix-clipped",
         WARNING,
         "A remix is clipped",
-        "Runs of samples at full scale are audible distortion, and remixes are heard by a panel.",
+        "Samples cut off at full scale are audible distortion, and remixes are heard by a panel.",
         "Lower the level before saving, or use a soft limiter as the baseline does.",
     ),
     Rule(
-        "remix-level",
+        "remix-quiet",
         WARNING,
-        "A remix is very loud or very quiet",
-        "0 dB re full scale is played at 100 dB SPL: too loud may hurt, too quiet is not heard.",
+        "A remix is hardly audible",
+        "0 dB re full scale is played at 100 dB SPL; a remix below 40 dB SPL is hardly heard.",
         "Set the remix to a level at which music is listened to.",
+    ),
+    Rule(
+        "remix-loud",
+        INFO,
+        "A remix is very loud",
+        "0 dB re full scale is played at 100 dB SPL. The baseline's own remixes of loud music for severe losses "
+        "come to 99 dB SPL, so this is no mistake; but its limiter distorts there, and somebody listens.",
+        "Nothing need be done; a lower level before the limiter distorts less.",
     ),
     Rule(
         "not-personal",

@@ -6,8 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from validator.codes import rule
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+
+    from validator.finding import Finding
 
 REMIX = "remix"
 """What stands in the place of a stem's name for a remix."""
@@ -54,6 +58,11 @@ class Group:
         """Song and listener in words, such as "song 'Shore', every listener"."""
         whose = f"listener {self.listener}" if self.listener else "every listener"
         return f"song '{self.song}', {whose}" if self.song else f"every song, {whose}"
+
+    def holds(self, place: Place) -> bool:
+        """Whether a place is one of the group's."""
+        mine = (self.listener, self.song, self.side, self.stem)
+        return all(not wanted or wanted == has for wanted, has in zip(mine, place, strict=True))
 
     def words(self, everything: str = "everything") -> str:
         """The group in words, such as "the left bass of song 'Shore', every listener"."""
@@ -112,3 +121,18 @@ def grouped(affected: Collection[Place], universe: Sequence[Place]) -> list[Grou
 
 def _count(places: Iterable[Place], shape: tuple[int, ...]) -> Counter[tuple[str, ...]]:
     return Counter(tuple(place[i] for i in shape) for place in places)
+
+
+def path_of(place: Place) -> str:
+    """The path of the file at a place."""
+    return Group(*place, count=1).path
+
+
+def said(code: str, groups: Iterable[Group], sentence: str, **details: str) -> list[Finding]:
+    """One finding a group; `{what}` in the sentence is the group in words."""
+    found = []
+    for group in groups:
+        count = f" ({group.count} files)" if group.count > 1 else ""
+        message = sentence.format(what=group.words("every stem"))
+        found.append(rule(code).at(group.path, message[0].upper() + message[1:] + count + ".", **details))
+    return found

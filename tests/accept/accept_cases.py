@@ -382,13 +382,21 @@ def clipped_remix(dest):
     return saved(dest, forge.zip_bytes(changed(remix__flac=forge.flac(pcm, 32000))))
 
 
-@case("remix-level", "remix-clipped")
+@case("remix-loud", "remix-clipped")
 def deafening_remix(dest):
     pcm = np.where(forge.noise(9, forge.REMIX_FRAMES, 2) > -6000, 32767, -32768).astype(np.int16)
     return saved(dest, forge.zip_bytes(changed(remix__flac=forge.flac(pcm, 32000))))
 
 
-@case("remix-level")
+@case("remix-loud")
+def remix_softly_limited(dest):
+    """As the challenge's recipe does with loud music for a severe loss: tanh, saturated here and there."""
+    swing = np.sin(np.arange(forge.REMIX_FRAMES) / 40)[:, None] * [9.0, 8.0]
+    pcm = np.clip(np.tanh(swing) * 32768, -32768, 32767).astype(np.int16)
+    return saved(dest, forge.zip_bytes(changed(remix__flac=forge.flac(pcm, 32000))))
+
+
+@case("remix-quiet")
 def inaudible_remix(dest):
     pcm = (forge.noise(9, forge.REMIX_FRAMES, 2) // 4000).astype(np.int16)
     return saved(dest, forge.zip_bytes(changed(remix__flac=forge.flac(pcm, 32000))))
