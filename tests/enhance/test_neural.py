@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import subprocess
 import sys
 import zipfile
 from dataclasses import replace
@@ -200,6 +202,64 @@ def test_training_with_the_same_seed_gives_the_same_bits(torch, short, tmp_path)
         for name in ("first", "second", "other")
     ]
     assert identities[0] == identities[1] != identities[2]
+
+
+TRAINED_ELSEWHERE = """
+import sys
+from pathlib import Path
+import numpy, torch
+from harness.enhance.track import Track
+from harness.enhance.training import train_openunmix
+from validator.challenge import Challenge
+
+songs = Challenge.load(Path(sys.argv[1]), split="test").songs
+train_openunmix([Track(song) for song in songs], target=Path(sys.argv[2]), steps=3, hidden=16)
+print(torch.backends.cpu.get_cpu_capability())
+"""
+OLD_PROCESSOR = {
+    "ATEN_CPU_CAPABILITY": "default",
+    "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    "ONEDNN_MAX_CPU_ISA": "SSE41",
+}
+
+
+def test_training_gives_the_same_weights_on_another_processor_but_for_double_rounding(torch, short, tmp_path):
+    trained = {}
+    for name, processor in (("this", {}), ("old", OLD_PROCESSOR)):
+        done = subprocess.run(
+            [sys.executable, "-c", TRAINED_ELSEWHERE, str(short.root), str(tmp_path / name)],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **processor, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        trained[name] = torch.load(tmp_path / name, weights_only=True)
+    assert done.stdout.strip() == "DEFAULT"
+    for stem in STEMS:
+        for name, here in trained["this"][stem].items():
+            there = trained["old"][stem][name]
+            if name.endswith("num_batches_tracked"):
+                assert here == there
+            else:
+                assert here.dtype == torch.float64
+                assert (here - there).abs().max() <= 2e-8 * here.abs().max(), name
+
+
+def test_weights_in_double_precision_are_used_in_double_precision(torch, short, tmp_path):
+    from harness.enhance.training import train_openunmix
+
+    path = train_openunmix([Track(short.songs[0])], target=tmp_path / "double.pth", steps=2, hidden=16)
+    exact = load_separator("openunmix", weights=path, device="cpu")
+    states = torch.load(path, weights_only=True)
+    single = {
+        stem: {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+        for stem, state in states.items()
+    }
+    torch.save(single, tmp_path / "single.pth")
+    rounded = load_separator("openunmix", weights=tmp_path / "single.pth", device="cpu")
+    assert exact.identity != rounded.identity
+    first, second = separated(exact, short), separated(rounded, short)
+    assert 0 < np.abs(first - second).max() < 1e-4
 
 
 def test_a_small_open_unmix_trained_on_the_spot_learns_its_song(torch, short, tmp_path):
