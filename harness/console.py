@@ -28,6 +28,8 @@ EXTRAS = {
     "torch": "baselines",
     "torchaudio": "baselines",
     "openunmix": "baselines",
+    "cryptography": "sign",
+    "securesystemslib": "sign",
 }
 """Libraries that the base install does without, and the extra that brings each."""
 
