@@ -1,35 +1,41 @@
-"""What our HAAQI costs beside pyclarity's: CPU time stage by stage, growth with length, memory.
+"""What our HAAQI costs beside pyclarity's: CPU time stage by stage, growth with length, memory, start.
 
-Both sides score the same signal in the same process, one core each and in turns, so that what else
-the machine does falls on both. Without pyclarity 0.3.2 only our side is measured.
+Both sides score the same signals in the same process, one core each, ours before and after pyclarity's,
+so that what else the machine does falls on both. Memory and start are measured in processes of their
+own. Without pyclarity 0.3.2 only our side is measured.
 
-    python bench/haaqi.py [--seconds 30] [--rounds 1] [--quick]
+    python bench/haaqi.py [--seconds 30] [--rounds 1] [--quick] [--reference FILE --processed FILE]
 """
 
-# ruff: noqa: E402, I001 - the number of threads has to be set before NumPy is imported
+# ruff: noqa: E402, I001 - the target has to be fixed before NumPy is imported
 
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
-for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from harness.haaqi.target import environment
+
+os.environ.update(environment())
 
 import argparse
+import functools
 import subprocess
-import sys
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import numpy as np
+with warnings.catch_warnings(action="ignore"):  # NumPy names the features that it does not know
+    import numpy as np
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from harness.haaqi import Song, compute_haaqi, is_fixed, precompile
+from harness.haaqi import Song, compute_haaqi, precompile
 from harness.haaqi import cepstrum, compression, ear, features, gammatone, index, lags, nalr, noise
 from harness.haaqi.alignment import Anchor
 
@@ -38,6 +44,8 @@ FREQUENCIES = [250, 500, 1000, 2000, 4000, 6000]
 RATE = 24000
 LEVEL = 90.0
 LISTENERS = 50
+MEASURED_LISTENERS = 4
+LENGTHS = (10, 30, 60, 120, 240)
 
 # Stages, with the functions that do the work in both. What a function's callees in the same row do
 # is not counted twice: only the outermost call of a row runs the clock.
@@ -70,18 +78,25 @@ THEIRS: dict[str, list[str]] = {
     "cepstral correlation": ["melcor9"],
 }
 
-PEAK = """
-import resource, sys
+# What a process of its own prints: seconds from its start to its first score, and its peak memory, in
+# kB, before and after a signal of some seconds.
+ALONE = r"""
+import re, sys, time
 import numpy as np
 from harness.haaqi import Song, precompile
+def peak():  # what getrusage says may be the parent's
+    return re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1]
 precompile()
-empty = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+started = time.time() - float(sys.argv[2])
+empty = peak()
 rng = np.random.default_rng(1)
-reference = (0.05 * rng.standard_normal(24000 * int(sys.argv[1]), dtype=np.float32))
+reference = np.empty(24000 * int(sys.argv[1]), np.float32)
+for first in range(0, len(reference), 24000):
+    reference[first : first + 24000] = 0.05 * rng.standard_normal(24000)
 processed = reference[::-1].copy()
 Song([reference], sample_rate=24000, levels=[90.0], seed=1).score(
     [processed], sample_rate=24000, audiograms=[[25, 30, 35, 45, 60, 65]])
-print(empty, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(started, empty, peak())
 """
 
 
@@ -112,6 +127,17 @@ class Clock:
 
         setattr(owner, name, timed)
 
+    def wrap_all(self, stages: dict[str, list[tuple[Any, str]]]) -> list[str]:
+        """Let the calls of functions count for their stages; return which are not there."""
+        missing = []
+        for stage, places in stages.items():
+            for owner, name in places:
+                if hasattr(owner, name):
+                    self.wrap(owner, name, stage)
+                else:
+                    missing.append(f"{owner.__name__}.{name}")
+        return missing
+
 
 def sound(seconds: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return something like music, with pauses, and what a separator might make of it."""
@@ -141,17 +167,22 @@ def cpu(call: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - start, result
 
 
-def peak(seconds: int) -> tuple[float, float]:
-    """Return the peak memory of a process before and after it scored a signal, in MB."""
+def alone(seconds: int) -> tuple[float, float, float]:
+    """Run a process of its own.
+
+    Returns:
+        Wall seconds from its start to its first score; its peak memory in MB before and after it
+        scored a signal.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", PEAK, str(seconds)],
-        cwd=Path(__file__).resolve().parents[1],
+        [sys.executable, "-c", ALONE, str(seconds), str(time.time())],
+        cwd=ROOT,
         check=True,
         capture_output=True,
         text=True,
     )
-    before, after = done.stdout.split()
-    return int(before) * 1024 / 1e6, int(after) * 1024 / 1e6
+    started, before, after = done.stdout.split()
+    return float(started), int(before) * 1024 / 1e6, int(after) * 1024 / 1e6
 
 
 def say(line: str = "") -> None:
@@ -160,108 +191,143 @@ def say(line: str = "") -> None:
     sys.stdout.flush()
 
 
-def main() -> None:  # noqa: PLR0912, PLR0915 - one measurement after the other
+Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+def signals(options: argparse.Namespace) -> Pair:
+    """Return the reference and the processed signal that both sides score."""
+    if options.reference is None:
+        return sound(options.seconds)
+    import soundfile  # noqa: PLC0415 - for this alone
+    import soxr  # noqa: PLC0415
+
+    found = []
+    for path in (options.reference, options.processed):
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        found.append(soxr.resample(samples[: round(options.seconds * rate), 0], rate, RATE))
+    return found[0], found[1]
+
+
+def ours(both: Pair) -> float:
+    """Score as pyclarity does: one signal alone."""
+    reference, processed = both
+    np.random.seed(1)
+    return compute_haaqi(processed, reference, RATE, RATE, AUDIOGRAM, FREQUENCIES, LEVEL)
+
+
+def shared(both: Pair) -> tuple[float, float]:
+    """Return the CPU seconds of a song's first listener, preparation included, and of a later one."""
+    reference, processed = both
+
+    def prepare() -> Song:
+        song = Song([reference], sample_rate=RATE, levels=[LEVEL], seed=1)
+        listen(song, 0)
+        return song
+
+    def listen(song: Song, number: int) -> list[float | None]:
+        audiogram = [level - 2.0 * number for level in AUDIOGRAM]
+        return song.score([processed], sample_rate=RATE, audiograms=[audiogram])
+
+    first, song = cpu(prepare)
+    later, _ = cpu(lambda: [listen(song, number) for number in range(1, MEASURED_LISTENERS)])
+    return first, later / (MEASURED_LISTENERS - 1)
+
+
+def pyclarity() -> tuple[Callable[[Pair], float], Any] | None:
+    """Return pyclarity's side, and the module of its stages, if it is installed."""
+    try:
+        from clarity.evaluator.haaqi import compute_haaqi as haaqi  # noqa: PLC0415 - may be missing
+        from clarity.evaluator.haspi import eb  # noqa: PLC0415
+    except ImportError:
+        return None
+
+    def theirs(both: Pair) -> float:
+        reference, processed = both
+        np.random.seed(1)
+        levels, frequencies = np.array(AUDIOGRAM), np.array(FREQUENCIES)
+        return float(haaqi(processed, reference, RATE, RATE, levels, frequencies, LEVEL))
+
+    theirs(sound(0.5))  # its own loops are compiled
+    return theirs, eb
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Print both sides' times, as a whole and stage by stage."""
+    both = signals(options)
+    other = pyclarity()
+    if other is None:
+        say("pyclarity is not installed here: only our side is measured")
+    our_clock, their_clock = Clock(), Clock()
+    missing = (
+        [] if other is None else their_clock.wrap_all({s: [(other[1], n) for n in THEIRS[s]] for s in THEIRS})
+    )
+    our_times, their_times, firsts, laters = [], [], [], []
+    difference = 0.0
+    for _ in range(options.rounds):
+        before, score = cpu(lambda: ours(both))
+        shares = [shared(both)]
+        if other is not None:
+            seconds, expected = cpu(lambda: other[0](both))
+            their_times.append(seconds)
+            difference = max(difference, abs(score - expected))
+        after, _ = cpu(lambda: ours(both))
+        shares.append(shared(both))
+        our_times += [before, after]
+        firsts += [first for first, _ in shares]
+        laters += [later for _, later in shares]
+    missing += our_clock.wrap_all(OURS)
+    our_total, _ = cpu(lambda: ours(both))
+
+    alone_time = float(np.mean(our_times))
+    spread = float((np.mean(firsts) + (LISTENERS - 1) * np.mean(laters)) / LISTENERS)
+    their = float(np.mean(their_times)) if their_times else None
+    say(f"\n{options.seconds:g} s, noise included          CPU s   times less than pyclarity's")
+    for name, value in (
+        ("pyclarity", their),
+        ("ours, one signal alone", alone_time),
+        (f"ours, {LISTENERS} listeners share", spread),
+    ):
+        if value is not None:
+            say(f"{name:28} {value:8.2f}" + (f"   {their / value:8.1f}" if their else ""))
+    if their:
+        say(f"{'difference of the scores':28} {difference:8.1e}")
+
+    say("\nstage                                     ours" + ("  pyclarity   ratio" if their else ""))
+    rows = {stage: (our_clock.spent[stage], their_clock.spent[stage] / options.rounds) for stage in OURS}
+    rest = our_total - sum(own for own, _ in rows.values())
+    rows["the rest"] = (rest, (their or 0.0) - sum(their_own for _, their_own in rows.values()))
+    rows["all"] = (our_total, their or 0.0)
+    for stage, (own, their_own) in rows.items():
+        ratio = f"  {their_own:9.3f}  {their_own / own:6.1f}" if their and own > 0 else ""
+        say(f"{stage:38} {own:7.3f}{ratio}")
+    for name in missing:
+        say(f"no longer there, counted with the rest: {name}")
+
+
+def main() -> None:
     """Measure, and print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--quick", action="store_true", help="leave out growth and memory")
+    parser.add_argument("--quick", action="store_true", help="leave out growth, memory and start")
+    parser.add_argument("--reference", type=Path, help="an audio file instead of the synthetic signal")
+    parser.add_argument("--processed", type=Path, help="what a separator made of it")
     options = parser.parse_args()
+    if (options.reference is None) != (options.processed is None):
+        parser.error("--reference and --processed go together")
     precompile()
-    say(f"target fixed to x86-64-v3: {'yes' if is_fixed() else 'no'}")
-    reference, processed = sound(options.seconds)
-
-    def ours() -> float:
-        np.random.seed(1)
-        return compute_haaqi(processed, reference, RATE, RATE, AUDIOGRAM, FREQUENCIES, LEVEL)
-
-    def shared() -> tuple[float, float]:
-        def prepare() -> Song:
-            song = Song([reference], sample_rate=RATE, levels=[LEVEL], seed=1)
-            song.score([processed], sample_rate=RATE, audiograms=[AUDIOGRAM])
-            return song
-
-        first, song = cpu(prepare)
-        later, _ = cpu(lambda: song.score([processed], sample_rate=RATE, audiograms=[AUDIOGRAM]))
-        return first, later
-
-    theirs: Callable[[], float] | None = None
-    eb: Any = None
-    try:
-        from clarity.evaluator.haaqi import compute_haaqi as theirs_haaqi  # noqa: PLC0415 - may be missing
-        from clarity.evaluator.haspi import eb  # noqa: PLC0415
-
-        def theirs() -> float:
-            np.random.seed(1)
-            return float(
-                theirs_haaqi(
-                    processed, reference, RATE, RATE, np.array(AUDIOGRAM), np.array(FREQUENCIES), LEVEL
-                )
-            )
-    except ImportError:
-        say("pyclarity is not installed here: only our side is measured")
-
-    our_times, their_times, first_times, later_times = [], [], [], []
-    difference = 0.0
-    for _ in range(options.rounds):
-        before, score = cpu(ours)
-        first, later = shared()
-        if theirs is not None:
-            seconds, expected = cpu(theirs)
-            their_times.append(seconds)
-            difference = max(difference, abs(score - expected))
-        after, _ = cpu(ours)
-        more_first, more_later = shared()
-        our_times += [before, after]
-        first_times += [first, more_first]
-        later_times += [later, more_later]
-    alone = float(np.mean(our_times))
-    spread = float((np.mean(first_times) + (LISTENERS - 1) * np.mean(later_times)) / LISTENERS)
-    say(f"\n{options.seconds:g} s, noise included        CPU s    times pyclarity's")
-    if their_times:
-        their = float(np.mean(their_times))
-        say(f"pyclarity                    {their:8.2f}")
-        say(f"ours, one signal alone       {alone:8.2f}   {their / alone:8.1f}")
-        say(f"ours, {LISTENERS} listeners share     {spread:8.2f}   {their / spread:8.1f}")
-        say(f"greatest difference          {difference:8.1e}")
-    else:
-        say(f"ours, one signal alone       {alone:8.2f}")
-        say(f"ours, {LISTENERS} listeners share     {spread:8.2f}")
-
-    our_clock, their_clock = Clock(), Clock()
-    for stage, places in OURS.items():
-        for owner, name in places:
-            our_clock.wrap(owner, name, stage)
-    our_total, _ = cpu(ours)
-    their_total = 0.0
-    if theirs is not None:
-        for stage, names in THEIRS.items():
-            for name in names:
-                their_clock.wrap(eb, name, stage)
-        their_total, _ = cpu(theirs)
-    say("\nstage                                     ours  pyclarity   ratio")
-    for stage in OURS:
-        own, other = our_clock.spent[stage], their_clock.spent[stage]
-        say(f"{stage:38} {own:7.3f}" + (f"  {other:9.3f}  {other / own:6.1f}" if their_total else ""))
-    rest, other_rest = (
-        our_total - sum(our_clock.spent.values()),
-        their_total - sum(their_clock.spent.values()),
-    )
-    say(f"{'the rest':38} {rest:7.3f}" + (f"  {other_rest:9.3f}" if their_total else ""))
-    if options.quick:
-        return
-
-    say("\nlength      CPU s    CPU s per s")
-    for seconds in (10, 30, 60, 120, 240):
-        reference, processed = sound(seconds)
-        took, _ = cpu(ours)
-        say(f"{seconds:5} s  {took:8.2f}   {took / seconds:8.4f}")
-    say("\nlength     MB before    MB at most")
-    for seconds in (30, 240):
-        empty, most = peak(seconds)
-        say(f"{seconds:5} s  {empty:10.0f}   {most:10.0f}")
+    if not options.quick:
+        say("length      CPU s    CPU s per s")
+        for seconds in LENGTHS:
+            took, _ = cpu(functools.partial(ours, sound(seconds)))
+            say(f"{seconds:5} s  {took:8.2f}   {took / seconds:8.4f}")
+        say("\nprocess   s to first score   MB before   MB at most")
+        for seconds in (30, 240):
+            started, empty, most = alone(seconds)
+            say(f"{seconds:5} s   {started:15.2f}   {empty:9.0f}   {most:10.0f}")
+    compare(options)
 
 
 if __name__ == "__main__":

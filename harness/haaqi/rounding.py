@@ -85,7 +85,8 @@ def total(values: NDArray[Real]) -> Real:
 
 def mean(values: NDArray[Real]) -> Real:
     """Return the mean of an array of one dimension, in its own precision."""
-    return total(values) / values.dtype.type(len(values))
+    result: Real = total(values) / values.dtype.type(len(values))
+    return result
 
 
 def filtered(signal: NDArray[np.floating], taps: NDArray[np.float64]) -> NDArray[np.float64]:

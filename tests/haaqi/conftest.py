@@ -22,7 +22,7 @@ sys.path.insert(0, str(HERE))
 if "numpy" not in sys.modules and platform.machine().lower() in {"x86_64", "amd64"}:
     os.environ.update(environment())
     with warnings.catch_warnings(action="ignore"):  # NumPy names the features that it does not know
-        import numpy  # noqa: F401, ICN001
+        import numpy  # noqa: F401
 
 
 @pytest.fixture(scope="session")
