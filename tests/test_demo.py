@@ -187,7 +187,7 @@ def test_the_real_part_of_regress_runs_from_songs_to_figures_and_goes_on(
         for part in text.split("openunmix, published figures:")
     )
     assert len(oracle) == len(mixture) == 2
-    assert min(oracle) > 0.9
+    assert min(oracle) > 0.8
     assert max(mixture) < 0.5
 
 
