@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from harness.errors import SubmissionError, UsageError
+from harness.errors import SetupError, SubmissionError, UsageError
 from harness.lock import sha256
 from harness.provenance import envelope
 from harness.provenance.archive import ENVELOPE, ArchiveError, pack, read, unpack
@@ -82,7 +82,13 @@ def choose(ledger: Ledger, team: str, *, split: str | None) -> tuple[Entry, Rost
 
 def make_members(ledger: Ledger, entry: Entry, roster: Roster) -> dict[str, bytes]:
     """The three unsigned members."""
-    record = record_of(ledger, entry, roster)
+    try:
+        record = record_of(ledger, entry, roster)
+    except ValidationError as error:
+        raise SetupError(
+            f"The ledger {ledger.path} holds something that no bundle may hold: {_first(error)}.",
+            hint="`cad1 verify` says what is damaged.",
+        ) from error
     return _members(record, ledger.examples(entry.key), roster)
 
 
@@ -130,6 +136,12 @@ def verify(path: Path, *, key: Path | None = None) -> list[str]:
     return problems
 
 
+def _first(error: ValidationError) -> str:
+    """The first of what a model has found wrong: where, and what."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}"
+
+
 def is_signed(path: Path) -> bool:
     """Whether a bundle carries a signature, checked or not; False for what is no bundle."""
     try:
@@ -142,9 +154,7 @@ def _check_contents(members: Mapping[str, bytes]) -> list[str]:
     try:
         record = Record.model_validate_json(members["run.json"])
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        return [f"run.json is not of a bundle's form ({place}: {first['msg']})."]
+        return [f"run.json is not of a bundle's form ({_first(error)})."]
     challenge = record.challenge
     roster = Roster(challenge.digest, challenge.split, challenge.songs, challenge.listeners)
     if len(set(roster.examples)) != len(roster.examples):

@@ -30,7 +30,7 @@ class SubmissionRecord(_Frozen):
     """What was scored. `sha256` of a folder is over its files' sorted `sha256sum` lines."""
 
     team: Name
-    name: Name
+    name: Annotated[str, Field(max_length=1000)]
     bytes: Count
     sha256: Digest
     entered: Text

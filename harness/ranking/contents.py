@@ -18,6 +18,7 @@ def check_contents(ledger: Ledger, rows: Rows) -> Iterator[str]:
     for table, other in ledger.strays():
         yield f"The table {table} refers to rows of the table {other} that are not there."
     yield from _check_examples(ledger, rows)
+    yield from _check_failures(rows)
     yield from _check_audits(rows)
     yield from _check_ways(rows)
     for key in {entry.key for entry in ledger.entries()}:
@@ -33,6 +34,12 @@ def _check_examples(ledger: Ledger, rows: Rows) -> Iterator[str]:
         for column in STEM_COLUMNS:
             if row[column] is not None and not _is_haaqi(row[column]):
                 yield f"{place}: {column} is {row[column]!r}, which is no HAAQI from 0 to 1."
+
+
+def _check_failures(rows: Rows) -> Iterator[str]:
+    for row in rows["failures"]:
+        if row["fault"] not in set(Fault):
+            yield f"The failure of {row['song']} for {row['listener']} is by nobody's fault ({row['fault']!r})."
 
 
 def _check_audits(rows: Rows) -> Iterator[str]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Iterable
 from typing import Any
 
+from harness.errors import BugError, Fault
 from harness.ranking.database import BUSY_SECONDS, FILE
 from harness.ranking.entities import (
     AUDIT_TOLERANCE,
@@ -30,7 +31,7 @@ from harness.ranking.log import COLUMNS as LOG_COLUMNS
 from harness.ranking.log import GENESIS, LogEntry
 from harness.ranking.schema import VERSION
 from harness.ranking.states import Case, State, Step
-from harness.ranking.steps import one_line
+from harness.ranking.steps import MAX_CAUSE, one_line
 from harness.ranking.transaction import Transaction
 from harness.ranking.ways import Ways
 from harness.records import STEM_COLUMNS, RunRecord
@@ -175,7 +176,14 @@ class Ledger(Ways, Leases):
 
         Returns:
             False, and no change, if it has a score.
+
+        Raises:
+            BugError: If nobody's fault is said.
         """
+        if failure.fault not in set(Fault):
+            raise BugError(
+                f"An example can't fail by the fault of {failure.fault!r}.", hint="Please report it."
+            )
         with self._write() as transaction:
             identity = (*key.values, failure.song, failure.listener)
             if transaction.execute(
@@ -185,7 +193,8 @@ class Ledger(Ways, Leases):
                 return False
             transaction.execute(
                 "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*identity, failure.fault, failure.code, one_line(failure.message), one_line(failure.path))
+                (*identity, failure.fault, failure.code)
+                + (one_line(failure.message)[:MAX_CAUSE], one_line(failure.path)[:MAX_CAUSE])
                 + (failure.at or transaction.at,),
             )
             facts = {"song": failure.song, "listener": failure.listener, "fault": failure.fault}

@@ -6,11 +6,12 @@ written anew from the first entry on. Both are seen by whoever has kept the head
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import SetupError
+from harness.errors import SetupError, UsageError
 from harness.ranking import schema
 from harness.ranking.chain import check_chain, check_rows
 from harness.ranking.contents import check_contents
@@ -51,8 +52,16 @@ def verify(store: Path, *, head: str | None = None) -> Verification:
         head: The SHA-256 of an entry that the log must have, as an earlier `verify` gave it.
 
     Raises:
+        UsageError: If `head` is no SHA-256.
         SetupError: If there is no ledger, or it may not be read.
     """
+    if head is not None:
+        head = head.strip().lower()
+        if not re.fullmatch("[0-9a-f]{64}", head):
+            raise UsageError(
+                f"{head[:80]!r} is no SHA-256: expected 64 hexadecimal digits.",
+                hint="Give the head as `cad1 verify` printed it.",
+            )
     try:
         problems = [*check_wal(beside(store / FILE, "-wal"))]
     except OSError as error:

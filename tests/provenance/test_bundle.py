@@ -9,8 +9,10 @@ import io
 import json
 import random
 import shutil
+import sqlite3
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -453,6 +455,15 @@ def test_keys_that_are_none(store: Path, signed: Path, keys, tmp_path: Path) -> 
     for wrong in ("curve.pub", "garbage", "large", "empty", "none", str(private)):
         with pytest.raises(UsageError):
             provenance.verify(signed, key=tmp_path / wrong)
+
+
+def test_a_damaged_ledger_is_not_exported(store: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(store, tmp_path / "store"))
+    with closing(sqlite3.connect(copy / "ledger.sqlite", isolation_level=None)) as db:
+        db.execute("UPDATE audits SET pyclarity = 7.0")
+    with pytest.raises(SetupError, match=r"no bundle may hold: (audits\.0\.)?pyclarity"):
+        export(copy, "E001", tmp_path / "never.zip")
+    assert not (tmp_path / "never.zip").exists()
 
 
 def test_nothing_to_export(store: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import BugError
 from harness.ranking.ledger import Case, Failure, Key, Lease, Ledger, Roster, Scorer, State, StoredExample
 
 SCORER = Scorer("d" * 64, "fast", True)
@@ -152,6 +153,12 @@ def test_a_failure_goes_when_the_example_is_stored(ledger: Ledger) -> None:
     assert ledger.store(KEY, EXAMPLE, run=None)
     assert ledger.failures(KEY) == []
     assert not ledger.store_failure(KEY, Failure("A", "L1", "memory", "", "late", ""))
+    assert ledger.failures(KEY) == []
+
+
+def test_an_example_fails_by_somebodys_fault(ledger: Ledger) -> None:
+    with pytest.raises(BugError, match="by the fault of 'nobody'"):
+        ledger.store_failure(KEY, Failure("A", "L1", "nobody", "", "", ""))
     assert ledger.failures(KEY) == []
 
 

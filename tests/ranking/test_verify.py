@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import SetupError
+from harness.errors import SetupError, UsageError
 from harness.ranking.ledger import Ledger, StoredExample
 from harness.ranking.log import GENESIS, chained, row_digest
 from harness.ranking.page import RANKING_FILE, write_ranking
@@ -34,6 +34,7 @@ def store(full_store: Path, tmp_path: Path) -> Path:
 def database(store: Path) -> closing[sqlite3.Connection]:
     """The bare file, without the triggers' protection."""
     db = sqlite3.connect(store / "ledger.sqlite", isolation_level=None)
+    db.execute("PRAGMA synchronous = OFF")  # these tests write hundreds of times
     for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         db.execute(f"DROP TRIGGER {name}")
     return closing(db)
@@ -44,6 +45,7 @@ def restore_triggers(store: Path, full_store: Path) -> None:
     with closing(sqlite3.connect(full_store / "ledger.sqlite")) as db:
         triggers = db.execute("SELECT sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
     with closing(sqlite3.connect(store / "ledger.sqlite", isolation_level=None)) as db:
+        db.execute("PRAGMA synchronous = OFF")
         for (sql,) in triggers:
             db.execute(sql)
 
@@ -329,6 +331,8 @@ def test_a_log_written_anew_is_found_by_the_head(store: Path, full_store: Path) 
         ("UPDATE audits SET fast = 0.25", "has another value for our engine"),
         ("UPDATE audits SET pyclarity = -0.25", "is no audit of a HAAQI"),
         ("UPDATE steps SET state = 'scored' WHERE state = 'received'", "can't follow the one before it"),
+        ("UPDATE failures SET fault = 'the moon'", "by nobody's fault"),
+        ("UPDATE entries SET challenge = 'none'", "for a challenge that is not there"),
         ("UPDATE runs SET record = '{}'", "holds something that can't be read"),
         ("UPDATE challenges SET songs = '5'", "holds something that can't be read"),
     ],
@@ -389,6 +393,17 @@ def test_many_problems_are_counted_and_not_all_told(filled: Path, make_key, full
     problems = verify(filled).problems
     assert len(problems) == MAX_PROBLEMS + 1
     assert problems[-1] == "And 21 more that don't fit."
+
+
+@pytest.mark.parametrize("head", ["", "1234", "g" * 64, "a" * 63])
+def test_a_head_that_is_no_hash_is_wrong_use(full_store: Path, head: str) -> None:
+    with pytest.raises(UsageError, match="is no SHA-256"):
+        verify(full_store, head=head)
+
+
+def test_a_head_may_be_typed_in_capitals(full_store: Path) -> None:
+    head = verify(full_store).head
+    assert verify(full_store, head=f" {head.upper()}\n").problems == []
 
 
 def test_no_ledger_is_no_forgery_but_a_fault_of_the_setup(tmp_path: Path) -> None:
