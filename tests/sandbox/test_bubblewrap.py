@@ -213,8 +213,9 @@ def test_without_python_311_the_result_is_unlocked_and_the_installation_is_not_s
 
 
 def test_it_ends_when_the_host_is_killed(oracle_zip: Path, synthetic_root: Path, tmp_path: Path) -> None:
+    script = f"import os, time\nif os.fork() == 0: time.sleep(600)\n{HELLO}"
     (tmp_path / "tree" / "harness").mkdir(parents=True)
-    (tmp_path / "tree" / "harness" / "evaluate.py").write_text(f"import os\nos.fork()\n{HELLO}")
+    (tmp_path / "tree" / "harness" / "evaluate.py").write_text(script)
     host = f"""
 import sys
 from pathlib import Path
