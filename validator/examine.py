@@ -63,6 +63,7 @@ class Fact:
         clipped: Runs of at least `CLIP_RUN` samples cut off at full scale; only of a remix.
         level: RMS over both channels in dB re full scale, -inf for silence; only of a remix.
         sides_equal: Whether the channels are bit-equal; only of a remix.
+        unscaled: Whether a stem reaches full scale and has no scale file.
         match: How a stem compares with the references; None without a data root.
     """
 
@@ -73,6 +74,7 @@ class Fact:
     clipped: int = 0
     level: float = 0.0
     sides_equal: bool = False
+    unscaled: bool = False
     match: Match | None = None
 
 
@@ -154,7 +156,7 @@ class Examiner:
             pcm = decode_flac(data, rate=entry.rate, channels=entry.channels, max_frames=length.most)
         fact = _fact(place_of(entry), pcm, info.md5 if info.has_md5 else b"")
         if entry.kind is Kind.STEM:
-            fact = self._stem(entry, pcm, fact, scales, result)
+            fact = self._stem(entry, pcm, fact, scales)
         result.facts.append(fact)
 
     def _stem(
@@ -163,19 +165,11 @@ class Examiner:
         pcm: npt.NDArray[np.int16],
         fact: Fact,
         scales: dict[str, float],
-        result: Examined,
     ) -> Fact:
         beside = scale_name(entry.listener, entry.song, entry.side, entry.stem)
         scale = scales.get(beside, 1.0)
         if fact.peak >= FULL_SCALE and beside not in self._submission.members:
-            result.findings.append(
-                rule("scale-missing").at(
-                    entry.path,
-                    "The stem reaches full scale and has no scale file: it is scored with the factor 1.",
-                    expected=beside,
-                    found="nothing",
-                )
-            )
+            fact = replace(fact, unscaled=True)
         if self._references is None:
             return fact
         song = self._references.of(entry.song)

@@ -73,6 +73,11 @@ def _range(least: float, most: float) -> str:
     return f"{most:.1f}" if least == most else f"{least:.1f} to {most:.1f}"
 
 
+def amplified(fact: Fact) -> bool:
+    """Whether a stem clearly has the gain prescribed for its ear, rather than a flat one."""
+    return fact.match is not None and fact.match.misfit < 0.5 * fact.match.flatness
+
+
 def level_findings(stems: Sequence[Fact]) -> list[Finding]:
     """Stems that were not amplified, or lie at another level than the scorer's reference."""
     universe = [fact.place for fact in stems]

@@ -10,7 +10,7 @@ from validator.challenge import REMIX_RATE, SIDES, STEM_RATE, STEMS, Challenge
 from validator.checks import seconds
 from validator.codes import rule
 from validator.likeness import likeness
-from validator.loudness import level_findings, remix_findings
+from validator.loudness import amplified, level_findings, remix_findings
 from validator.manifest import LENGTH_TOLERANCE, TAIL_AT_REFERENCE_RATE
 from validator.places import REMIX, Place, grouped, path_of, said
 
@@ -37,10 +37,10 @@ def overall(facts: Sequence[Fact], challenge: Challenge, *, decoded: bool) -> li
         return findings
     stems = [fact for fact in facts if fact.place.stem != REMIX]
     remixes = [fact for fact in facts if fact.place.stem == REMIX]
-    findings += [*_silent(stems), *_silent(remixes), *remix_findings(remixes)]
+    findings += [*_silent(stems), *_silent(remixes), *_unscaled(stems), *remix_findings(remixes)]
     findings += _not_personal(facts)
     findings += _silent_references(stems)
-    doubled, about_sides = _equal_sides(stems)
+    doubled, about_sides = _equal_sides(stems, challenge)
     copied, about_stems = _equal_stems(stems)
     findings += about_sides + about_stems
     told = [
@@ -90,19 +90,34 @@ def _silent(facts: Sequence[Fact]) -> list[Finding]:
     return said("silent", grouped(silent, universe), "{what}, holds digital silence")
 
 
-def _equal_sides(stems: Sequence[Fact]) -> tuple[set[Place], list[Finding]]:
-    """Ears that were given the same bits, although their references differ."""
+def _unscaled(stems: Sequence[Fact]) -> list[Finding]:
+    """Stems that look normalised to their peak, and whose factor is lost."""
+    return said(
+        "scale-missing",
+        grouped([fact.place for fact in stems if fact.unscaled], [fact.place for fact in stems]),
+        "{what}, reaches full scale and has no scale file: it is scored with the factor 1, which costs a perfect "
+        "stem up to half of its score",
+        expected="the peak that the stem was divided by, in a .txt of the same name",
+        found="nothing",
+    )
+
+
+def _equal_sides(stems: Sequence[Fact], challenge: Challenge) -> tuple[set[Place], list[Finding]]:
+    """Ears that were given the same bits, although their references or their audiograms differ."""
+    one_loss = {one.id for one in challenge.listeners if one.left == one.right}
     by_place = {fact.place: fact for fact in stems}
     pairs: dict[Place, bool] = {}
     for place, fact in by_place.items():
         other = by_place.get(place._replace(side="right"))
         if place.side != "left" or other is None:
             continue
-        alike = fact.match is not None and fact.match.sides_alike > ONE_CHANNEL
+        one_reference = fact.match is not None and fact.match.sides_alike > ONE_CHANNEL
+        told_apart = place.listener not in one_loss and (amplified(fact) or amplified(other))
+        alike = one_reference and not told_apart
         pairs[place._replace(side="")] = fact.peak > 0 and fact.digest == other.digest and not alike
     equal = [place for place, is_equal in pairs.items() if is_equal]
     findings = said(
-        "sides-equal", grouped(equal, list(pairs)), "{what} is bit for bit the same on both sides"
+        "sides-equal", grouped(equal, list(pairs)), "{what}, is bit for bit the same on both sides"
     )
     return {place._replace(side=side) for place in equal for side in SIDES}, findings
 
