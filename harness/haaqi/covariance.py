@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from . import rounding
 from .hearing import CHANNELS, centre_frequencies
 from .kernel import fused
-from .lanes import fma, load, spread, store, total
+from .lanes import fma, load, spread, store, store_short, total
 from .resampling import SAMPLE_RATE
 
 MOST_LAG = 24
@@ -99,6 +99,7 @@ def tile(
     power: float,
     threshold: float,
     work: NDArray[np.float64],
+    short: NDArray[np.float32],
 ) -> tuple[float, float]:
     """Compare both signals in one tile.
 
@@ -112,22 +113,32 @@ def tile(
         scale: (49,) factors for the covariances at lags of -24 to 24.
         power: factor for the mean squares.
         threshold: dB; a tile whose reference does not exceed it gets no covariance.
-        work: (2 * size + 56,) room.
+        work: (2 * size + 112,) room.
+        short: (2 * size + 112,) room.
 
     Returns:
         The normalised covariance at the best lag, 0 to 1; the reference's level in dB.
     """
-    x, y = work[: size + 56], work[size + 56 : 2 * size + 56]
+    x, y = work[: size + 56], work[size + 56 :]
+    short_x, short_y = short[: size + 56], short[size + 56 :]
     weights = window[window_start:]
-    square = _centred(ours[start:], weights, size, x[MOST_LAG:]) * power
+    square = _centred(ours[start:], weights, size, x[MOST_LAG:], short_x[MOST_LAG:]) * power
     level = math.sqrt(square * 2.0)
     if not level > threshold:
         return 0.0, level
-    other = _centred(theirs[start:], weights, size, y) * power
+    other = _centred(theirs[start:], weights, size, y, short_y) * power
     if not (square > SMALLEST and other > SMALLEST):
         return 0.0, level
-    best = _best_covariance(x, y, size, scale, math.sqrt(square * other) / power)
-    return min(best / math.sqrt(square * other), 1.0), level
+    for k in range(MOST_LAG):
+        x[k] = 0.0
+        short_x[k] = np.float32(0.0)
+    for k in range(MOST_LAG + size, size + 56):
+        x[k] = 0.0
+        short_x[k] = np.float32(0.0)
+    _lagged_products(short_x, short_y, size, short_y[size:])
+    norm = math.sqrt(square * other)
+    best = _best_covariance(x, y, size, short_y[size:], scale, norm / power)
+    return min(best / norm, 1.0), level
 
 
 @fused
@@ -135,33 +146,26 @@ def _best_covariance(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     size: int,
+    lagged: NDArray[np.float32],
     scale: NDArray[np.float64],
     norm: float,
 ) -> float:
     """Return the greatest scaled covariance, by magnitude, over all lags.
 
-    The lags are searched in single precision. Those that its rounding errors leave in question,
-    nearly always one, are then computed in double precision.
+    They are known in single precision. Those that its rounding errors leave in question, nearly always
+    one, are then computed in double precision.
     """
-    short_x, short_y, lagged = (
-        np.empty(size + 56, np.float32),
-        np.empty(size, np.float32),
-        np.empty(56, np.float32),
-    )
-    x[:MOST_LAG] = 0.0
-    x[MOST_LAG + size : size + 56] = 0.0
-    for k in range(size + 56):
-        short_x[k] = np.float32(x[k])
-    for k in range(size):
-        short_y[k] = np.float32(y[k])
-    _lagged_products(short_x, short_y, size, lagged)
-    highest = 0.0
+    scaled = y[size:]
     for k in range(LAGS):
-        highest = max(highest, abs(lagged[k] * scale[k]))
-    doubt = size * SHORT_ROUNDING * norm * scale[0]  # the largest lag's, the largest factor
+        scaled[k] = abs(lagged[k]) * scale[k]
+    a, b, c = scaled[0], scaled[1], scaled[2]
+    for k in range(3, LAGS - 1, 3):
+        a, b, c = max(a, scaled[k]), max(b, scaled[k + 1]), max(c, scaled[k + 2])
+    # The doubt is that of the largest lag, which has the largest factor.
+    least = max(max(a, b), max(c, scaled[LAGS - 1])) - 2.0 * size * SHORT_ROUNDING * norm * scale[0]
     best = 0.0
     for k in range(LAGS):
-        if abs(lagged[k]) * scale[k] + 2.0 * doubt >= highest:
+        if scaled[k] >= least:
             best = max(best, abs(_product(x[k:], y, size) * scale[k]))
     return best
 
@@ -187,9 +191,13 @@ def _product(x: NDArray[np.float64], y: NDArray[np.float64], size: int) -> float
 
 @fused
 def _centred(
-    source: NDArray[np.float64], window: NDArray[np.float64], size: int, target: NDArray[np.float64]
+    source: NDArray[np.float64],
+    window: NDArray[np.float64],
+    size: int,
+    target: NDArray[np.float64],
+    short: NDArray[np.float32],
 ) -> float:
-    """Put a windowed segment less its mean into target, and return the sum of its squares."""
+    """Put a windowed segment less its mean into target and short, and return the sum of its squares."""
     a = b = c = d = spread(0.0)
     whole = size - size % 16
     for k in range(0, whole, 16):
@@ -214,10 +222,15 @@ def _centred(
         store(target, k + 4, q)
         store(target, k + 8, r)
         store(target, k + 12, s)
+        store_short(short, k, p)
+        store_short(short, k + 4, q)
+        store_short(short, k + 8, r)
+        store_short(short, k + 12, s)
         a, b, c, d = fma(p, p, a), fma(q, q, b), fma(r, r, c), fma(s, s, d)
     square = 0.0
     for k in range(whole, size):
         target[k] -= mean
+        short[k] = np.float32(target[k])
         square += target[k] ** 2
     return float(square + total((a + b) + (c + d)))
 

@@ -172,7 +172,7 @@ def _gather(
     tiles = len(levels)
     work_r, work_p, spare = np.empty(stretch), np.empty(stretch), np.empty(stretch)
     level_r, level_p = np.zeros(stretch), np.zeros(stretch)
-    room = np.empty(4 * half + 112)
+    room, short = np.empty(4 * half + 112), np.empty(4 * half + 112, dtype=np.float32)
     done = 0
     for start in range(begin, finish, stretch):
         # The channel waits for the slowest one: what it starts with is silence.
@@ -186,15 +186,17 @@ def _gather(
         done += count
         heard_r, heard_p = level_r[silent:], level_p[silent:]
         moved_r, moved_p = ours[half + silent :], theirs[half + silent :]
-        transduction.copy_shifted(envelope_r, length - offset, first - offset, count, work_r)
-        transduction.copy_shifted(motion_r, length - offset, first - offset, count, moved_r)
-        transduction.copy_shifted(envelope_p, length - offset, first - offset + delays[0], count, work_p)
-        transduction.copy_shifted(motion_p, length - offset, first - offset + delays[1], count, moved_p)
-        transduction.sensation(work_r, base_r, count, heard_r, spare)
-        transduction.sensation(work_p, base_p, count, heard_p, spare)
+        inside_r = first - offset
+        inside_p = inside_r + delays[0]
+        sound_r = transduction.stretch(envelope_r, length - offset, inside_r, count, work_r)
+        sound_p = transduction.stretch(envelope_p, length - offset, inside_p, count, work_p)
+        transduction.sensation(sound_r, base_r, count, heard_r, work_r, spare)
+        transduction.sensation(sound_p, base_p, count, heard_p, work_p, spare)
         transduction.adapt(heard_r, heard_p, count, synapse, state)
-        transduction.scale(moved_r, heard_r, work_r, count)
-        transduction.scale(moved_p, heard_p, work_p, count)
+        sound_r = transduction.stretch(motion_r, length - offset, inside_r, count, spare)
+        transduction.scale(sound_r, heard_r, work_r, count, moved_r)
+        sound_p = transduction.stretch(motion_p, length - offset, inside_r + delays[1], count, spare)
+        transduction.scale(sound_p, heard_p, work_p, count, moved_p)
         add_normals(stream_r[0], stream_r[1], stream_r[2], moved_r, noise, count)
         add_normals(stream_p[0], stream_p[1], stream_p[2], moved_p, noise, count)
 
@@ -207,15 +209,15 @@ def _gather(
             place = number * half - start + half
             if number == 0:
                 covariances[0], levels[0] = covariance.tile(
-                    ours, theirs, place, window, half, half, half_scale, half_power, threshold, room
+                    ours, theirs, place, window, half, half, half_scale, half_power, threshold, room, short
                 )
             if number > 1:
                 covariances[number - 1], levels[number - 1] = covariance.tile(
-                    ours, theirs, place - half, window, 0, 2 * half, scale, power, threshold, room
+                    ours, theirs, place - half, window, 0, 2 * half, scale, power, threshold, room, short
                 )
             if number == tiles - 1:
                 covariances[number], levels[number] = covariance.tile(
-                    ours, theirs, place, window, 0, half, half_scale, half_power, threshold, room
+                    ours, theirs, place, window, 0, half, half_scale, half_power, threshold, room, short
                 )
         ours[:half] = ours[stretch:]
         theirs[:half] = theirs[stretch:]

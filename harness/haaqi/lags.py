@@ -159,16 +159,24 @@ def _fill(
     part: int,
 ) -> None:
     """Make source[start : start + count] the real (0) or imaginary (4) part of a target, and the rest zero."""
+    # From `first` to `stop` there are samples; `whole` is where the last four of them together end.
+    first = min(max(-start, 0), POINTS)
+    stop = max(min(count, length - start), first)
+    inner = min(first + -first % 4, stop)
+    whole = stop - (stop - inner) % 4
     nothing = spread(0.0)
-    for k in range(0, POINTS, 4):
-        first = start + k
-        if k + 4 <= count and first >= 0 and first + 4 <= length:
-            store(target, 2 * k + part, load(source, first))
-        else:
-            store(target, 2 * k + part, nothing)
-            for lane in range(4):
-                if k + lane < count and 0 <= first + lane < length:
-                    target[2 * k + part + lane] = source[first + lane]
+    for k in range(0, inner, 4):
+        store(target, 2 * k + part, nothing)
+    for k in range(whole - whole % 4, POINTS, 4):
+        store(target, 2 * k + part, nothing)
+    samples = source[start + inner : start + whole]
+    places = target[2 * inner + part :]
+    for k in range(0, whole - inner, 4):
+        store(places, 2 * k, load(samples, k))
+    for k in range(first, inner):
+        target[2 * k - k % 4 + part] = source[start + k]
+    for k in range(whole, stop):
+        target[2 * k - k % 4 + part] = source[start + k]
 
 
 @fused

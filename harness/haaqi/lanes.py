@@ -78,6 +78,20 @@ def store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
 
 
 @instruction
+def store_short(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
+    """`store_short(array, i, v)`: puts the lanes of v, rounded to float32, into array[i], array[i + 1], ..."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.VectorType(ir.FloatType(), WIDTH)
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        place = builder.bitcast(builder.gep(data, [args[1]]), kind.as_pointer())
+        builder.store(builder.fptrunc(args[2], kind), place, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes_type), generate
+
+
+@instruction
 def spread(typingctx: Any, value: Any) -> Any:
     """`spread(x)`: x in all lanes, eight of them if it is a float32."""
     result = _lanes_of(value)
@@ -117,6 +131,16 @@ def _shuffle(positions: list[int]) -> Any:
 def last(typingctx: Any, value: Any) -> Any:
     """`last(v)`: four times the last lane."""
     return lanes_type(lanes_type), _shuffle([3, 3, 3, 3])
+
+
+@instruction
+def highest(typingctx: Any, value: Any) -> Any:
+    """`highest(v)`: the last lane as a number."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.extract_element(args[0], ir.Constant(_INT, WIDTH - 1))
+
+    return types.float64(lanes_type), generate
 
 
 @instruction

@@ -7,12 +7,15 @@ stepped by backward differences; the basilar membrane's motion gets the same gai
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .elementary import log2_and_inverse_start, log2_finish
 from .gammatone import NOTHING
 from .kernel import fused, inlined
+from .lanes import WIDTH, fma, highest, load, spread, store
 from .resampling import SAMPLE_RATE
 
 OVERSHOOT = 2
@@ -22,11 +25,15 @@ SMALLEST = 1e-30
 DECIBELS_PER_DOUBLING = 20 * float(np.log10(2))
 
 
+@cache
 def adaptation() -> NDArray[np.float64]:
-    """Return the synapse as (7,): how its two voltages follow the input and each other, and its gain.
+    """Return the synapse as (37,): how its two voltages follow the input and each other, and its gain.
 
     The new first voltage is p[0] * input + p[1] * first + p[2] * second, the new second one
-    p[3] * input + p[4] * first + p[5] * second; the output is p[6] * (input - first).
+    p[3] * input + p[4] * first + p[5] * second; the output is p[6] * (input - first). From p[7] on
+    the same for four samples at once: the first voltage after each of them as sums of what it and
+    the second one were (four numbers each) and of the four inputs (four times four), then the
+    second one after all four, as such a sum (six numbers).
     """
     r1 = 1 / OVERSHOOT
     r2 = r3 = 0.5 * (1 - r1)
@@ -37,19 +44,27 @@ def adaptation() -> NDArray[np.float64]:
     own_first = r1 + r2 + first_charge
     own_second = r2 + r3 + second_charge
     determinant = own_first * own_second - r1 * r3
-    return (
+    step = (
         np.array(
-            [
-                own_second * r2,
-                own_second * first_charge,
-                r1 * second_charge,
-                r3 * r2,
-                r3 * first_charge,
-                own_first * second_charge,
-                determinant / r1,
-            ]
+            [[own_second * first_charge, r1 * second_charge], [r3 * first_charge, own_first * second_charge]]
         )
         / determinant
+    )
+    charge = np.array([own_second * r2, r3 * r2]) / determinant
+    powers = [np.linalg.matrix_power(step, k) for k in range(5)]
+    own = np.array([power[0] for power in powers[1:]])
+    inputs = np.zeros((4, 4))
+    for k in range(4):
+        inputs[k, k:] = [(power @ charge)[0] for power in powers[: 4 - k]]
+    last = [(powers[3 - k] @ charge)[1] for k in range(4)]
+    return np.concatenate(
+        (
+            [charge[0], *step[0], charge[1], *step[1], 1 / r1],
+            own.T.ravel(),
+            inputs.ravel(),
+            powers[4][1],
+            last,
+        )
     )
 
 
@@ -59,19 +74,21 @@ def sensation(
     base: float,
     count: int,
     level: NDArray[np.float64],
+    inverse: NDArray[np.float64],
     room: NDArray[np.float64],
 ) -> None:
     """Turn an envelope into dB above threshold.
 
     Args:
-        envelope: (count,) linear; changed in place to its reciprocal, for `scale`.
+        envelope: (count,) linear.
         base: dB above threshold of an envelope of 1.
         count: how many samples.
         level: to be filled.
+        inverse: to be filled with the envelope's reciprocal, for `scale`; may be the envelope itself.
         room: (count,) to be overwritten.
     """
     for k in range(count):
-        room[k], level[k], envelope[k] = log2_and_inverse_start(envelope[k] + SMALLEST)
+        room[k], level[k], inverse[k] = log2_and_inverse_start(envelope[k] + SMALLEST)
     for k in range(count):
         level[k] = max(base + DECIBELS_PER_DOUBLING * log2_finish(room[k], level[k]), 0.0)
 
@@ -86,6 +103,8 @@ def adapt(
 ) -> None:
     """Let the synapse adapt to both signals' envelopes, in place.
 
+    Four samples are taken at once: one by one, each would wait for the last one's voltages.
+
     Args:
         ours: dB above threshold, changed to the same with adaptation.
         theirs: the processed signal's.
@@ -93,28 +112,43 @@ def adapt(
         synapse: of `adaptation`.
         state: (4,) both synapses' voltages, changed in place; zeros at the start.
     """
-    a, b, c, d, e, f, gain = (
-        synapse[0],
-        synapse[1],
-        synapse[2],
-        synapse[3],
-        synapse[4],
-        synapse[5],
-        synapse[6],
-    )
     r1, r2, p1, p2 = state[0], state[1], state[2], state[3]
-    for k in range(count):
-        v = ours[k]
-        w = theirs[k]
-        new = b * r1 + (c * r2 + a * v)
-        r2 = f * r2 + (e * r1 + d * v)
-        r1 = new
-        new = b * p1 + (c * p2 + a * w)
-        p2 = f * p2 + (e * p1 + d * w)
-        p1 = new
-        ours[k] = max(gain * (v - r1), 0.0)
-        theirs[k] = max(gain * (w - p1), 0.0)
+    whole = count - count % WIDTH
+    for k in range(0, whole, WIDTH):
+        r1, r2 = _adapt_four(ours, k, r1, r2, synapse)
+        p1, p2 = _adapt_four(theirs, k, p1, p2, synapse)
+    for k in range(whole):
+        ours[k] = max(ours[k], 0.0)
+        theirs[k] = max(theirs[k], 0.0)
+    for k in range(whole, count):
+        r1, r2 = _adapt_one(ours, k, r1, r2, synapse)
+        p1, p2 = _adapt_one(theirs, k, p1, p2, synapse)
     state[0], state[1], state[2], state[3] = _or_zero(r1), _or_zero(r2), _or_zero(p1), _or_zero(p2)
+
+
+@inlined
+def _adapt_four(
+    level: NDArray[np.float64], k: int, first: float, second: float, synapse: NDArray[np.float64]
+) -> tuple[float, float]:
+    a, b, c, d = level[k], level[k + 1], level[k + 2], level[k + 3]
+    from_inputs = fma(spread(b), load(synapse, 19), spread(a) * load(synapse, 15))
+    from_inputs = from_inputs + fma(spread(d), load(synapse, 27), spread(c) * load(synapse, 23))
+    voltage = fma(spread(first), load(synapse, 7), fma(spread(second), load(synapse, 11), from_inputs))
+    input_part = (synapse[33] * a + synapse[34] * b) + (synapse[35] * c + synapse[36] * d)
+    second = synapse[31] * first + (synapse[32] * second + input_part)
+    store(level, k, (load(level, k) - voltage) * spread(synapse[6]))
+    return highest(voltage), second
+
+
+@inlined
+def _adapt_one(
+    level: NDArray[np.float64], k: int, first: float, second: float, synapse: NDArray[np.float64]
+) -> tuple[float, float]:
+    value = level[k]
+    voltage = synapse[1] * first + (synapse[2] * second + synapse[0] * value)
+    second = synapse[5] * second + (synapse[4] * first + synapse[3] * value)
+    level[k] = max(synapse[6] * (value - voltage), 0.0)
+    return voltage, second
 
 
 @inlined
@@ -125,29 +159,45 @@ def _or_zero(value: float) -> float:
 
 @fused
 def scale(
-    motion: NDArray[np.float64], level: NDArray[np.float64], inverse: NDArray[np.float64], count: int
+    motion: NDArray[np.float64],
+    level: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    count: int,
+    scaled: NDArray[np.float64],
 ) -> None:
-    """Give the motion of the basilar membrane, in place, the gain that the envelope got.
+    """Give the motion of the basilar membrane the gain that the envelope got.
 
     Args:
-        motion: linear.
+        motion: (count,) linear.
         level: the adapted envelope.
         inverse: the reciprocal of the linear envelope.
         count: how many samples.
+        scaled: to be filled; may be the motion itself.
     """
     for k in range(count):
-        motion[k] *= (level[k] + SMALLEST) * inverse[k]
+        scaled[k] = motion[k] * ((level[k] + SMALLEST) * inverse[k])
 
 
 @fused
-def copy_shifted(
-    source: NDArray[np.float64], length: int, start: int, count: int, target: NDArray[np.float64]
-) -> None:
-    """Copy source[start : start + count] to target, with zeros for what is not between 0 and length."""
+def stretch(
+    source: NDArray[np.float64], length: int, start: int, count: int, room: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return source[start : start + count], with zeros for what is not between 0 and length.
+
+    Args:
+        source: samples.
+        length: how many of them there are.
+        start: the first one wanted; it may be negative.
+        count: how many are wanted.
+        room: (count,), overwritten and returned when they do not lie within; else it is a view.
+    """
+    if start >= 0 and start + count <= length:
+        return source[start : start + count]
     low = min(max(-start, 0), count)
     high = max(min(length - start, count), low)
     for k in range(low):
-        target[k] = 0.0
-    target[low:high] = source[start + low : start + high]
+        room[k] = 0.0
+    room[low:high] = source[start + low : start + high]
     for k in range(high, count):
-        target[k] = 0.0
+        room[k] = 0.0
+    return room

@@ -104,20 +104,22 @@ def their_centres() -> Numbers:
 
 def our_cochleas() -> Numbers:
     cochleas = [hearing.cochlea(np.array(AUDIOGRAMS[name])) for name in LOSSES]
-    parts = [(c.outer_loss, c.bandwidth, c.knee, c.ratio, c.inner_loss) for c in cochleas]
+    parts = [(c.outer_loss, c.bandwidth, c.knee, c.ratio, c.inner_loss, c.slope) for c in cochleas]
     return np.concatenate([np.ravel(parts), hearing.widest_bandwidths()])
 
 
 def their_cochleas() -> Numbers:
     eb = _eb()
     centres = eb.center_frequency(32)
-    parts = [eb.loss_parameters(np.array(AUDIOGRAMS[name]), centres) for name in LOSSES]
+    found = [eb.loss_parameters(np.array(AUDIOGRAMS[name]), centres) for name in LOSSES]
+    parts = [(*five, 1 - 1 / five[3]) for five in found]  # the slope stands in its compression
     return np.concatenate([np.ravel(parts), eb.loss_parameters([100] * 6, centres)[1]])
 
 
 def our_equalisers() -> Numbers:
     reference = music(1500, seed=23)
     taps = [nalr.equaliser(np.array(AUDIOGRAMS[name])) for name in LOSSES]
+    taps.append(nalr.equaliser(np.full(6, 0.5)))
     return np.concatenate([*taps, nalr.amplify(reference, taps=taps[2])[::9]])
 
 
@@ -126,6 +128,7 @@ def their_equalisers() -> Numbers:
 
     frequencies = [250, 500, 1000, 2000, 4000, 6000]
     taps = [NALR(140, 24000).build(np.array(AUDIOGRAMS[name]), frequencies)[0] for name in LOSSES]
+    taps.append(NALR(140, 24000).build(np.full(6, 0.5), frequencies)[0])
     amplified = np.convolve(music(1500, seed=23), taps[2])[140:1640]
     return np.concatenate([*taps, amplified[::9]])
 
@@ -155,8 +158,8 @@ def their_resampling() -> Numbers:
 def _unaligned() -> list[tuple[Numbers, Numbers]]:
     reference = music(5000, seed=24)
     # Both ends rise slowly past the level at which a reference counts as quiet.
-    reference[:600] = np.linspace(0, 0.003, 600) * np.max(reference)
-    reference[-600:] = np.linspace(0.003, 0, 600) * np.max(reference)
+    reference[:600] = np.linspace(0.00099, 0.00101, 600) * np.max(reference)
+    reference[-600:] = np.linspace(0.00101, 0.00099, 600) * np.max(reference)
     return [(reference, np.roll(noisy(reference), by)) for by in (-300, -20, 0, 48, 49, 700)]
 
 
@@ -321,10 +324,10 @@ def our_transduction() -> Numbers:
     moved = [motion.copy() for motion in signals()]
     levels = [np.empty(LENGTH), np.empty(LENGTH)]
     for envelope, level, inner in zip(linear, levels, (0.0, 12.0), strict=True):
-        transduction.sensation(envelope, LEVEL - inner, LENGTH, level, np.empty(LENGTH))
+        transduction.sensation(envelope, LEVEL - inner, LENGTH, level, envelope, np.empty(LENGTH))
     transduction.adapt(levels[0], levels[1], LENGTH, transduction.adaptation(), np.zeros(4))
     for motion, level, inverse in zip(moved, levels, linear, strict=True):
-        transduction.scale(motion, level, inverse, LENGTH)
+        transduction.scale(motion, level, inverse, LENGTH, motion)
     return thinned(*levels, *moved)
 
 
@@ -441,12 +444,12 @@ def our_tiles() -> Numbers:
     for segment, length in ((16, LENGTH), (16, 767), (5.1, 2000), (33, LENGTH)):
         tiling = covariance.tiling(segment)
         half, count = tiling.half, tiling.segments(length)
-        room = np.empty(4 * half + 56)
+        room, short = np.empty(4 * half + 112), np.empty(4 * half + 112, np.float32)
         for ours, theirs in zip(*motions(), strict=True):
-            edge = (tiling.half_scale, tiling.half_power, -1.0, room)
+            edge = (tiling.half_scale, tiling.half_power, -1.0, room, short)
             tiles = [covariance.tile(ours, theirs, 0, tiling.window, half, half, *edge)]
             for k in range(1, count - 1):
-                whole = (0, 2 * half, tiling.scale, tiling.power, -1.0, room)
+                whole = (0, 2 * half, tiling.scale, tiling.power, -1.0, room, short)
                 tiles.append(covariance.tile(ours, theirs, k * half, tiling.window, *whole))
             tiles.append(covariance.tile(ours, theirs, (count - 1) * half, tiling.window, 0, half, *edge))
             parts += [[count], np.array(tiles).T]

@@ -75,7 +75,7 @@ MUTATIONS = [
     (resampling, "LEVEL_FILTER_STOPBAND", 31, "resampling"),
     (resampling, "LEVEL_BAND_KHZ", 20, "resampling"),
     (alignment, "DISPERSION", 47.0, "broadband alignment"),
-    (alignment, "QUIET", 0.0011, "broadband alignment"),
+    (alignment, "QUIET", 0.001001, "broadband alignment"),
     (middle_ear, "LOW_PASS", 5001, "middle ear"),
     (middle_ear, "HIGH_PASS", 351, "middle ear"),
     (gammatone, "WIDTH_FACTOR", 1.02, "filter widths"),
@@ -107,7 +107,7 @@ MUTATIONS = [
 
 
 def _forget() -> None:
-    for module in (hearing, cepstrum, gammatone, lags, noise):
+    for module in (hearing, cepstrum, gammatone, lags, noise, transduction):
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
                 value.cache_clear()
