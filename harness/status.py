@@ -16,7 +16,7 @@ from rich.table import Table
 
 from harness.errors import Fault
 from harness.heartbeat import is_dead
-from harness.ranking.ledger import Failure, Key, Ledger, Lease, State, Step
+from harness.ranking.ledger import Failure, Key, Lease, Ledger, State, Step
 
 DIED = "the run ended without a word; run the same command again, it goes on"
 
@@ -116,14 +116,14 @@ def as_text(found: list[Standing], console: Console, *, full: bool) -> str:
             return capture.get()
         drawn = Table()
         for heading in ("Team", "Split", "Submission", "State", "Since (UTC)", "Examples", "Progress"):
-            drawn.add_column(heading)
+            drawn.add_column(heading, no_wrap=True)
         for one in found:
             drawn.add_row(
                 one.team,
                 one.split,
                 one.submission[:12],
                 f"{one.state} ({one.fault})" if one.fault else one.state,
-                one.since[:19].replace("T", " "),
+                one.since[:16].replace("T", " "),
                 f"{one.stored} of {one.total}",
                 _progress(one),
             )

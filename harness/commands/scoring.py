@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,6 +24,7 @@ from harness.commands.standings import ranking_command
 from harness.console import STORE, complain, err, out, say
 from harness.errors import SubmissionError, UsageError
 from harness.progress import Reporter
+from harness.sandbox.stamp import temporary_folder
 from harness.teams import checked_team
 from validator import Challenge
 
@@ -129,10 +129,10 @@ def regress_command(
         raise UsageError("--update stores the demo's scores: it does not go with --data.")
     chosen = sandbox_of(sandbox)
     with (
-        tempfile.TemporaryDirectory(prefix="cad1-regress-") as temporary,
+        temporary_folder("regress") as temporary,
         Reporter("Scoring", err) as reporter,
     ):
-        work = Path(temporary)
+        work = temporary
         if update:
             sys.stdout.write(f"{baselines.update(work, chosen, workers=workers, progress=reporter)}\n")
             return
@@ -162,8 +162,8 @@ def demo_command(
     """The whole line on a small synthetic challenge: three submissions, from songs to ranking."""
     from harness import demo
 
-    with tempfile.TemporaryDirectory(prefix="cad1-demo-") as temporary, Reporter("Scoring", err) as reporter:
-        folder = keep or Path(temporary)
+    with temporary_folder("demo") as temporary, Reporter("Scoring", err) as reporter:
+        folder = keep or temporary
         demo.run(
             folder,
             sandbox=sandbox_of(sandbox),

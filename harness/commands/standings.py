@@ -141,7 +141,9 @@ def verify_command(
         from harness import provenance
 
         problems = provenance.verify(bundle, key=key)
-        whose = f"signed by the holder of {key}" if key else "whose it is was not checked, for no --key was given"
+        whose = (
+            f"signed by the holder of {key}" if key else "whose it is was not checked, for no --key was given"
+        )
         answer = f"{bundle} fits; {whose}."
     else:
         from harness.ranking.verify import verify
@@ -150,7 +152,9 @@ def verify_command(
             raise UsageError("--key goes with a bundle.", hint="`cad1 verify BUNDLE --key KEY` checks one.")
         found = verify(store, head=head or None)
         problems = found.problems
-        answer = f"{store} fits: {found.examples} examples, {found.entries} entries in the log, head {found.head}"
+        answer = (
+            f"{store} fits: {found.examples} examples, {found.entries} entries in the log, head {found.head}"
+        )
     for problem in problems:
         sys.stdout.write(f"{problem}\n")
     if not problems:
