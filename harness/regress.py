@@ -21,8 +21,8 @@ SAME_BITS = 1e-9
 OTHER_CPU = 1e-6
 """Tolerance elsewhere, and for a network wherever it is computed.
 
-Over library versions the scores have moved by up to 2e-8. A network much like the trained baseline (twice the steps,
-other songs) moved by up to 5e-8 between PyTorch's kernels for AVX-512, AVX2 and SSE and with a second thread.
+Over library versions the scores have moved by up to 2e-8. A network much like the trained baseline (twice the
+steps, other songs) moved by up to 5e-8 between PyTorch's kernels for AVX-512, AVX2, SSE and with a second thread.
 """
 
 

@@ -65,12 +65,12 @@ def look(ledger: Ledger, *, team: str | None = None, split: str | None = None) -
         if key is not None and step.scorer is not None:
             key = Key(key.submission, key.challenge, step.scorer)
         lease = leases.get(key) if key is not None else None
-        found.append(_standing(ledger, step, roster.split, len(roster.examples), key, lease))
+        found.append(_standing(ledger, step, roster, key=key, lease=lease))
     return found
 
 
 def _standing(
-    ledger: Ledger, step: Step, split: str, total: int, key: Key | None, lease: Lease | None
+    ledger: Ledger, step: Step, roster: Roster, *, key: Key | None, lease: Lease | None
 ) -> Standing:
     state, fault, cause = str(step.state), step.fault, step.cause
     if lease is not None and is_dead(lease):
@@ -80,14 +80,14 @@ def _standing(
     rate = _rate(lease) if lease is not None else None
     return Standing(
         team=step.case.team,
-        split=split,
+        split=roster.split,
         submission=step.case.submission,
         state=state,
         since=step.at,
         fault=fault,
         cause=cause,
         stored=len(ledger.examples(key)) if key is not None else 0,
-        total=total,
+        total=len(roster.examples),
         rate=rate,
         left=(lease.total - lease.done) / rate * 3600 if lease is not None and rate else None,
         runner=lease.runner if lease is not None else "",

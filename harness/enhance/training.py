@@ -2,8 +2,9 @@
 
 It is trained on the very songs it is given, for regression tests and not for music. Everything is computed in
 double precision, from weights that NumPy's frozen legacy generator draws: training amplifies every rounding
-error. A longer training in single precision ended, by other kernels of one processor, in weights whose scores differed
-by 2e-3; one like this, in double, by less than 1e-7. With the same seed, songs and PyTorch on the same CPU the weights are the same bits.
+error. A longer training in single precision ended, by other kernels of one processor, in weights whose scores
+differed by 2e-3; one much like this, in double, by less than 1e-7. With the same seed, songs and PyTorch on the
+same CPU the weights are the same bits.
 """
 
 from __future__ import annotations
