@@ -26,6 +26,7 @@ METADATA_BYTES = 1 << 20
 """What a FLAC file may hold beside its audio: tags, padding, a seek table, a cover."""
 
 _BLOCK = 1 << 18  # frames decoded at a time
+_STEPS = 4096  # a header may give blocks of 16 frames, and each step takes some microseconds
 _TOTAL_MASK = 0xF_FFFF_FFFF
 
 
@@ -170,7 +171,8 @@ def _decode(data: bytes, info: StreamInfo) -> npt.NDArray[np.int16]:
     pcm: npt.NDArray[np.int16] = np.empty(declared if channels == 1 else (declared, channels), dtype=np.int16)
     done, error = _fill(pcm, data, _BLOCK)
     if error is not None and done < declared:
-        done, error = _fill(pcm, data, info.max_block)  # in small steps: how far it really came
+        # in small steps: how far it really came
+        done, error = _fill(pcm, data, max(info.max_block, declared // _STEPS))
     if done == declared:
         if error is None:
             return pcm

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from validator import frames
 from validator.archive import open_submission
 from validator.challenge import SIDES, STEMS
 from validator.checks import ScaleError, parse_scale
@@ -207,9 +208,9 @@ def test_tars_of_the_standard_library_are_read_back(tmp_path, contents, form, mo
 
 @pytest.mark.parametrize("song", forge.CHALLENGE.songs)
 def test_lengths_allow_two_samples(song):
-    for kind, frames in ((Kind.STEM, forge.STEM_FRAMES), (Kind.REMIX, forge.REMIX_FRAMES)):
+    for kind, count in ((Kind.STEM, forge.STEM_FRAMES), (Kind.REMIX, forge.REMIX_FRAMES)):
         length = length_of(song, kind)
-        assert [delta for delta in range(-4, 5) if frames + delta in length] == [-2, -1, 0, 1, 2]
+        assert [delta for delta in range(-4, 5) if count + delta in length] == [-2, -1, 0, 1, 2]
 
 
 def test_whole_songs_may_carry_the_tail_of_the_filter():
@@ -227,6 +228,21 @@ def test_every_frame_of_a_flac_is_found():
     data = forge.audio(frames=24000)
     assert goes_on(data, done=0, declared=24000, block=4096)
     assert not goes_on(data, done=24000 - 4096, declared=24000, block=4096)
+
+
+def test_looking_for_frames_gives_up_on_a_file_of_nothing_but_their_beginnings(monkeypatch):
+    looked = []
+    monkeypatch.setattr(frames, "_header", looked.append)
+    assert goes_on(b"\xff\xf8" * 100_000, done=0, declared=24000, block=4096)
+    assert len(looked) == frames.CANDIDATES
+
+
+def test_frames_are_found_across_the_stretches_looked_through(monkeypatch):
+    data = forge.audio(frames=24000)
+    for stretch in (1, 2, 17, 4096):
+        monkeypatch.setattr(frames, "_STRETCH", stretch)
+        assert goes_on(data, done=0, declared=24000, block=4096)
+        assert not goes_on(data, done=24000 - 4096, declared=24000, block=4096)
 
 
 SANDBOXED = "archive audio manifest challenge checks metadata"
