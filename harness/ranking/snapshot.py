@@ -46,7 +46,7 @@ def beside(path: Path, suffix: str) -> Path:
 def _live(path: Path) -> sqlite3.Connection | None:
     """The ledger itself, where another process has it open; None where that can't be had without making files."""
     shared = beside(path, "-shm")
-    if not beside(path, "-wal").exists() or not shared.exists() or not os.access(shared, os.W_OK):
+    if not beside(path, "-wal").exists() or not os.access(shared, os.W_OK):
         return None
     try:
         db = _connect(path, "mode=ro")

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from harness.errors import SetupError, UsageError
+from harness.ranking.chain import check_chain
 from harness.ranking.ledger import Ledger, StoredExample
 from harness.ranking.log import GENESIS, chained, row_digest
 from harness.ranking.page import RANKING_FILE, write_ranking
@@ -277,6 +278,32 @@ def forge(store: Path, full_store: Path, *, keep: int) -> str:
     with Ledger(store) as ledger:
         write_ranking(ledger, store)
     return head
+
+
+@pytest.mark.parametrize(
+    ("relink", "renumber", "said"),
+    [
+        (False, False, "does not follow the entry before it"),
+        (False, True, "does not follow the entry before it"),
+        (True, False, "entries are missing or were renumbered"),
+    ],
+)
+def test_an_entry_taken_out_of_the_chain(full_store: Path, relink: bool, renumber: bool, said: str) -> None:
+    """Each of its followers is made to look right but for one thing."""
+    with Ledger(full_store, read_only=True) as ledger:
+        log = ledger.log()
+    assert list(check_chain(log)) == []
+    kept = log[:20]
+    for entry in log[21:]:
+        kept.append(
+            chained(
+                number=entry.number - renumber, at=entry.at, who=entry.who, kind=entry.kind, facts=entry.facts,
+                rows=entry.rows, previous=kept[-1].sha256 if relink else entry.previous,
+            )
+        )  # fmt: skip
+    problems = list(check_chain(kept))
+    assert any(said in one for one in problems)
+    assert not any("has not the SHA-256" in one for one in problems)
 
 
 def test_a_tail_cut_off_with_its_rows_is_found_by_the_head(store: Path, full_store: Path) -> None:
