@@ -158,8 +158,9 @@ def their_resampling() -> Numbers:
 def _unaligned() -> list[tuple[Numbers, Numbers]]:
     reference = music(5000, seed=24)
     # Both ends rise slowly past the level at which a reference counts as quiet.
-    reference[:600] = np.linspace(0.00099, 0.00101, 600) * np.max(np.abs(reference))
-    reference[-600:] = np.linspace(0.00101, 0.00099, 600) * np.max(np.abs(reference))
+    peak = np.max(np.abs(reference[600:-600]))
+    reference[:600] = np.linspace(0.00099, 0.00101, 600) * peak
+    reference[-600:] = np.linspace(0.00101, 0.00099, 600) * peak
     return [(reference, np.roll(noisy(reference), by)) for by in (-300, -20, 0, 48, 49, 700)]
 
 
