@@ -162,7 +162,7 @@ def _best_covariance(
     for k in range(3, LAGS - 1, 3):
         a, b, c = max(a, scaled[k]), max(b, scaled[k + 1]), max(c, scaled[k + 2])
     # The doubt is that of the largest lag, which has the largest factor.
-    least = max(max(a, b), max(c, scaled[LAGS - 1])) - 2.0 * size * SHORT_ROUNDING * norm * scale[0]
+    least = max(a, b, c, scaled[LAGS - 1]) - 2.0 * size * SHORT_ROUNDING * norm * scale[0]
     best = 0.0
     for k in range(LAGS):
         if scaled[k] >= least:

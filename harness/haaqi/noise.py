@@ -74,8 +74,8 @@ class Stream:
 
     def move_to(self, other: Stream) -> None:
         """Go to where another stream is."""
-        for mine, its in zip(self.parts, other.parts, strict=True):
-            np.copyto(mine, its)
+        (words, place, held), (its_words, its_place, its_held) = self.parts, other.parts
+        words[:], place[:], held[:] = its_words, its_place, its_held
 
     def skip(self, count: int) -> None:
         """Go on by `count` normals without computing them."""

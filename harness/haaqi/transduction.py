@@ -5,6 +5,8 @@ short-term (60 ms) adaptation of the synapse is that of a circuit of two resisto
 stepped by backward differences; the basilar membrane's motion gets the same gain as the envelope.
 """
 
+# ruff: noqa: PLR0917 - compiled loops take their arrays by position
+
 from __future__ import annotations
 
 from functools import cache

@@ -152,7 +152,7 @@ def points(
 @exact
 def swapped(k: int) -> int:
     """Return where point number k stands, see `points`."""
-    return k + (1 if k % 4 == 1 else -1 if k % 4 == 2 else 0)  # noqa: PLR2004 - of each four
+    return k + (1 if k % 4 == 1 else -1 if k % 4 == 2 else 0)
 
 
 @exact
