@@ -45,6 +45,7 @@ class Run:
         say: Say,
     ) -> None:
         self.say = say
+        self.lost = False
         self._request = request
         self._environment = environment
         self._ledger = ledger
@@ -59,7 +60,6 @@ class Run:
         self._sources: dict[object, int] = {}
         self._audits: dict[AuditStem, audit.Draw] = {}
         self._silent: dict[str, frozenset[str]] = {}
-        self._lost = False
         self._waited_for = ""
         self._recount()
 
@@ -82,7 +82,7 @@ class Run:
 
     def lose(self) -> None:
         """Another run has taken over, or the ledger can't be written: end."""
-        self._lost = True
+        self.lost = True
         self._crew.stop()
 
     def finish(self) -> None:
@@ -95,9 +95,9 @@ class Run:
             if (song, listener) not in have
         ]
         self._crew.run([Shard(examples=tuple(group)) for _, group in by_song(missing)])
-        if self._request.engine == "fast" and self._environment.locked and not self._lost:
+        if self._request.engine == "fast" and self._environment.locked and not self.lost:
             self._crew.run([Shard(audits=tuple(group)) for _, group in by_song(self._draws())])
-        if self._lost:
+        if self.lost:
             raise SetupError(
                 "Another run has taken over the scoring of this submission.",
                 hint="`cad1 status` shows who; what this run has scored is stored.",

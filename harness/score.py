@@ -104,8 +104,9 @@ def score(
                 write_ranking(ledger, request.store)
             except BaseException as error:
                 state, fault, cause = stopped_by(error)
-                with suppress(HarnessError):  # a full disk must not hide what has stopped the run
-                    ledger.move(case, state, fault=fault, cause=cause, scorer=key.scorer)
+                if not run.lost:  # else it is another's to say
+                    with suppress(HarnessError):  # a full disk must not hide what has stopped the run
+                        ledger.move(case, state, fault=fault, cause=cause, scorer=key.scorer)
                 raise
             state, fault, cause = ended(outcome)
             ledger.move(case, state, fault=fault, cause=cause, scorer=key.scorer)

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from harness.errors import Fault
 from harness.heartbeat import is_dead
-from harness.ranking.ledger import Failure, Key, Lease, Ledger, State, Step
+from harness.ranking.ledger import Failure, Key, Lease, Ledger, Roster, State, Step
 
 DIED = "the run ended without a word; run the same command again, it goes on"
 

@@ -112,11 +112,8 @@ def disqualify_command(
     from harness.ranking.ledger import Ledger
     from harness.ranking.page import write_ranking
 
-    with Ledger(store, read_only=True) as ledger:
-        if team not in {entry.team for entry in ledger.entries()}:
-            raise UsageError(
-                f"{team} has no entry in {store}.", hint="`cad1 ranking` names the teams that have."
-            )
+    with Ledger(store, read_only=True):
+        pass  # a mistyped --store must not become a new one
     with Ledger(store) as ledger:
         ledger.disqualify(team, why=why, revoke=revoke)
         write_ranking(ledger, store)

@@ -306,6 +306,7 @@ def test_a_run_that_lost_its_lease_ends(request_: Request, monkeypatch: pytest.M
 
     with pytest.raises(SetupError, match="taken over"):
         score(request_, Endless())
+    assert way(request_)[-1].state is State.SCORING, "the state is now another run's to say"
 
 
 def test_a_part_of_the_challenge_is_scored_and_not_ranked(request_: Request) -> None:

@@ -98,6 +98,9 @@ def test_a_disqualified_team_is_not_ranked_and_the_reason_stands_there(cad1: Cad
     assert back.returncode == 0, back.stderr
     assert "0.1000" in (store / "ranking.md").read_text()
     assert cad1("disqualify", "E999", "--why", "x", "--store", store).returncode == 2
+    nowhere = store.parent / "nowhere"
+    assert cad1("disqualify", "E001", "--why", "x", "--store", nowhere).returncode == 3
+    assert not nowhere.exists()
 
 
 def test_verify_finds_a_changed_score_and_a_changed_ranking(cad1: Cad1, store: Path) -> None:
