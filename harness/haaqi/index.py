@@ -202,7 +202,8 @@ def compare(
     tiling = covariance.tiling(segment)
     length = min(len(anchor.reference), len(processed))
     part = sounding(anchor.reference[:length])
-    theirs = shift(processed[:length], anchor.delay(processed))[part]
+    delay = anchor.delay(processed)
+    aligned = processed[:length]
     ours = anchor.reference[part]
     length = len(ours)
     shortest = max(2 * tiling.half, 192)
@@ -216,11 +217,10 @@ def compare(
     normal = cochlea(np.zeros(len(hearing_loss))) if equalisation == NORMAL_REFERENCE else impaired
 
     theirs_noise = noise.ahead(CHANNELS * length)
-    # Each is let go as soon as the next is there: of a whole song they take 50 MB apiece.
-    processed_mid = padded(theirs)
-    del theirs
+    # Each is made when the last is done with and let go: of a whole song they take 50 MB apiece.
     reference_mid = padded(ours)
     del ours
+    processed_mid = padded(shift(aligned, delay)[part])
     heard = hear(
         reference_mid,
         processed_mid,
