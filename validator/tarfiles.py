@@ -34,6 +34,9 @@ EXTENSIONS = frozenset((b"x", b"g", b"L", b"K"))
 EXTENSION_BYTES = 1 << 16
 """Largest extended header; one that holds a path and times takes a few hundred bytes."""
 
+EXTENSIONS_IN_A_ROW = 8
+"""Most extended headers before one member: tools write a global one, its own, a long name and a long link."""
+
 CHECKPOINTS = 512
 """States of the unpacker kept of a tar.gz, 48 kB each, so that a member is reached without starting over."""
 
@@ -140,7 +143,10 @@ def _text(field: bytes) -> str:
 
 
 def _pax(data: bytes) -> dict[str, str]:
-    """The records of an extended header: a length, a key, a value and a newline each."""
+    """What an extended header (of records: a length, a key, a value and a newline each) says that matters here.
+
+    That is `path`, `size` and, of whatever is sparse, `sparse`; others would fill the memory, header by header.
+    """
     records: dict[str, str] = {}
     at = 0
     while at < len(data) and data[at] != 0:
@@ -152,7 +158,9 @@ def _pax(data: bytes) -> dict[str, str]:
         key, equals, value = record.partition(b"=")
         if length < 5 or at + length > len(data) or not equals or not value.endswith(b"\n"):
             raise UnreadableArchiveError("one of its extended headers is damaged")
-        records[key.decode("utf-8", "replace")] = value[:-1].decode("utf-8", "replace")
+        name = "sparse" if key.startswith(b"GNU.sparse") else key.decode("utf-8", "replace")
+        if name in ("path", "size", "sparse"):
+            records[name] = value[:-1].decode("utf-8", "replace")
         at += length
     return records
 
@@ -165,7 +173,7 @@ def read_tar(file: Source, limits: Limits) -> Index:  # noqa: PLR0912 - a state 
     """
     index = Index()
     seen: dict[str, str] = {}
-    at = total = count = 0
+    at = total = count = in_a_row = 0
     extended: dict[str, str] = {}
     while True:
         header = file.read_at(at, BLOCK)
@@ -194,6 +202,9 @@ def read_tar(file: Source, limits: Limits) -> Index:  # noqa: PLR0912 - a state 
                 )
             )
             return index
+        in_a_row = in_a_row + 1 if kind in EXTENSIONS else 0
+        if in_a_row > EXTENSIONS_IN_A_ROW:
+            raise UnreadableArchiveError("more extended headers stand in a row than one member needs")
         if kind in EXTENSIONS:
             if size > EXTENSION_BYTES:
                 raise UnreadableArchiveError("one of its extended headers is larger than any name")
@@ -204,7 +215,7 @@ def read_tar(file: Source, limits: Limits) -> Index:  # noqa: PLR0912 - a state 
                 extended["path"] = _text(data)
         else:
             path = extended.get("path") or _path(header)
-            sparse = kind == b"S" or any(key.startswith("GNU.sparse") for key in extended)
+            sparse = kind == b"S" or "sparse" in extended
             member = Member(path.removeprefix("./"), size, packed=size, offset=at)
             _take(index, seen, member, kind, sparse=sparse, limits=limits)
             total += size

@@ -542,6 +542,15 @@ def tar_huge_extended_header(dest):
 
 
 @case("archive-unreadable")
+def tar_extended_headers_without_a_member(dest):
+    header = tarfile.TarInfo("pax")
+    header.type, body = b"x", b"11 a=bcdef\n"
+    header.size = len(body)
+    one = header.tobuf(tarfile.USTAR_FORMAT) + body.ljust(512, b"\0")
+    return saved(dest, one * 9 + forge.tar_bytes(forge.stems()), "submission.tar")
+
+
+@case("archive-unreadable")
 def tar_gz_cut_off(dest):
     return saved(dest, forge.tar_bytes(forge.stems(), mode="w:gz")[:-3000], "submission.tar.gz")
 

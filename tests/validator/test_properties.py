@@ -19,6 +19,7 @@ from validator.members import find_wrapper, folded, is_junk, unsafe
 from validator.names import check_names
 from validator.places import REMIX, Place, grouped
 from validator.streaminfo import StreamInfoError, parse
+from validator.tarfiles import _pax
 
 NAMES = [entry.path for entry in entries(forge.CHALLENGE)]
 AUDIO = [entry.path for entry in entries(forge.CHALLENGE) if entry.kind is not Kind.SCALE]
@@ -243,6 +244,12 @@ def test_frames_are_found_across_the_stretches_looked_through(monkeypatch):
         monkeypatch.setattr(frames, "_STRETCH", stretch)
         assert goes_on(data, done=0, declared=24000, block=4096)
         assert not goes_on(data, done=24000 - 4096, declared=24000, block=4096)
+
+
+def test_of_an_extended_header_only_what_matters_is_kept():
+    records = b"".join(b"%d k%d=\n" % (len(b"%d" % i) + 6, i) for i in range(1000, 1900))
+    records += b"10 path=x\n" + b"22 GNU.sparse.major=1\n" + b"9 size=7\n"
+    assert _pax(records) == {"path": "x", "sparse": "1", "size": "7"}
 
 
 SANDBOXED = "archive audio manifest challenge checks metadata"
