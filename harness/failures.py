@@ -13,8 +13,8 @@ from harness.records import Example, ExampleFailure
 from harness.sandbox.base import clean
 from validator.challenge import SIDES, STEMS
 from validator.codes import rule
-from validator.manifest import remix_name, scale_name, stem_name
 from validator.finding import Finding
+from validator.manifest import remix_name, scale_name, stem_name
 
 DECODING_CODES = frozenset(
     {
