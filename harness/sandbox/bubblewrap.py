@@ -43,6 +43,9 @@ COUNTED_APART = (5, 14)
 OLDEST = (0, 7)
 """The first bubblewrap that limits the size of a tmpfs."""
 
+UNLOCKED_TREE = "/job/tree"
+"""Where the sources are inside, when they are copied: at their own place they could cover a Python beside them."""
+
 TRIAL_SECONDS = 60.0
 DEVICES = ("full", "null", "random", "urandom", "zero")
 LIBRARIES = ("lib", "lib32", "lib64", "libx32")
@@ -115,7 +118,7 @@ class BubblewrapSandbox:
         evaluator = self._at_hand()
         if not evaluator.locked:
             copy_sources(folder / "tree")
-            return {str(evaluator.tree): folder / "tree"}
+            return {UNLOCKED_TREE: folder / "tree"}
         shared = [evaluator.tree, *([evaluator.kernels] if evaluator.kernels else [])]
         self._check_readable(*shared)
         return {str(path): path for path in shared}
@@ -139,8 +142,8 @@ class BubblewrapSandbox:
             command += ["--ro-bind", launch.__file__, "/job/launch.py", "--remount-ro", "/", "--clearenv"]
             for name, value in settings.items():
                 command += ["--setenv", name, value]
-            known = str(evaluator.tree) in binds
-            command += ["--chdir", str(evaluator.tree) if known else "/", "--seccomp", str(descriptors[0])]
+            tree = str(evaluator.tree) if evaluator.locked else UNLOCKED_TREE
+            command += ["--chdir", tree if tree in binds else "/", "--seccomp", str(descriptors[0])]
             users = stack.enter_context(_Users.of(os.geteuid()))
             command += [*users.options, "--", str(evaluator.python), "-I", "-S", "/job/launch.py"]
             command += _launch_options(self._prefixes)

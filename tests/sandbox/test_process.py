@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from harness.errors import BugError, DeadlineError, MemoryLimitError, SetupError
-from harness.records import Example, ExampleFailure, ExampleScore, Hello
+from harness.records import Done, Example, ExampleFailure, ExampleScore, Hello
 from harness.sandbox import child, environment, process
 from harness.sandbox.base import Stopped, Task
 from harness.sandbox.environment import Evaluator
@@ -183,7 +183,8 @@ def test_a_silent_reference_has_no_value_and_a_broken_stem_is_the_submissions_fa
             memory=4 * 2**30,
             examples=tuple(Example(song=song.name, listener=one.id) for one in challenge.listeners),
         )
-        hello, scored, failed = ProcessSandbox().run(asked)
+        hello, scored, failed, done = ProcessSandbox().run(asked)
+        assert isinstance(done, Done)
         assert isinstance(hello, Hello)
         assert isinstance(scored, ExampleScore)
         assert isinstance(failed, ExampleFailure)
