@@ -112,6 +112,7 @@ class DockerSandbox:
         self._client: docker.DockerClient | None = None
         self._environment: Environment | None = None
         self._readable: set[Path] = set()
+        self._abandoned: list[Container] = []
 
     @property
     def client(self) -> docker.DockerClient:
@@ -154,11 +155,29 @@ class DockerSandbox:
                 str(task.submission.resolve()): {"bind": inside, "mode": "ro"},
                 str(task.data.resolve()): {"bind": "/data", "mode": "ro"},
             }
+            self._remove_abandoned()
             container = self._create(environment.image, mounts, task.memory)
             try:
                 yield from _converse(container, job, task)
             finally:
-                remove(container)
+                self._remove(container)
+
+    def _remove(self, container: Container) -> None:
+        """Removes a container; one that an engine in trouble keeps is not forgotten."""
+        try:
+            remove(container)
+        except MachineError:
+            self._abandoned.append(container)
+            raise
+
+    def _remove_abandoned(self) -> None:
+        """Removes what could not be removed when the engine was gone, now that it may be back."""
+        while True:
+            try:
+                container = self._abandoned.pop()
+            except IndexError:  # none, or another worker has taken the last
+                return
+            self._remove(container)
 
     def _create(self, image: str, mounts: dict[str, dict[str, str]], memory: int) -> Container:
         import docker  # noqa: PLC0415
