@@ -31,7 +31,7 @@ demo: install ## Score and rank three submissions of a small synthetic challenge
 	$(BIN)/cad1 demo
 
 test: install ## Run the tests (those that need Docker skip without an engine)
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' --durations 15
 
 test-slow: install ## Run every test, the slow ones too
 	$(BIN)/python -m pytest

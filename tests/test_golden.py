@@ -164,7 +164,14 @@ def test_one_real_example_of_each_submission_by_the_fast_engine(
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("name", ["oracle", "leaky", "mixture"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("oracle", marks=pytest.mark.slow),
+        "leaky",
+        pytest.param("mixture", marks=pytest.mark.slow),
+    ],
+)
 def test_one_real_example_of_each_submission_by_pyclarity(
     cad1: Cad1, image: str, music_set: Path, music_root: Path, tmp_path: Path, name: str
 ) -> None:
