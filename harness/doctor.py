@@ -18,9 +18,9 @@ from harness.lock import Lock
 from harness.ranking.ledger import FILE, Ledger
 from harness.sandbox.bubblewrap import find_bwrap
 from harness.sandbox.docker import connect
+from harness.sandbox.environment import find_python
 from harness.sandbox.image import IMAGE, check_image
 from harness.sandbox.leftovers import leftovers
-from harness.sandbox.process import find_python
 from harness.wheels import cache_folder
 
 GIB = 2**30

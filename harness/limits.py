@@ -24,11 +24,6 @@ def deadline(engine: Engine, *, stem_seconds: float) -> float:
     return START_SECONDS + stem_seconds * SECONDS_PER_STEM_SECOND[engine]
 
 
-def patience(engine: Engine, *, stem_seconds: float) -> float:
-    """Seconds that a sandbox may be silent while it scores one example of eight stems, `stem_seconds` together."""
-    return deadline(engine, stem_seconds=stem_seconds)
-
-
 def memory(engine: Engine, *, seconds: float) -> int:
     """Bytes that a sandbox gets for stems of `seconds` each."""
     return BASE_MEMORY + int(seconds * MEMORY_PER_SECOND[engine])

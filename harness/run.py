@@ -146,7 +146,7 @@ class Run:
             examples=shard.examples,
             audits=shard.audits,
             seconds=limits.deadline(engine, stem_seconds=stems * seconds),
-            patience=limits.patience(engine, stem_seconds=8 * seconds),
+            patience=limits.deadline(engine, stem_seconds=8 * seconds),
             memory=limits.memory(engine, seconds=seconds),
             stop=stop,
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -16,9 +15,10 @@ from rich.table import Table
 
 from harness.errors import Fault
 from harness.heartbeat import is_dead
+from harness.ranking.leases import WITHOUT_A_WORD
 from harness.ranking.ledger import Failure, Key, Lease, Ledger, Roster, State, Step
 
-DIED = "the run ended without a word; run the same command again, it goes on"
+DIED = f"{WITHOUT_A_WORD}; run the same command again, it goes on"
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,6 @@ def _standing(
         lease = None
     if step.state is State.SCORING and lease is None:
         state, fault, cause = State.FAILED.value, Fault.SETUP.value, DIED
-    rate = _rate(lease) if lease is not None else None
     return Standing(
         team=step.case.team,
         split=roster.split,
@@ -88,18 +87,11 @@ def _standing(
         cause=cause,
         stored=len(ledger.examples(key)) if key is not None else 0,
         total=len(roster.examples),
-        rate=rate,
-        left=(lease.total - lease.done) / rate * 3600 if lease is not None and rate else None,
+        rate=lease.rate * 3600 if lease is not None and lease.rate is not None else None,
+        left=lease.seconds_left if lease is not None else None,
         runner=lease.runner if lease is not None else "",
         failures=tuple(ledger.failures(key)) if key is not None else (),
     )
-
-
-def _rate(lease: Lease) -> float | None:
-    """Examples an hour since the run began, as far as its heart has told."""
-    seconds = (datetime.fromisoformat(lease.beat) - datetime.fromisoformat(lease.started)).total_seconds()
-    scored = lease.done - lease.done_at_start
-    return scored / seconds * 3600 if scored > 0 and seconds > 0 else None
 
 
 def as_json(found: list[Standing]) -> str:

@@ -44,23 +44,12 @@ def scores_command(
 ) -> None:
     """Prints a team's scores.csv, of its latest submission."""
     from harness.ranking.ledger import Ledger
-    from harness.ranking.scores import write_scores
+    from harness.ranking.scores import entries_of, write_scores
 
     with Ledger(store, read_only=True) as ledger:
-        rosters = ledger.rosters()
-        entries = [
-            entry
-            for entry in ledger.entries()
-            if entry.team == team and split in (None, rosters[entry.key.challenge].split)
-        ]
-        if not entries:
-            raise UsageError(
-                f"{team} has no scores in {store}{f' for split {split}' if split else ''}.",
-                hint="`cad1 ranking` names the teams that have.",
-            )
-        entry = entries[-1]
+        entry = entries_of(ledger, team, split=split)[-1]
+        roster = ledger.rosters()[entry.key.challenge]
         examples = ledger.examples(entry.key)
-    roster = rosters[entry.key.challenge]
     if len(examples) < len(roster.examples):
         say(f"Not complete: {len(examples)} of {len(roster.examples)} examples are scored.")
     emit(write_scores(roster, examples), output)

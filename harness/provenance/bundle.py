@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from harness.errors import SetupError, SubmissionError, UsageError
+from harness.errors import SetupError, SubmissionError
 from harness.lock import sha256
 from harness.provenance import envelope
 from harness.provenance.archive import ENVELOPE, ArchiveError, pack, read, unpack
@@ -21,7 +21,7 @@ from harness.provenance.statement import make_statement
 from harness.ranking.entities import Entry, Roster, StoredExample, mean
 from harness.ranking.ledger import Ledger
 from harness.ranking.page import write_atomically
-from harness.ranking.scores import parse_scores, write_scores
+from harness.ranking.scores import entries_of, parse_scores, write_scores
 
 
 def export(
@@ -61,16 +61,7 @@ def choose(ledger: Ledger, team: str, *, split: str | None) -> tuple[Entry, Rost
         UsageError: If it has none.
     """
     rosters = ledger.rosters()
-    entries = [
-        entry
-        for entry in ledger.entries()
-        if entry.team == team and split in (None, rosters[entry.key.challenge].split)
-    ]
-    if not entries:
-        raise UsageError(
-            f"{team} has no scores in {ledger.path.parent}{f' for split {split}' if split else ''}.",
-            hint="`cad1 ranking` names the teams that have.",
-        )
+    entries = entries_of(ledger, team, split=split)
 
     def rank(entry: Entry) -> tuple[bool, bool]:
         have = ledger.examples(entry.key)

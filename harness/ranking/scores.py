@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import SubmissionError, UsageError
-from harness.ranking.ledger import Roster, StoredExample, mean
+from harness.ranking.ledger import Entry, Ledger, Roster, StoredExample, mean
 from harness.records import STEM_COLUMNS
 
 HEADER = ("song", "listener", "score", *STEM_COLUMNS)
@@ -30,6 +30,26 @@ MAX_PROBLEMS = 50
 
 def _cell(value: float | None) -> str:
     return "" if value is None else repr(value)
+
+
+def entries_of(ledger: Ledger, team: str, *, split: str | None) -> list[Entry]:
+    """A team's entries, the oldest first; of one split, or of all with None.
+
+    Raises:
+        UsageError: If it has none.
+    """
+    rosters = ledger.rosters()
+    entries = [
+        entry
+        for entry in ledger.entries()
+        if entry.team == team and split in (None, rosters[entry.key.challenge].split)
+    ]
+    if not entries:
+        raise UsageError(
+            f"{team} has no scores in {ledger.path.parent}{f' for split {split}' if split else ''}.",
+            hint="`cad1 ranking` names the teams that have.",
+        )
+    return entries
 
 
 def write_scores(roster: Roster, examples: Mapping[tuple[str, str], StoredExample]) -> str:

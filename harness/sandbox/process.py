@@ -16,10 +16,8 @@ from harness.evaluate import CACHE_ENV, PARENT_ENV
 from harness.lock import Lock
 from harness.sandbox.base import Environment, Records, Task, make_job
 from harness.sandbox.child import converse, kill
-from harness.sandbox.environment import Evaluator, find_evaluator, find_python, variables
+from harness.sandbox.environment import Evaluator, find_evaluator, variables
 from harness.sandbox.stamp import RUN_ENV, own_stamp, temporary_folder
-
-__all__ = ["PROCESSES", "ProcessSandbox", "find_python"]
 
 PROCESSES = 64
 """The evaluator is one; a fork bomb ends here."""
