@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 from scipy.signal import choose_conv_method, correlate
 
+from .correlation import greatest_lag, half_spectrum
 from .resampling import SAMPLE_RATE
 from .signals import Signal
 
@@ -42,29 +42,24 @@ class Anchor:
         """
         length = min(len(self.reference), len(processed))
         ours = self.reference[:length]
-        theirs = processed[:length]
-        covariance = self._covariance(ours, theirs - np.mean(theirs), length)
-        peak = int(np.argmax(np.abs(covariance, out=covariance)))
-        return round(length - peak - 1 - DISPERSION)
+        theirs = processed[:length] - np.mean(processed[:length])
+        return round(self._greatest_lag(ours, theirs) - DISPERSION)
 
-    def _covariance(self, ours: Signal, theirs: Signal, length: int) -> Signal:
-        reverse = theirs[::-1]
-        if choose_conv_method(ours, reverse) == "direct":
-            return np.asarray(correlate(ours - np.mean(ours), theirs, method="direct"))
-        size = 2 * length - 1
-        fast = fft.next_fast_len(size, True)
-        product = fft.rfft(reverse, fast)
-        del reverse, theirs  # of a whole song, every copy counts
-        product *= self._reference_spectrum(ours, fast, product.dtype)
-        return np.asarray(fft.irfft(product, fast, overwrite_x=True)[:size])
+    def _greatest_lag(self, ours: Signal, theirs: Signal) -> int:
+        method = choose_conv_method(ours, theirs)
+        if method == "fft" and ours.dtype == theirs.dtype:
+            lag = greatest_lag(ours - np.mean(ours), theirs, spectrum=self._centred_spectrum(ours))
+            if lag is not None:
+                return lag
+        # Where rounding errors decide, they are to be SciPy's; of equal peaks the latest delay counts.
+        covariance = correlate(ours - np.mean(ours), theirs, method=method)
+        return len(ours) - 1 - int(np.argmax(np.abs(covariance, out=covariance)))
 
-    def _reference_spectrum(
-        self, ours: Signal, fast: int, dtype: np.dtype[np.complexfloating]
-    ) -> NDArray[np.complexfloating]:
-        if self._spectrum is not None and self._spectrum[0] == len(ours) and self._spectrum[1].dtype == dtype:
+    def _centred_spectrum(self, ours: Signal) -> NDArray[np.complexfloating]:
+        if self._spectrum is not None and self._spectrum[0] == len(ours):
             return self._spectrum[1]
-        spectrum: NDArray[np.complexfloating] = fft.rfft(ours - np.mean(ours), fast)
-        if self.keep_spectrum and spectrum.dtype == dtype:
+        spectrum = half_spectrum(ours - np.mean(ours))
+        if self.keep_spectrum:
             self._spectrum = (len(ours), spectrum)
         return spectrum
 

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import convolve, firwin
 
-from . import rounding
 from .hearing import CHANNELS
 from .smoothing import SEGMENT_MS
 
@@ -41,17 +40,6 @@ def modulation_filters() -> NDArray[np.float64]:
     length = FILTER_ORDER + 1
     bands = [firwin(length, pair, window="hann", pass_zero=False) for pair in pairwise(edges)]
     return np.array([*bands, firwin(length, edges[-1], window="hann", pass_zero=False)])
-
-
-def loud_segments(reference: NDArray[np.float64], *, threshold: float) -> NDArray[np.bool_]:
-    """Tell which segments of a smoothed reference are above a threshold.
-
-    Args:
-        reference: (32, segments) in dB above threshold.
-        threshold: dB, for the mean over the channels of the linear envelopes.
-    """
-    loudness = 20 * rounding.log10(np.sum(rounding.power(10, reference / 20), axis=0) / CHANNELS)
-    return np.asarray(loudness > threshold)
 
 
 def correlation(reference: NDArray[np.float64], processed: NDArray[np.float64]) -> float:

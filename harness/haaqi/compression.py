@@ -19,8 +19,8 @@ from scipy.signal import butter
 from .elementary import exp2_finish, exp2_start, log2_finish, log2_start
 from .gammatone import BLOCK, filter_block
 from .hearing import LINEAR_FROM, Cochlea
-from .kernel import fused
-from .lanes import WIDTH, load, spread, total
+from .kernel import fused, inlined
+from .lanes import WIDTH, fma, highest, load, spread, store, total
 from .resampling import SAMPLE_RATE
 
 GAIN_LOW_PASS = 800
@@ -178,19 +178,28 @@ class Compressor:
 
 
 def _low_pass() -> NDArray[np.float64]:
-    """Return the gain filter as (2,): its weight of this and the last input, its pole."""
+    """Return the gain filter for four samples at once, (24,).
+
+    The four outputs are a sum of six products: of the last output (p[0] to p[3]), of the last input (p[4]
+    to p[7]) and of the four inputs (four numbers each).
+    """
     numerator, denominator = butter(1, GAIN_LOW_PASS / (0.5 * SAMPLE_RATE))
-    return np.array([numerator[0], -denominator[1]])
+    weight, pole = numerator[0], -denominator[1]
+    powers = pole ** np.arange(WIDTH + 1)
+    response = weight * np.concatenate(([1.0], (1 + pole) * powers[: WIDTH - 1]))
+    rows = [powers[1:], weight * powers[:WIDTH]]
+    rows += [np.concatenate((np.zeros(k), response[: WIDTH - k])) for k in range(WIDTH)]
+    return np.concatenate(rows)
 
 
 @fused
 def _gains(power: NDArray[np.float64], curve: NDArray[np.float64], room: NDArray[np.float64]) -> None:
     """Turn the control filter's power, in place, into the linear gain that it asks for."""
-    offset, slope, lowest, highest = curve[0], curve[1], curve[2], curve[3]
+    offset, slope, lowest, highest_power = curve[0], curve[1], curve[2], curve[3]
     for k in range(BLOCK):
         room[k], power[k] = log2_start(power[k])
     for k in range(BLOCK):
-        p = max(min(log2_finish(room[k], power[k]), highest), lowest)
+        p = max(min(log2_finish(room[k], power[k]), highest_power), lowest)
         room[k], power[k] = exp2_start(offset + slope * p)
     for k in range(BLOCK):
         power[k] = exp2_finish(room[k], power[k])
@@ -204,18 +213,25 @@ def _smooth(
     state: NDArray[np.float64],
 ) -> None:
     """Pass the gains of both signals through the low-pass, in place."""
-    weight, pole = low_pass[0], low_pass[1]
     x, y, u, v = state[0], state[1], state[2], state[3]
-    for k in range(BLOCK):
-        new = ours[k]
-        other = theirs[k]
-        y = weight * (new + x) + pole * y
-        v = weight * (other + u) + pole * v
-        x = new
-        u = other
-        ours[k] = y
-        theirs[k] = v
+    for k in range(0, BLOCK, WIDTH):
+        x, y = _smooth_four(ours, k, x, y, low_pass)
+        u, v = _smooth_four(theirs, k, u, v, low_pass)
     state[0], state[1], state[2], state[3] = x, y, u, v
+
+
+@inlined
+def _smooth_four(
+    gains: NDArray[np.float64], k: int, last_input: float, last_output: float, low_pass: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Take four samples at once: one by one, each would wait for the output before."""
+    fourth = gains[k + 3]
+    early = fma(spread(gains[k]), load(low_pass, 8), spread(last_input) * load(low_pass, 4))
+    late = fma(spread(gains[k + 1]), load(low_pass, 12), spread(gains[k + 2]) * load(low_pass, 16))
+    from_inputs = fma(spread(fourth), load(low_pass, 20), early + late)
+    smoothed = fma(spread(last_output), load(low_pass, 0), from_inputs)
+    store(gains, k, smoothed)
+    return fourth, highest(smoothed)
 
 
 @fused

@@ -68,8 +68,8 @@ def _chebyshev(degree: int) -> list[int]:
 
 
 # ln(m) / s in powers of s**2, with m = (1 + s) / (1 - s) between sqrt(1/2) and sqrt(2).
-_L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7, _L8 = economised(
-    [Fraction(2, 2 * k + 1) for k in range(24)], low=Fraction(0), high=Fraction(29438, 10**6), terms=9
+_L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7 = economised(
+    [Fraction(2, 2 * k + 1) for k in range(24)], low=Fraction(0), high=Fraction(29438, 10**6), terms=8
 )
 # 2**r for r between -1/2 and 1/2.
 _LN2 = Fraction("0.693147180559945309417232121458176568")
@@ -137,7 +137,7 @@ def log2_finish(exponent: float, s: float) -> float:
     """Return the binary logarithm that `log2_start` was asked for."""
     z = s * s
     w = z * z
-    even = _L0 + w * (_L2 + w * (_L4 + w * (_L6 + w * _L8)))
+    even = _L0 + w * (_L2 + w * (_L4 + w * _L6))
     odd = _L1 + w * (_L3 + w * (_L5 + w * _L7))
     return float((exponent - _COUNTER_START) + s * (even + z * odd) * _PER_LN2)
 

@@ -15,6 +15,7 @@ from . import cepstrum, covariance, nalr
 from .alignment import Anchor, shift, sounding
 from .ear import hear, padded
 from .hearing import AUDIOMETRIC_FREQUENCIES, CHANNELS, check_audiogram, cochlea
+from .loudness import loud
 from .noise import Stream
 from .resampling import resample
 from .signals import Signal, check_signal, is_silent
@@ -233,12 +234,12 @@ def compare(
     )
     noise.move_to(theirs_noise)
 
-    loud = cepstrum.loud_segments(heard.reference_smooth, threshold=threshold)
-    count = int(np.count_nonzero(loud))
+    counting = loud(heard.reference_smooth, threshold=threshold)
+    count = int(np.count_nonzero(counting))
     if count <= 1:
         modulation = 0.0
     else:
-        smooths = [heard.reference_smooth[:, loud], heard.processed_smooth[:, loud]]
+        smooths = [heard.reference_smooth[:, counting], heard.processed_smooth[:, counting]]
         for k in range(2):
             if add_noise:
                 smooths[k] = smooths[k] + add_noise * noise.take(CHANNELS * count).reshape(CHANNELS, count)

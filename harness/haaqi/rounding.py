@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .kernel import exact
 from .lanes import WIDTH, fma, load, spread, store
+from .target import is_fixed
 
 LAST_WITH_PYCLARITY = (1, 12)
 NUMPYS_OWN = tuple(int(part) for part in scipy.__version__.split(".")[:2]) <= LAST_WITH_PYCLARITY
@@ -100,7 +101,9 @@ def filtered(signal: NDArray[np.floating], taps: NDArray[np.float64]) -> NDArray
         (n,) samples, the convolution's from number m - 1 on.
     """
     late = len(taps) - 1
-    if NUMPYS_OWN:
+    if (
+        NUMPYS_OWN and not is_fixed()
+    ):  # our own has the same bits on the fixed target, and is five times as fast
         return np.convolve(signal, taps)[late : late + len(signal)].copy()
     out = np.empty(len(signal))
     _filter(np.asarray(signal, dtype=np.float64), taps[::-1].copy(), out)

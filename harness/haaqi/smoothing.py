@@ -8,6 +8,8 @@ by half, weighted by a raised cosine; half segments at both ends.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,7 +29,12 @@ def segments(length: int) -> int:
 
 def window() -> NDArray[np.float64]:
     """Return (192,) weights."""
-    return np.hanning(SIZE)
+    return _raised_cosine(SIZE)
+
+
+@cache
+def _raised_cosine(size: int) -> NDArray[np.float64]:
+    return np.hanning(size)
 
 
 @fused
@@ -72,6 +79,7 @@ def average(rising: NDArray[np.float64], falling: NDArray[np.float64]) -> NDArra
     weights = window()
     smooth = np.empty_like(rising)
     smooth[:, 0] = falling[:, 0] / np.sum(weights[HALF:])
-    smooth[:, 1:-1] = (rising[:, 1:-1] + falling[:, 2:]) / np.sum(weights)
+    np.add(rising[:, 1:-1], falling[:, 2:], out=smooth[:, 1:-1])
+    smooth[:, 1:-1] /= np.sum(weights)
     smooth[:, -1] = rising[:, -1] / np.sum(weights[HALF:])
     return smooth

@@ -28,6 +28,7 @@ from harness.haaqi import (
     spectrum,
     transduction,
 )
+from harness.haaqi.loudness import loud
 
 Numbers = NDArray[np.float64]
 LOSSES = ("normal", "better than normal", "moderate", "profound", "steep", "fractional")
@@ -385,8 +386,8 @@ def our_cepstrum() -> Numbers:
     reference, processed = decibels()
     values = []
     for threshold in (0.0, 2.5, 30.0):
-        loud = cepstrum.loud_segments(reference, threshold=threshold)
-        values += [np.count_nonzero(loud), cepstrum.correlation(reference[:, loud], processed[:, loud])]
+        some = loud(reference, threshold=threshold)
+        values += [np.count_nonzero(some), cepstrum.correlation(reference[:, some], processed[:, some])]
     return np.array(values, dtype=np.float64)
 
 
