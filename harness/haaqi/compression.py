@@ -124,7 +124,7 @@ class Compressor:
         self._signals = (reference, processed)
         self._length = length
         self._channels = channels
-        self._low_pass = _low_pass()
+        self._low_passes = _low_pass(float(channels[0].curve[4])), _low_pass(float(channels[1].curve[4]))
         self.restart()
 
     def restart(self) -> None:
@@ -148,7 +148,7 @@ class Compressor:
             self._position + blocks * BLOCK,
             self.offset,
             self._length,
-            self._low_pass,
+            *self._low_passes,
             ours.taps,
             ours.turn,
             ours.curve,
@@ -177,14 +177,14 @@ class Compressor:
         return factors[0] * math.sqrt(ours), factors[1] * math.sqrt(theirs)
 
 
-def _low_pass() -> NDArray[np.float64]:
-    """Return the gain filter for four samples at once, (24,).
+def _low_pass(factor: float) -> NDArray[np.float64]:
+    """Return the gain filter, times a factor, for four samples at once, (24,).
 
     The four outputs are a sum of six products: of the last output (p[0] to p[3]), of the last input (p[4]
     to p[7]) and of the four inputs (four numbers each).
     """
     numerator, denominator = butter(1, GAIN_LOW_PASS / (0.5 * SAMPLE_RATE))
-    weight, pole = numerator[0], -denominator[1]
+    weight, pole = factor * numerator[0], -denominator[1]
     powers = pole ** np.arange(WIDTH + 1)
     response = weight * np.concatenate(([1.0], (1 + pole) * powers[: WIDTH - 1]))
     rows = [powers[1:], weight * powers[:WIDTH]]
@@ -209,14 +209,15 @@ def _gains(power: NDArray[np.float64], curve: NDArray[np.float64], room: NDArray
 def _smooth(
     ours: NDArray[np.float64],
     theirs: NDArray[np.float64],
-    low_pass: NDArray[np.float64],
+    low_pass_r: NDArray[np.float64],
+    low_pass_p: NDArray[np.float64],
     state: NDArray[np.float64],
 ) -> None:
-    """Pass the gains of both signals through the low-pass, in place."""
+    """Pass the gains of both signals through their low-passes, in place."""
     x, y, u, v = state[0], state[1], state[2], state[3]
     for k in range(0, BLOCK, WIDTH):
-        x, y = _smooth_four(ours, k, x, y, low_pass)
-        u, v = _smooth_four(theirs, k, u, v, low_pass)
+        x, y = _smooth_four(ours, k, x, y, low_pass_r)
+        u, v = _smooth_four(theirs, k, u, v, low_pass_p)
     state[0], state[1], state[2], state[3] = x, y, u, v
 
 
@@ -239,13 +240,10 @@ def _apply(
     gains: NDArray[np.float64],
     power: NDArray[np.float64],
     motion: NDArray[np.float64],
-    factor: float,
     envelopes: NDArray[np.float64],
     motions: NDArray[np.float64],
 ) -> None:
     """Give the signal filter's outputs their gain."""
-    for k in range(BLOCK):
-        gains[k] *= factor
     for k in range(BLOCK):
         envelopes[k] = gains[k] * math.sqrt(power[k])
     for k in range(BLOCK):
@@ -260,7 +258,8 @@ def _compress(
     last: int,
     offset: int,
     length: int,
-    low_pass: NDArray[np.float64],
+    low_pass_r: NDArray[np.float64],
+    low_pass_p: NDArray[np.float64],
     taps_r: NDArray[np.float64],
     turn: NDArray[np.float64],
     curve_r: NDArray[np.float64],
@@ -292,10 +291,10 @@ def _compress(
         powers[1] += _sum(power_p, min(BLOCK, length - start))
         _gains(control_r, curve_r, room)
         _gains(control_p, curve_p, room)
-        _smooth(control_r, control_p, low_pass, smoothing)
+        _smooth(control_r, control_p, low_pass_r, low_pass_p, smoothing)
         place = start - offset
-        _apply(control_r, power_r, move_r, curve_r[4], envelope_r[place:], motion_r[place:])
-        _apply(control_p, power_p, move_p, curve_p[4], envelope_p[place:], motion_p[place:])
+        _apply(control_r, power_r, move_r, envelope_r[place:], motion_r[place:])
+        _apply(control_p, power_p, move_p, envelope_p[place:], motion_p[place:])
 
 
 @fused

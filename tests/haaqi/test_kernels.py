@@ -8,6 +8,7 @@ import pytest
 from harness.haaqi import elementary, gammatone, lags, noise, rounding
 from harness.haaqi.hearing import widest_bandwidths
 from harness.haaqi.kernel import exact
+from harness.haaqi.middle_ear import middle_ear
 
 ULP = 2.0**-52
 
@@ -70,6 +71,15 @@ def test_sums_are_those_of_numpy(length: int) -> None:
     assert stack == [rounding.total(values)]
     if np.__version__.startswith("1."):
         assert stack == [np.add.reduce(values)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_middle_ear_rounds_as_lfilter_does(dtype: type[np.floating]) -> None:
+    from scipy.signal import butter, lfilter
+
+    signal = np.random.RandomState(4).standard_normal(20001).astype(dtype)
+    expected = lfilter(*butter(2, 350 / 12000, "high"), lfilter(*butter(1, 5000 / 12000), signal))
+    np.testing.assert_array_equal(middle_ear(signal), expected)
 
 
 def test_control_filters_round_as_direct_form_filters_do() -> None:
