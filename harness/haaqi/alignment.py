@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 from scipy.signal import choose_conv_method, correlate
 
 from .correlation import greatest_lag, half_spectrum
@@ -46,13 +47,15 @@ class Anchor:
         return round(self._greatest_lag(ours, theirs) - DISPERSION)
 
     def _greatest_lag(self, ours: Signal, theirs: Signal) -> int:
-        method = choose_conv_method(ours, theirs)
-        if method == "fft" and ours.dtype == theirs.dtype:
-            lag = greatest_lag(ours - np.mean(ours), theirs, spectrum=self._centred_spectrum(ours))
-            if lag is not None:
-                return lag
-        # Where rounding errors decide, they are to be SciPy's; of equal peaks the latest delay counts.
-        covariance = correlate(ours - np.mean(ours), theirs, method=method)
+        if choose_conv_method(ours, theirs) == "fft":
+            if ours.dtype == theirs.dtype:
+                lag = greatest_lag(ours - np.mean(ours), theirs, spectrum=self._centred_spectrum(ours))
+                if lag is not None:
+                    return lag
+            covariance = _covariance(ours, theirs)
+        else:
+            covariance = correlate(ours - np.mean(ours), theirs, method="direct")
+        # Of equal peaks the latest delay counts.
         return len(ours) - 1 - int(np.argmax(np.abs(covariance, out=covariance)))
 
     def _centred_spectrum(self, ours: Signal) -> NDArray[np.complexfloating]:
@@ -62,6 +65,19 @@ class Anchor:
         if self.keep_spectrum:
             self._spectrum = (len(ours), spectrum)
         return spectrum
+
+
+def _covariance(ours: Signal, theirs: Signal) -> Signal:
+    """Return the covariance as SciPy's `correlate` rounds it, from the latest delay on.
+
+    It needs half of that function's memory: of a whole song, every copy counts.
+    """
+    size = 2 * len(ours) - 1
+    fast = fft.next_fast_len(size, True)
+    product = fft.rfft(theirs[::-1], fast)
+    spectrum = fft.rfft(ours - np.mean(ours), fast)
+    product = np.multiply(product, spectrum, out=product if product.dtype == spectrum.dtype else None)
+    return np.asarray(fft.irfft(product, fast, overwrite_x=True)[:size])
 
 
 def shift(signal: Signal, delay: int) -> Signal:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import correlate
 
-from harness.haaqi import alignment
+from harness.haaqi import alignment, rounding
 from harness.haaqi.correlation import greatest_lag, half_spectrum
 
 
@@ -78,9 +78,23 @@ def test_where_rounding_decides_the_delay_is_scipys(second: float) -> None:
     assert expected in {2000 - 48, 16000 - 48}
 
 
-def test_signals_of_different_precision_are_scipys() -> None:
+@pytest.mark.parametrize("which", [0, 1], ids=["reference", "processed"])
+def test_signals_of_different_precision_are_scipys(which: int) -> None:
     rng = np.random.RandomState(3)
-    ours = rng.standard_normal(20000).astype(np.float32)
-    theirs = alignment.shift(ours, -700)
-    assert theirs.dtype == np.float64
-    assert alignment.Anchor(reference=ours).delay(theirs) == 700 - 48
+    ours = rng.standard_normal(20000)
+    theirs = alignment.shift(ours, -700) + 0.1 * rng.standard_normal(20000)
+    pair = [ours, theirs]
+    pair[which] = pair[which].astype(np.float32)
+    assert alignment.Anchor(reference=pair[0]).delay(pair[1]) == 700 - 48
+
+
+@pytest.mark.skipif(
+    not rounding.NUMPYS_OWN, reason="needs a SciPy that pyclarity runs on: later ones round otherwise"
+)
+@pytest.mark.parametrize("kinds", [("f4", "f4"), ("f8", "f8"), ("f4", "f8"), ("f8", "f4")])
+@pytest.mark.parametrize("length", [20000, 20011])
+def test_the_covariance_has_scipys_bits(kinds: tuple[str, str], length: int) -> None:
+    both = np.random.RandomState(4).standard_normal((2, length))
+    ours, theirs = both[0].astype(kinds[0]), both[1].astype(kinds[1])
+    expected = correlate(ours - np.mean(ours), theirs, method="fft")
+    np.testing.assert_array_equal(alignment._covariance(ours, theirs), expected)
