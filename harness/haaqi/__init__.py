@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .index import Quality, compute_haaqi, haaqi_v1
+    from .listening import Listening
     from .song import Song
     from .target import environment, is_fixed
     from .warmup import precompile
 
-__all__ = ["Quality", "Song", "compute_haaqi", "environment", "haaqi_v1", "is_fixed", "precompile"]
+__all__ = [
+    "Listening",
+    "Quality",
+    "Song",
+    "compute_haaqi",
+    "environment",
+    "haaqi_v1",
+    "is_fixed",
+    "precompile",
+]
 
 _HOMES = {
+    "Listening": "listening",
     "Quality": "index",
     "Song": "song",
     "compute_haaqi": "index",

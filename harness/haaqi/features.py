@@ -9,6 +9,8 @@ the filters' group delay, smoothed envelope and tiles of fine structure; each ha
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +18,13 @@ from numpy.typing import NDArray
 from . import covariance, smoothing, transduction
 from .compression import Outputs
 from .covariance import Tiling
-from .kernel import fused
-from .noise import Stream, add_normals
+from .kernel import fused, inlined
 
 AT_ONCE = 1536  # samples, if both divisions of time allow it: few enough for the first caches
+PART = 2**15  # samples whose noise is asked for at once: it fits into the second cache
+
+Normals: TypeAlias = Callable[[int, int], NDArray[np.float64]]
+"""Gives normals number first to last - 1 of a channel, times the level of the noise; asked for in order."""
 
 
 def stretch_of(tiling: Tiling) -> int:
@@ -44,8 +49,7 @@ class Features:
         wait: int,
         delays: tuple[int, int],
         bases: tuple[float, float],
-        noise: float,
-        noises: tuple[Stream, Stream],
+        noises: tuple[Normals, Normals],
         tiling: Tiling,
         threshold: float,
     ) -> None:
@@ -56,13 +60,12 @@ class Features:
             wait: how many samples the channel waits for the slowest one.
             delays: how many samples the processed envelope and motion come late.
             bases: dB above threshold of an envelope of 1, for the reference and the processed signal.
-            noise: linear level of the threshold noise.
-            noises: where the normals of this channel start, for both signals.
+            noises: the threshold noise of this channel, for both signals.
             tiling: how the fine structure is divided in time.
             threshold: dB above which a tile's covariance is wanted.
         """
         self._length, self._wait, self._delays, self._bases = length, wait, delays, bases
-        self._noise, self._noises, self._threshold = noise, noises, threshold
+        self._noises, self._threshold = noises, threshold
         self._tiling = tiling
         pieces, tiles = smoothing.segments(length), tiling.segments(length)
         self.end = max(pieces * smoothing.HALF, tiles * tiling.half)
@@ -70,7 +73,6 @@ class Features:
         self._rising, self._falling = np.empty((2, pieces)), np.empty((2, pieces))
         self._state = np.zeros(4)
         self._moved = [np.zeros(tiling.half + stretch_of(tiling)) for _ in range(2)]
-        self._drawn = 0
 
     def gather(self, outputs: Outputs, *, offset: int, start: int, stop: int) -> None:
         """Go on from sample number `start`, a multiple of the stretch, to `stop` or the end.
@@ -81,8 +83,18 @@ class Features:
             start: where the last call stopped.
             stop: where this one does.
         """
+        stretch = stretch_of(self._tiling)
+        stop = start + -(-(min(stop, self.end) - start) // stretch) * stretch
+        step = stretch * max(PART // stretch, 1)
+        for begin in range(start, stop, step):
+            self._gather(outputs, offset=offset, start=begin, stop=min(begin + step, stop))
+
+    def _gather(self, outputs: Outputs, *, offset: int, start: int, stop: int) -> None:
         tiling = self._tiling
-        self._drawn += _gather(
+        most = self._length - self._wait
+        first, last = (min(max(place - self._wait, 0), most) for place in (start, stop))
+        ours, theirs = (noise(first, last) for noise in self._noises)
+        _gather(
             outputs[0],
             outputs[1],
             outputs[2],
@@ -93,15 +105,15 @@ class Features:
             self._bases[0],
             self._bases[1],
             transduction.adaptation(),
-            self._noise,
             start,
-            min(stop, self.end),
+            stop,
             offset,
             self._state,
             self._moved[0],
             self._moved[1],
-            self._noises[0].parts,
-            self._noises[1].parts,
+            ours,
+            theirs,
+            first,
             smoothing.window(),
             self._rising,
             self._falling,
@@ -115,14 +127,16 @@ class Features:
             self.levels,
         )
 
-    def close(self) -> None:
-        """Leave the noise where the next channel's begins."""
-        for stream in self._noises:
-            stream.skip(self._length - self._drawn)
-
     def smooth(self) -> NDArray[np.float64]:
         """Return (2, segments): both smoothed envelopes, in dB above threshold."""
         return smoothing.average(self._rising, self._falling)
+
+
+@inlined
+def _add(moved: NDArray[np.float64], noise: NDArray[np.float64], start: int, count: int) -> None:
+    here = noise[start:]
+    for k in range(count):
+        moved[k] += here[k]
 
 
 @fused
@@ -137,15 +151,15 @@ def _gather(
     base_r: float,
     base_p: float,
     synapse: NDArray[np.float64],
-    noise: float,
     begin: int,
     finish: int,
     offset: int,
     state: NDArray[np.float64],
     ours: NDArray[np.float64],
     theirs: NDArray[np.float64],
-    stream_r: tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.float64]],
-    stream_p: tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.float64]],
+    noise_r: NDArray[np.float64],
+    noise_p: NDArray[np.float64],
+    noise_first: int,
     weights: NDArray[np.float64],
     rising: NDArray[np.float64],
     falling: NDArray[np.float64],
@@ -157,14 +171,11 @@ def _gather(
     threshold: float,
     covariances: NDArray[np.float64],
     levels: NDArray[np.float64],
-) -> int:
+) -> None:
     """Transduce one channel, add the noise, smooth the envelope, compare the fine structure.
 
     All of it goes on in stretches that are whole pieces of both divisions of time, with the last
     half segment of fine structure kept for the next stretch.
-
-    Returns:
-        How many normals of each stream were used.
     """
     half = len(window) // 2
     stretch = len(ours) - half
@@ -173,7 +184,6 @@ def _gather(
     work_r, work_p, spare = np.empty(stretch), np.empty(stretch), np.empty(stretch)
     level_r, level_p = np.zeros(stretch), np.zeros(stretch)
     room, short = np.empty(4 * half + 112), np.empty(4 * half + 112, dtype=np.float32)
-    done = 0
     for start in range(begin, finish, stretch):
         # The channel waits for the slowest one: what it starts with is silence.
         silent = min(max(wait - start, 0), stretch)
@@ -183,7 +193,6 @@ def _gather(
         theirs[half : half + silent] = 0.0
         first = start + silent - wait
         count = max(min(stretch - silent, length - wait - first), 0)
-        done += count
         heard_r, heard_p = level_r[silent:], level_p[silent:]
         moved_r, moved_p = ours[half + silent :], theirs[half + silent :]
         inside_r = first - offset
@@ -197,8 +206,8 @@ def _gather(
         transduction.scale(sound_r, heard_r, work_r, count, moved_r)
         sound_p = transduction.stretch(motion_p, length - offset, inside_r + delays[1], count, spare)
         transduction.scale(sound_p, heard_p, work_p, count, moved_p)
-        add_normals(stream_r[0], stream_r[1], stream_r[2], moved_r, noise, count)
-        add_normals(stream_p[0], stream_p[1], stream_p[2], moved_p, noise, count)
+        _add(moved_r, noise_r, first - noise_first, count)
+        _add(moved_p, noise_p, first - noise_first, count)
 
         piece = start // smoothing.HALF
         some = max(min(stretch // smoothing.HALF, pieces - piece), 0)
@@ -221,4 +230,3 @@ def _gather(
                 )
         ours[:half] = ours[stretch:]
         theirs[:half] = theirs[stretch:]
-    return done

@@ -6,6 +6,8 @@ Source: Kates and Arehart (2016), "The Hearing-Aid Audio Quality Index (HAAQI)",
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import cepstrum, covariance, nalr
 from .alignment import Anchor, shift, sounding
-from .ear import hear, padded
+from .ear import Ear, listen_together, padded
 from .hearing import AUDIOMETRIC_FREQUENCIES, CHANNELS, check_audiogram, cochlea
 from .loudness import loud
 from .noise import Stream
@@ -43,18 +45,6 @@ class Quality(NamedTuple):
     nonlinear: float
     linear: float
     raw: list[float]
-
-
-class Comparison(NamedTuple):
-    """What `compare` returns.
-
-    Attributes:
-        quality: HAAQI and its parts.
-        drawn: how many normals the noise has moved on by.
-    """
-
-    quality: Quality
-    drawn: int
 
 
 def compute_haaqi(  # noqa: PLR0917 - as pyclarity has it
@@ -148,19 +138,28 @@ def haaqi_v1(  # noqa: PLR0917 - as pyclarity has it
     ours = resample(check_reference(reference), sample_rate=reference_freq)
     theirs = resample(check_signal(processed, name="processed"), sample_rate=processed_freq)
     stream = Stream(generator.get_state())
-    comparison = compare(
+    comparison = Comparison(
         Anchor(reference=ours),
         theirs,
         hearing_loss=check_audiogram(np.asarray(hearing_loss)),
         equalisation=equalisation,
         level=float(level1),
         threshold=float(silence_threshold),
-        add_noise=float(add_noise),
         segment=float(segment_covariance),
-        noise=stream,
     )
-    generator.set_state(stream.state())
-    return comparison.quality
+    behind = stream.ahead(CHANNELS * comparison.length)
+    listen_together(
+        [partial(comparison.ear.listen, outputs=comparison.ear.rooms())],
+        places=[0],
+        streams=(stream, behind),
+        length=comparison.length,
+        level=float(level1),
+    )
+    added = behind.copy()
+    quality = comparison.quality((lambda count: float(add_noise) * added.take(count)) if add_noise else None)
+    behind.skip(comparison.drawn - 2 * CHANNELS * comparison.length)
+    generator.set_state(behind.state())
+    return quality
 
 
 def check_reference(reference: ArrayLike) -> Signal:
@@ -175,86 +174,97 @@ def check_reference(reference: ArrayLike) -> Signal:
     return signal
 
 
-def compare(
-    anchor: Anchor,
-    processed: Signal,
-    *,
-    hearing_loss: NDArray[Any],
-    level: float,
-    noise: Stream,
-    equalisation: int = ADD_NALR,
-    threshold: float = SILENCE,
-    add_noise: float = 0.0,
-    segment: float = SEGMENT,
-) -> Comparison:
-    """Compare two signals that are at 24 kHz already.
+class Comparison:
+    """Two signals at 24 kHz on their way to one number.
 
-    Args:
-        anchor: holds the reference, (n,).
-        processed: (m,) samples.
-        hearing_loss: (6,) dB HL.
-        level: dB SPL of an RMS of 1.
-        noise: moves on by as much as is drawn.
-        equalisation: as in `haaqi_v1`.
-        threshold: its `silence_threshold`.
-        add_noise: as there.
-        segment: its `segment_covariance`.
+    Attributes:
+        length: how many samples are compared.
+        drawn: how many normals the noise moves on by: known when there is a `quality`.
     """
-    tiling = covariance.tiling(segment)
-    length = min(len(anchor.reference), len(processed))
-    part = sounding(anchor.reference[:length])
-    delay = anchor.delay(processed)
-    aligned = processed[:length]
-    ours = anchor.reference[part]
-    length = len(ours)
-    shortest = max(2 * tiling.half, 192)
-    if length < shortest:
-        raise ValueError(
-            f"The reference is too short: {length} samples at 24 kHz are left of it, and {shortest} are needed."
+
+    def __init__(
+        self,
+        anchor: Anchor,
+        processed: Signal,
+        *,
+        hearing_loss: NDArray[Any],
+        level: float,
+        equalisation: int = ADD_NALR,
+        threshold: float = SILENCE,
+        segment: float = SEGMENT,
+    ) -> None:
+        """Align the signals and bring both to the ear.
+
+        Args:
+            anchor: holds the reference, (n,).
+            processed: (m,) samples.
+            hearing_loss: (6,) dB HL.
+            level: dB SPL of an RMS of 1.
+            equalisation: as in `haaqi_v1`.
+            threshold: its `silence_threshold`.
+            segment: its `segment_covariance`.
+
+        Raises:
+            ValueError: the signals are too short, or a parameter is out of its range.
+        """
+        tiling = covariance.tiling(segment)
+        length = min(len(anchor.reference), len(processed))
+        part = sounding(anchor.reference[:length])
+        delay = anchor.delay(processed)
+        aligned = processed[:length]
+        ours = anchor.reference[part]
+        self.length = len(ours)
+        shortest = max(2 * tiling.half, 192)
+        if self.length < shortest:
+            raise ValueError(
+                f"The reference is too short: {self.length} samples at 24 kHz are left of it, "
+                f"and {shortest} are needed."
+            )
+        if equalisation == ADD_NALR:
+            ours = nalr.amplify(ours, taps=nalr.equaliser(hearing_loss))
+        impaired = cochlea(hearing_loss)
+        normal = cochlea(np.zeros(len(hearing_loss))) if equalisation == NORMAL_REFERENCE else impaired
+        # Each is made when the last is done with and let go: of a whole song they take 50 MB apiece.
+        reference_mid = padded(ours)
+        del ours
+        processed_mid = padded(shift(aligned, delay)[part])
+        self.ear = Ear(
+            reference_mid,
+            processed_mid,
+            length=self.length,
+            cochleas=(normal, impaired),
+            level=level,
+            tiling=tiling,
+            threshold=threshold,
         )
-    if equalisation == ADD_NALR:
-        ours = nalr.amplify(ours, taps=nalr.equaliser(hearing_loss))
-    impaired = cochlea(hearing_loss)
-    normal = cochlea(np.zeros(len(hearing_loss))) if equalisation == NORMAL_REFERENCE else impaired
+        self.drawn = 0
+        self._threshold = threshold
 
-    theirs_noise = noise.ahead(CHANNELS * length)
-    # Each is made when the last is done with and let go: of a whole song they take 50 MB apiece.
-    reference_mid = padded(ours)
-    del ours
-    processed_mid = padded(shift(aligned, delay)[part])
-    heard = hear(
-        reference_mid,
-        processed_mid,
-        length=length,
-        cochleas=(normal, impaired),
-        level=level,
-        tiling=tiling,
-        threshold=threshold,
-        noises=(noise, theirs_noise),
-    )
-    noise.move_to(theirs_noise)
+    def quality(self, added: Callable[[int], NDArray[np.float64]] | None = None) -> Quality:
+        """Return the number, when the ear has listened to all channels.
 
-    counting = loud(heard.reference_smooth, threshold=threshold)
-    count = int(np.count_nonzero(counting))
-    if count <= 1:
-        modulation = 0.0
-    else:
-        smooths = [heard.reference_smooth[:, counting], heard.processed_smooth[:, counting]]
-        for k in range(2):
-            if add_noise:
-                smooths[k] = smooths[k] + add_noise * noise.take(CHANNELS * count).reshape(CHANNELS, count)
-            else:
-                noise.skip(CHANNELS * count)
-        modulation = cepstrum.correlation(*smooths)
-    fine = covariance.average(heard.covariances, heard.levels, threshold=threshold)
-    change = spectral_change(heard.reference_spectrum, heard.processed_spectrum)
-    quality = join(
-        modulation=modulation,
-        fine=fine,
-        loudness=min(max(1.0 - change.loudness / MOST_LOUDNESS_CHANGE, 0.0), 1.0),
-        normalised=min(max(1.0 - change.normalised / MOST_NORMALISED_CHANGE, 0.0), 1.0),
-    )
-    return Comparison(quality=quality, drawn=2 * CHANNELS * (length + (count if count > 1 else 0)))
+        Args:
+            added: gives so many numbers in dB, to be added to the smoothed envelopes; called twice.
+        """
+        heard = self.ear.heard()
+        counting = loud(heard.reference_smooth, threshold=self._threshold)
+        count = int(np.count_nonzero(counting))
+        if count <= 1:
+            modulation = 0.0
+        else:
+            smooths = [heard.reference_smooth[:, counting], heard.processed_smooth[:, counting]]
+            if added is not None:
+                smooths = [smooth + added(CHANNELS * count).reshape(CHANNELS, count) for smooth in smooths]
+            modulation = cepstrum.correlation(*smooths)
+        self.drawn = 2 * CHANNELS * (self.length + (count if count > 1 else 0))
+        fine = covariance.average(heard.covariances, heard.levels, threshold=self._threshold)
+        change = spectral_change(heard.reference_spectrum, heard.processed_spectrum)
+        return join(
+            modulation=modulation,
+            fine=fine,
+            loudness=min(max(1.0 - change.loudness / MOST_LOUDNESS_CHANGE, 0.0), 1.0),
+            normalised=min(max(1.0 - change.normalised / MOST_NORMALISED_CHANGE, 0.0), 1.0),
+        )
 
 
 def join(*, modulation: float, fine: float, loudness: float, normalised: float) -> Quality:

@@ -5,8 +5,9 @@ are a point in the square from -1 to 1; points outside the unit circle are rejec
 give two normals each (Marsaglia's polar method). Here uniforms come in blocks, and the logarithm and
 the square root are taken of all accepted points at once. Which points are accepted is decided on
 exactly the numbers that NumPy has, so that a `Stream` is always where NumPy would be; only the
-logarithm is our own and may differ in the last bits, except in the one normal that a generator's
-state can hold, which is computed as NumPy does.
+logarithm is our own and may differ in the last bits. The one normal that a generator's state can hold
+is kept twice: as NumPy computes it, for the state, and as its point, of which the number that is used
+is made like all others. So a normal's bits depend on its place alone, not on who reads it from where.
 """
 
 # ruff: noqa: PLR0917 - compiled loops take their arrays by position
@@ -24,6 +25,7 @@ from .kernel import exact, fused
 from .twister import CARRY, MOST, ROOM, WORDS, gather, points, renew, swapped, temper
 
 MARK_EVERY = 2**20
+SPARE = 2  # elements behind the normals that are wanted, for pairs that are written before they are judged
 _LN2 = math.log(2)
 
 
@@ -32,7 +34,8 @@ class Stream:
 
     Attributes:
         parts: what the loops change in place: (624,) words of the generator; (1,) how many of them
-            are used up; (2,) whether a normal is held back, and which.
+            are used up; (4,) whether a normal is held back, which, and the coordinate and the squared
+            distance from the centre of its point, 0 if it is not known.
     """
 
     def __init__(self, state: Any) -> None:
@@ -49,7 +52,7 @@ class Stream:
         self.parts = (
             np.array(state[1], dtype=np.uint32),
             np.array([int(state[2])], dtype=np.int64),
-            np.array([float(state[3]), float(state[4])]),
+            np.array([float(state[3]), float(state[4]), 0.0, 0.0]),
         )
 
     @classmethod
@@ -59,7 +62,9 @@ class Stream:
 
     def copy(self) -> Stream:
         """Return another stream at the same place."""
-        return Stream(self.state())
+        other = Stream(self.state())
+        other.move_to(self)
+        return other
 
     def state(self) -> tuple[Any, ...]:
         """Return what `RandomState.set_state` takes."""
@@ -83,9 +88,62 @@ class Stream:
 
     def take(self, count: int) -> NDArray[np.float64]:
         """Return the next `count` normals."""
-        out = np.zeros(count)
-        add_normals(*self.parts, out, 1.0, count)
-        return out
+        out = np.empty(count + SPARE)
+        self.fill(out, count=count, gain=1.0)
+        return out[:count]
+
+    def fill(self, out: NDArray[np.float64], *, count: int, gain: float) -> None:
+        """Put the next `count` normals, times `gain`, into an array.
+
+        Args:
+            out: (count + SPARE,) or more; what lies behind the normals may be overwritten.
+            count: how many.
+            gain: see above.
+        """
+        fill_normals(*self.parts, out, gain, count)
+
+
+class Window:
+    """The normals between two places of a stream, for those who read them at places of their own.
+
+    The window moves onwards only. What lies in it is made once; what it has passed is gone.
+    """
+
+    def __init__(self, stream: Stream, *, gain: float) -> None:
+        """Begin where a stream is.
+
+        Args:
+            stream: moves on with the window's end.
+            gain: factor for all normals.
+        """
+        self._stream, self._gain = stream, gain
+        self._values = np.empty(SPARE)
+        self._first = self._last = 0
+
+    def read(self, first: int, last: int) -> NDArray[np.float64]:
+        """Return normals number `first` to `last` - 1, counted from where the stream was at first.
+
+        The window stays where it is if they lie in it, and moves to them if not.
+
+        Args:
+            first: not before the window.
+            last: not before `first`.
+
+        Returns:
+            (last - first,) the normals times the gain; good until the window moves.
+        """
+        if last > self._last:
+            self._move(first, last)
+        return self._values[first - self._first : last - self._first]
+
+    def _move(self, first: int, last: int) -> None:
+        held = self._values[first - self._first : self._last - self._first]
+        if len(self._values) < last - first + SPARE:
+            self._values = np.empty(last - first + SPARE)
+        self._values[: len(held)] = held
+        self._stream.skip(first + len(held) - self._last)
+        self._stream.fill(self._values[len(held) :], count=last - first - len(held), gain=self._gain)
+        self._first, self._last = first, last
 
 
 class _Marked(Stream):
@@ -123,15 +181,15 @@ def skip_normals(
 ) -> None:
     """Go on by `count` normals; the first three arguments are the parts of a stream."""
     if count > 0 and held[0] != 0.0:
-        held[0] = held[1] = 0.0
+        held[:] = 0.0
         count -= 1
     _next_normals(words, place, count // 2, 0.0, np.empty(0))
     if count % 2 == 1:
-        _split(words, place, held)
+        _split(words, place, held, 0.0)
 
 
 @exact
-def add_normals(
+def fill_normals(
     words: NDArray[np.uint32],
     place: NDArray[np.int64],
     held: NDArray[np.float64],
@@ -139,26 +197,22 @@ def add_normals(
     gain: float,
     count: int,
 ) -> None:
-    """Add the next `count` normals, times `gain`, to an array; the first three are the parts of a stream."""
+    """Put the next `count` normals, times `gain`, into an array; the first three are the parts of a stream."""
     start = 0
     if count > 0 and held[0] != 0.0:
-        out[0] += gain * held[1]
-        held[0] = held[1] = 0.0
+        out[0] = gain * held[1] if held[3] == 0.0 else held[2] * _factor(held[3], gain)
+        held[:] = 0.0
         start = 1
-        count -= 1
-    whole = count - count % 2
-    normals = np.empty(whole + 2)
-    _next_normals(words, place, count // 2, gain, normals)
-    rest = out[start:]
-    for k in range(whole):
-        rest[k] += normals[k]
-    if count % 2 == 1:
-        rest[whole] += gain * _split(words, place, held)
+    _next_normals(words, place, (count - start) // 2, gain, out[start:])
+    if (count - start) % 2 == 1:
+        out[count - 1] = _split(words, place, held, gain)
 
 
 @exact
-def _split(words: NDArray[np.uint32], place: NDArray[np.int64], held: NDArray[np.float64]) -> float:
-    """Take one pair, return one of it and hold the other back, as NumPy computes them."""
+def _split(
+    words: NDArray[np.uint32], place: NDArray[np.int64], held: NDArray[np.float64], gain: float
+) -> float:
+    """Take one pair, return one of it, times `gain`, and hold the other back."""
     tempered = np.empty(ROOM, dtype=np.uint32)
     first, second, square, accepted = np.empty(MOST), np.empty(MOST), np.empty(MOST), np.empty(MOST, np.int64)
     temper(words, tempered)
@@ -171,10 +225,19 @@ def _split(words: NDArray[np.uint32], place: NDArray[np.int64], held: NDArray[np
         if found == 1:
             break
     place[0] = at - CARRY
-    factor = math.sqrt(-2.0 * math.log(square[0]) / square[0])
     held[0] = 1.0
-    held[1] = factor * first[0]
-    return float(factor * second[0])
+    held[1] = first[0] * math.sqrt(-2.0 * math.log(square[0]) / square[0])
+    held[2] = first[0]
+    held[3] = square[0]
+    return float(second[0] * _factor(square[0], gain))
+
+
+@exact
+def _factor(square: float, gain: float) -> float:
+    """Return the factor of one point as `_factors` makes it."""
+    squares = np.full(4, square)
+    _factors(squares, np.empty(4), np.empty(4), 4, gain)
+    return float(squares[0])
 
 
 @exact

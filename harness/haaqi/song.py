@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .alignment import Anchor
-from .hearing import check_audiogram
-from .index import compare
+from .ear import KEPT_WHOLE, listen_together
+from .hearing import CHANNELS
+from .listening import Listener, Listening, Values
 from .noise import Bookmarks
 from .resampling import resample
 from .signals import check_signal, is_silent
@@ -65,7 +67,7 @@ class Song:
         *,
         sample_rate: int,
         audiograms: Sequence[Sequence[float]],
-    ) -> list[float | None]:
+    ) -> Values:
         """Score one listener's signals.
 
         Args:
@@ -81,7 +83,25 @@ class Song:
             ValueError: a signal cannot be scored, see `compute_haaqi`; or the numbers of signals
                 and audiograms do not match that of the references.
         """
-        return [value for value, _ in self._run(processed, sample_rate=sample_rate, audiograms=audiograms)]
+        return self._alone(processed, sample_rate=sample_rate, audiograms=audiograms).values
+
+    def score_all(self, listenings: Sequence[Listening], *, sample_rate: int) -> list[Values | Exception]:
+        """Score several listeners' signals together, which is sooner done than one by one.
+
+        They hear the same noise at nearly the same places, so that it is made once for all of them.
+        Each listener's numbers are those of `score`, bit by bit, whoever the others are.
+
+        Args:
+            listenings: one for each listener.
+            sample_rate: of all signals, Hz.
+
+        Returns:
+            For each listener what `score` returns; or the exception that ended the scoring of this one,
+            be it raised by `score` or by the iteration of the signals.
+        """
+        listeners = [Listener(listening, number=len(self._anchors)) for listening in listenings]
+        self._run(listeners, sample_rate=sample_rate)
+        return [listener.values if listener.error is None else listener.error for listener in listeners]
 
     def states(
         self,
@@ -106,37 +126,49 @@ class Song:
         Raises:
             ValueError: as `score`.
         """
-        positions = [0]
-        for _, position in self._run(processed, sample_rate=sample_rate, audiograms=audiograms):
-            positions.append(position)
-        return [self._noise.at(position).state() for position in positions]
+        places = self._alone(processed, sample_rate=sample_rate, audiograms=audiograms).places
+        return [self._noise.at(place).state() for place in places]
 
-    def _run(
+    def _alone(
         self,
         processed: Sequence[NDArray[np.float32]],
         *,
         sample_rate: int,
         audiograms: Sequence[Sequence[float]],
-    ) -> Iterator[tuple[float | None, int]]:
-        """Yield each signal's value, and the noise's position after it."""
-        if len(processed) > len(self._anchors) or len(processed) != len(audiograms):
-            raise ValueError(
-                f"The song has {len(self._anchors)} references, but there are "
-                f"{len(processed)} signals and {len(audiograms)} audiograms."
-            )
-        position = 0
-        signals = zip(processed, audiograms, self._anchors, self._levels, strict=False)
-        for number, (signal, audiogram, anchor, level) in enumerate(signals, start=1):
-            if anchor is None:
-                yield None, position
-                continue
-            theirs = resample(check_signal(signal, name=f"{number}. processed"), sample_rate=sample_rate)
-            comparison = compare(
-                anchor,
-                theirs,
-                hearing_loss=check_audiogram(audiogram),
-                level=level,
-                noise=self._noise.at(position),
-            )
-            position += comparison.drawn
-            yield comparison.quality.combined, position
+    ) -> Listener:
+        listener = Listener(Listening(processed=processed, audiograms=audiograms), number=len(self._anchors))
+        self._run([listener], sample_rate=sample_rate)
+        if listener.error is not None:
+            raise listener.error
+        return listener
+
+    def _run(self, listeners: Sequence[Listener], *, sample_rate: int) -> None:
+        """Let all of them listen, signal by signal."""
+        for anchor, level in zip(self._anchors, self._levels, strict=True):
+            for listener in listeners:
+                listener.begin(anchor, sample_rate=sample_rate, level=level)
+            for group in _groups(listeners):
+                self._listen(group, level=level)
+            for listener in listeners:
+                listener.end()
+
+    def _listen(self, group: Sequence[Listener], *, level: float) -> None:
+        length, first = group[0].length, min(listener.place for listener in group)
+        outputs = group[0].rooms()
+        listen_together(
+            [partial(listener.listen, outputs=outputs) for listener in group],
+            places=[listener.place - first for listener in group],
+            streams=(self._noise.at(first), self._noise.at(first + CHANNELS * length)),
+            length=length,
+            level=level,
+        )
+
+
+def _groups(listeners: Sequence[Listener]) -> list[list[Listener]]:
+    """Return who can listen together: signals of one length, which must not be too long to be held."""
+    groups: dict[object, list[Listener]] = {}
+    for number, listener in enumerate(listeners):
+        if listener.length:
+            key = listener.length if listener.length <= KEPT_WHOLE else (listener.length, number)
+            groups.setdefault(key, []).append(listener)
+    return list(groups.values())

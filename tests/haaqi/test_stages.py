@@ -162,6 +162,7 @@ def test_stages_leave_no_constant_out() -> None:
         (ear, "MARGIN"),
         (noise, "WORDS"),
         (noise, "MARK_EVERY"),
+        (noise, "SPARE"),  # room in arrays
         (cepstrum, "SMALLEST"),
         (spectrum, "SMALLEST"),
         (index, "ADD_NALR"),
