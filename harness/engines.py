@@ -1,13 +1,14 @@
 """The two ways to the same number: pyclarity 0.3.2 itself, and our own fast HAAQI.
 
-An engine is made for one song and scores that song's listeners one after another.
+An engine is made for one song and scores that song's listeners, several at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -15,12 +16,30 @@ from harness.records import SCORING_ORDER, Engine
 from harness.references import References, Signal
 from validator.challenge import HAAQI_FREQUENCIES, STEM_RATE
 
+Values: TypeAlias = list[float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listening:
+    """What one listener hears of a song, in `SCORING_ORDER`.
+
+    Attributes:
+        processed: The stems, each (samples,) float32 at 24 kHz; an iterator may decode them one by one.
+        audiograms: The six levels in dB HL of the ear that each stem is for.
+    """
+
+    processed: Iterable[Signal]
+    audiograms: Sequence[Sequence[float]]
+
 
 class SongEngine(Protocol):
     """Scores the listeners of one song."""
 
-    def score(self, processed: Sequence[Signal], audiograms: Sequence[Sequence[float]]) -> list[float | None]:
-        """HAAQI of each stem, both sequences in `SCORING_ORDER`; None where the reference is silent."""
+    def score_all(self, listenings: Sequence[Listening]) -> list[Values | Exception]:
+        """Of each listener HAAQI of each stem, or what made an end of scoring this one.
+
+        A value is None where the reference is silent. No listener's values depend on who the others are.
+        """
         ...
 
 
@@ -60,14 +79,27 @@ class PyclaritySong:
     def __init__(self, references: References) -> None:
         self._references = references
 
-    def score(self, processed: Sequence[Signal], audiograms: Sequence[Sequence[float]]) -> list[float | None]:
-        """See `SongEngine.score`; seeds NumPy's global generator as the challenge's recipe does."""
+    def score_all(self, listenings: Sequence[Listening]) -> list[Values | Exception]:
+        """See `SongEngine.score_all`; seeds NumPy's global generator anew for each, as the recipe does."""
+        found: list[Values | Exception] = []
+        for listening in listenings:
+            try:
+                found.append(self._score(listening))
+            except Exception as error:
+                found.append(error)
+        return found
+
+    def _score(self, listening: Listening) -> Values:
         references = self._references
         np.random.seed(references.seed)
         return [
             None if np.isnan(level) else pyclarity_haaqi(signal, channel, audiogram=audiogram, level1=level)
             for signal, channel, audiogram, level in zip(
-                processed, references.channels, audiograms, references.levels, strict=True
+                listening.processed,
+                references.channels,
+                listening.audiograms,
+                references.levels,
+                strict=True,
             )
         ]
 
@@ -83,9 +115,14 @@ class FastSong:
             references.channels, sample_rate=STEM_RATE, levels=references.levels, seed=references.seed
         )
 
-    def score(self, processed: Sequence[Signal], audiograms: Sequence[Sequence[float]]) -> list[float | None]:
-        """See `SongEngine.score`."""
-        return self._song.score(processed, sample_rate=STEM_RATE, audiograms=audiograms)
+    def score_all(self, listenings: Sequence[Listening]) -> list[Values | Exception]:
+        """See `SongEngine.score_all`; they share the noise, which is made once for all of them."""
+        from harness import haaqi  # noqa: PLC0415
+
+        return self._song.score_all(
+            [haaqi.Listening(processed=one.processed, audiograms=one.audiograms) for one in listenings],
+            sample_rate=STEM_RATE,
+        )
 
 
 ENGINES: dict[Engine, Callable[[References], SongEngine]] = {"fast": FastSong, "pyclarity": PyclaritySong}

@@ -1,8 +1,8 @@
 """Inside the sandbox: `python -m harness.evaluate JOB.json` scores the examples of one job, song by song.
 
-The job is read from a file, results go to standard output as JSON lines (`harness.records`), one as soon as it is
-there; whatever a library prints goes to standard error. Before anything is scored, every scoring file is held to
-the lock.
+The job is read from a file, results go to standard output as JSON lines (`harness.records`), one for each example.
+Several examples of a song are scored together, and their lines come as soon as all of these are there. Whatever a
+library prints goes to standard error. Before anything is scored, every scoring file is held to the lock.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -162,26 +162,53 @@ def in_columns(values: list[float | None]) -> tuple[float | None, ...]:
 
 def run(job: Job, reporter: Reporter) -> None:
     """Scores the job's examples and audits; sends a line for each."""
-    from harness.engines import ENGINES, SongEngine, audit  # noqa: PLC0415  (after the kernels' cache is in place)
-    from harness.references import References, audiograms_of, load_processed, load_references  # noqa: PLC0415
+    from harness.engines import ENGINES, Listening, SongEngine, Values, audit  # noqa: PLC0415  (after the kernels'
+
+    # cache is in place)
+    from harness.references import (  # noqa: PLC0415
+        References,
+        audiograms_of,
+        load_processed,
+        load_references,
+        processed_stems,
+    )
     from validator.archive import Submission, open_submission  # noqa: PLC0415
     from validator.challenge import Challenge  # noqa: PLC0415
     from validator.manifest import limits  # noqa: PLC0415
 
     challenge = Challenge.load(Path(job.data), split=job.split)
 
-    def score(submission: Submission, engine: SongEngine, song: str, listener_id: str) -> Line:
+    def score(submission: Submission, engine: SongEngine, song: str, listeners: Sequence[str]) -> None:
         wall, cpu = time.monotonic(), time.process_time()
+        found: Sequence[Values | Exception]
+        try:
+            found = engine.score_all([listening(submission, song, listener) for listener in listeners])
+        except Exception as error:  # of the song as a whole, so that it is each one's
+            found = [error] * len(listeners)
+        seconds, cpu_seconds = (
+            (time.monotonic() - wall) / len(found),
+            (time.process_time() - cpu) / len(found),
+        )
+        for listener, values in zip(listeners, found, strict=True):
+            answer(song, listener, partial(example, song, listener, values, seconds, cpu_seconds))
+
+    def listening(submission: Submission, song: str, listener_id: str) -> Listening:
         listener = challenge.listener(listener_id)
-        processed = load_processed(submission, song=challenge.song(song), listener=listener)
-        values = engine.score(processed, audiograms_of(listener))
+        stems = processed_stems(submission, song=challenge.song(song), listener=listener)
+        return Listening(processed=stems, audiograms=audiograms_of(listener))
+
+    def example(
+        song: str, listener: str, values: Values | Exception, seconds: float, cpu_seconds: float
+    ) -> Line:
+        if isinstance(values, Exception):
+            raise values
         return ExampleScore(
             nonce=reporter.nonce,
             song=song,
-            listener=listener_id,
+            listener=listener,
             values=in_columns(values),
-            seconds=time.monotonic() - wall,
-            cpu_seconds=time.process_time() - cpu,
+            seconds=seconds,
+            cpu_seconds=cpu_seconds,
         )
 
     def check(submission: Submission, references: References, item: AuditStem) -> Line:
@@ -208,8 +235,9 @@ def run(job: Job, reporter: Reporter) -> None:
     with open_submission(Path(job.submission), limits=limits(challenge)) as submission:
         for song, examples in groupby(job.examples, key=lambda example: example.song):
             engine = ENGINES[job.engine](load_references(challenge.song(song)))
-            for example in examples:
-                answer(song, example.listener, partial(score, submission, engine, song, example.listener))
+            listeners = [one.listener for one in examples]
+            for first in range(0, len(listeners), job.batch):
+                score(submission, engine, song, listeners[first : first + job.batch])
         for song, audits in groupby(job.audits, key=lambda item: item.song):
             references = load_references(challenge.song(song))
             for item in audits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from types import TracebackType
 
 from rich.console import Console
@@ -10,13 +11,27 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.text import Text
 
 PLAIN_SECONDS = 15.0
 """Between two plain lines, so that a log of a whole night stays readable."""
+
+
+class Left(ProgressColumn):
+    """The time left, by all that has been done since the start: examples come in bursts."""
+
+    def render(self, task: Task) -> Text:
+        """Shows h:mm:ss, or dashes as long as nothing has been done."""
+        done = task.completed - task.fields["begun"]
+        if task.total is None or task.elapsed is None or done <= 0:
+            return Text("-:--:--", style="progress.remaining")
+        seconds = round(task.elapsed * (task.total - task.completed) / done)
+        return Text(str(timedelta(seconds=seconds)), style="progress.remaining")
 
 
 class Reporter:
@@ -39,11 +54,12 @@ class Reporter:
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
                 TextColumn("left"),
-                TimeRemainingColumn(),
+                Left(),
                 console=console,
                 transient=True,
             )
-            self._task = self._bar.add_task(title, total=None)
+            self._task = self._bar.add_task(title, total=None, begun=0)
+            self._begun = False
 
     def __enter__(self) -> Reporter:
         if self._bar is not None:
@@ -59,6 +75,9 @@ class Reporter:
     def __call__(self, done: int, total: int, what: str = "") -> None:
         """Shows that `done` of `total` are done, the last of them `what`."""
         if self._bar is not None:
+            if not self._begun:
+                self._begun = True
+                self._bar.update(self._task, begun=done)
             self._bar.update(self._task, completed=done, total=total)
             return
         now = time.monotonic()

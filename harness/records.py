@@ -73,7 +73,8 @@ class Job(_Frozen):
 
     `submission` and `data` are paths as the sandbox sees them; `lock` is the digest of the lock that the host
     holds, and without `require_lock` other bits may score, marked as unlocked; `nonce` is echoed on every line,
-    so that no other run's output can be taken for this one's.
+    so that no other run's output can be taken for this one's; `batch` examples of a song are scored together,
+    and their lines come when all of them are scored.
     """
 
     schema_version: Literal[1] = 1
@@ -84,6 +85,7 @@ class Job(_Frozen):
     engine: Engine
     submission: str
     data: str
+    batch: Annotated[int, Field(ge=1, le=64)] = 1
     examples: tuple[Example, ...] = ()
     audits: tuple[AuditStem, ...] = ()
 

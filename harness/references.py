@@ -7,6 +7,7 @@ scale factor of the text file beside it (1 without one).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import md5
 
@@ -144,23 +145,31 @@ def scale_of(submission: Submission, path: str) -> float:
         raise StemError("scale-value", path, f"The scale file can't be read: {error}.") from error
 
 
-def load_processed(submission: Submission, *, song: Song, listener: Listener) -> tuple[Signal, ...]:
+def processed_stems(submission: Submission, *, song: Song, listener: Listener) -> Iterator[Signal]:
     """Decodes the eight stems of an example in `SCORING_ORDER`, each (samples,) float32 at 24 kHz, scaled.
 
-    The remix is decoded too, and left: a submission with a broken remix is broken.
+    Each is decoded when it is asked for. The remix is decoded first, and left: a submission with a broken
+    remix is broken.
 
     Raises:
         StemError: See `decode` and `scale_of`.
     """
     decode(submission, remix_name(listener.id, song.name), song=song, kind=Kind.REMIX)
-    processed = []
     for name in SCORING_ORDER:
         side, stem = split_name(name)
         pcm = decode(submission, stem_name(listener.id, song.name, side, stem), song=song, kind=Kind.STEM)
         signal = (pcm / 32768.0).astype(np.float32)
         signal *= scale_of(submission, scale_name(listener.id, song.name, side, stem))
-        processed.append(signal)
-    return tuple(processed)
+        yield signal
+
+
+def load_processed(submission: Submission, *, song: Song, listener: Listener) -> tuple[Signal, ...]:
+    """All of `processed_stems` at once.
+
+    Raises:
+        StemError: See `decode` and `scale_of`.
+    """
+    return tuple(processed_stems(submission, song=song, listener=listener))
 
 
 def audiograms_of(listener: Listener) -> list[tuple[float, ...]]:

@@ -94,7 +94,15 @@ class Run:
             for song, listener in self._request.selected.examples
             if (song, listener) not in have
         ]
-        self._crew.run([Shard(examples=tuple(group)) for _, group in by_song(missing)])
+        self._crew.run(
+            [
+                Shard(
+                    examples=tuple(group),
+                    batch=limits.batch(self._request.engine, seconds=self._seconds(song)),
+                )
+                for song, group in by_song(missing)
+            ]
+        )
         if self._request.engine == "fast" and self._environment.locked and not self.lost:
             self._crew.run([Shard(audits=tuple(group)) for _, group in by_song(self._draws())])
         if self.lost:
@@ -134,10 +142,10 @@ class Run:
         """See `Books.task`: limits from the length of the audio."""
         request = self._request
         assert request.challenge.root is not None
-        seconds = length_of(request.challenge.song(shard.song), Kind.STEM).most / STEM_RATE
+        seconds = self._seconds(shard.song)
         engine: Engine = "pyclarity" if shard.audits else request.engine
         # an audit also places the noise of the stems before it
-        stems = 8 * len(shard.examples) + 2 * len(shard.audits)
+        stems = limits.STEMS * len(shard.examples) + 2 * len(shard.audits)
         return Task(
             split=request.challenge.split,
             engine=request.engine,
@@ -146,10 +154,17 @@ class Run:
             examples=shard.examples,
             audits=shard.audits,
             seconds=limits.deadline(engine, stem_seconds=stems * seconds),
-            patience=limits.deadline(engine, stem_seconds=8 * seconds),
+            batch=shard.batch,
+            patience=limits.patience(
+                engine, seconds=seconds, examples=min(shard.batch, max(len(shard.examples), 1))
+            ),
             memory=limits.memory(engine, seconds=seconds),
             stop=stop,
         )
+
+    def _seconds(self, song: str) -> float:
+        """How long a stem of the song lasts at most."""
+        return length_of(self._request.challenge.song(song), Kind.STEM).most / STEM_RATE
 
     def take(self, line: Hello | Result, *, source: object) -> None:
         """See `Books.take`."""

@@ -1,7 +1,8 @@
 """Shards in sandboxes, so many at a time. What a machine's fault stopped is tried again; what fails is split.
 
-A shard that fails is taken apart: the example that was being scored stands alone, the others go on without it, and
-alone it gets one more chance. So one example that hangs or bursts its memory costs itself and nothing else.
+A shard that fails is taken apart: the examples that were being scored stand alone, each in a shard of its own, and
+the others go on without them. Alone, one that fails gets one more chance. So an example that hangs or bursts its
+memory costs itself and nothing else.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ class Shard:
     """Questions to one sandbox: examples of one song, or stems of it to be audited.
 
     Attributes:
+        batch: How many examples are scored together: when it fails, one of so many is to blame.
         failures: How often it has failed while it stood alone.
     """
 
     examples: tuple[Example, ...] = ()
     audits: tuple[AuditStem, ...] = ()
+    batch: int = 1
     failures: int = 0
 
     @property
@@ -50,13 +53,14 @@ class Shard:
         return self.examples[0].song if self.examples else self.audits[0].song
 
     def split(self) -> tuple[Shard, ...]:
-        """The question that was being answered, alone, and the rest."""
+        """The questions that were being answered, each alone, and the rest."""
         if self.examples:
-            first = Shard(examples=self.examples[:1])
-            rest = Shard(examples=self.examples[1:], audits=self.audits)
+            alone = tuple(Shard(examples=(one,)) for one in self.examples[: self.batch])
+            rest = replace(self, examples=self.examples[self.batch :])
         else:
-            first, rest = Shard(audits=self.audits[:1]), Shard(audits=self.audits[1:])
-        return (rest, first) if rest.size else (first,)
+            alone = (Shard(audits=self.audits[:1]),)
+            rest = replace(self, audits=self.audits[1:])
+        return (rest, *alone) if rest.size else alone
 
     def without(self, line: Result) -> Shard:
         """What is left once this answer has come."""

@@ -60,6 +60,7 @@ class Task:
         data: The data root on the host; mounted read-only.
         examples: What to score.
         audits: Which stems pyclarity scores again.
+        batch: How many examples are scored together, so that their answers come together.
         seconds: The deadline, on the host's monotonic clock, from the start of the sandbox.
         patience: The longest wait for the next line, on the same clock.
         memory: The most memory in bytes.
@@ -74,6 +75,7 @@ class Task:
     memory: int
     examples: tuple[Example, ...] = ()
     audits: tuple[AuditStem, ...] = ()
+    batch: int = 1
     patience: float = math.inf
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -126,6 +128,7 @@ def make_job(task: Task, *, submission: str, data: str, environment: Environment
         engine=task.engine,
         submission=submission,
         data=data,
+        batch=task.batch,
         examples=task.examples,
         audits=task.audits,
     )

@@ -36,7 +36,9 @@ def score(challenge, packed, *, song_name=None):
     engine = engines.FastSong(replace(references, song=song_name) if song_name else references)
     with open_submission(packed, limits=limits(challenge)) as submission:
         processed = references_module.load_processed(submission, song=song, listener=listener)
-    values = engine.score(processed, references_module.audiograms_of(listener))
+    heard = engines.Listening(processed=processed, audiograms=references_module.audiograms_of(listener))
+    (values,) = engine.score_all([heard])
+    assert isinstance(values, list)
     return {(song.name, listener.id): [values[SCORING_ORDER.index(column)] for column in STEM_COLUMNS]}
 
 
