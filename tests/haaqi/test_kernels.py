@@ -158,6 +158,67 @@ def test_bookmarks_lead_to_the_same_places_in_any_order(monkeypatch: pytest.Monk
         _same(stream.ahead(1234), generator)
 
 
+def test_a_normal_has_the_same_bits_wherever_reading_begins_and_ends() -> None:
+    gain = 0.0137
+    whole = np.empty(4000 + noise.SPARE)
+    noise.Stream.seeded(7).fill(whole, count=4000, gain=gain)
+    for first in range(700):
+        stream = noise.Stream.seeded(7)
+        stream.skip(first)
+        out = np.empty(660 + noise.SPARE)
+        stream.fill(out, count=660, gain=gain)
+        assert np.array_equal(out[:660], whole[first : first + 660])
+    for step in (1, 2, 3, 7, 311, 624, 625):
+        stream = noise.Stream.seeded(7)
+        out = np.empty(step + noise.SPARE)
+        for first in range(0, 4000 - step, step):
+            stream.fill(out, count=step, gain=gain)
+            assert np.array_equal(out[:step], whole[first : first + step])
+
+
+def test_a_copy_gives_the_same_bits() -> None:
+    for count in (4, 5):
+        stream = noise.Stream.seeded(8)
+        stream.skip(count)
+        assert np.array_equal(stream.copy().take(20), stream.ahead(0).take(20))
+        assert np.array_equal(stream.copy().take(20), noise.Stream.seeded(8).take(count + 20)[count:])
+
+
+def test_what_a_generator_holds_back_is_used_as_it_is() -> None:
+    generator = np.random.RandomState(9)
+    generator.standard_normal(1)
+    state = generator.get_state()
+    assert 2.0 * state[4] == noise.Window(noise.Stream(state), gain=2.0).read(0, 1)[0]
+
+
+def test_a_window_makes_every_normal_once_and_moves_on() -> None:
+    expected = 3.0 * noise.Stream.seeded(10).take(5000)
+    stream = noise.Stream.seeded(10)
+    window = noise.Window(stream, gain=3.0)
+    moves = [
+        (0, 0),
+        (0, 101),
+        (5, 60),
+        (5, 101),
+        (7, 300),
+        (250, 301),
+        (400, 400),
+        (1001, 3000),
+        (1001, 1001),
+    ]
+    for first, last in [*moves, (2500, 2800), (2900, 4000)]:
+        np.testing.assert_allclose(window.read(first, last), expected[first:last], rtol=4 * ULP, atol=0)
+    _same(stream, _drawn(10, 4000))
+    window.read(4444, 4444)
+    _same(stream, _drawn(10, 4444))
+
+
+def _drawn(seed: int, count: int) -> np.random.RandomState:
+    generator = np.random.RandomState(seed)
+    generator.standard_normal(count)
+    return generator
+
+
 def test_other_generators_are_refused() -> None:
     with pytest.raises(ValueError, match="legacy kind"):
         noise.Stream(("PCG64", None, 0, 0, 0.0))

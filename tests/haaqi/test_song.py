@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from haaqi_cases import AUDIOGRAMS, music, noisy
 
-from harness.haaqi import Song, compute_haaqi
+from harness.haaqi import Listening, Song, compute_haaqi, noise, song
 
 FREQUENCIES = [250, 500, 1000, 2000, 4000, 6000]
 LENGTH = 4001
@@ -87,6 +88,139 @@ def test_pyclarity_gives_a_signal_alone_the_same_score(pyclarity: Any) -> None:
             LEVELS[k],
         )
         assert scores[k] == pytest.approx(alone, abs=1e-12)
+
+
+def _listenings(count: int) -> list[Listening]:
+    """Listeners with other audiograms, levels, lengths and delays, so that their noise lies apart."""
+    found = []
+    for number in range(count):
+        processed = [(0.2 + number) * np.roll(signal, 40 * number) for signal in _processed(number)]
+        if number == 3:
+            processed[0] = processed[0][:-600]
+        if number == 4:
+            processed[3] = np.concatenate((processed[3], processed[3]))
+        found.append(Listening(processed=processed, audiograms=LISTENERS[number % len(LISTENERS)]))
+    return found
+
+
+def test_a_batch_changes_no_bit_whoever_is_in_it() -> None:
+    listenings = _listenings(8)
+    expected = [_one_by_one(list(one.processed), one.audiograms)[0] for one in listenings]
+    whole = _song().score_all(listenings, sample_rate=24000)
+    assert whole == expected
+    parts = _song()
+    assert parts.score_all(listenings[:3], sample_rate=24000) == expected[:3]
+    assert parts.score_all(listenings[3:], sample_rate=24000) == expected[3:]
+    assert parts.score_all(listenings[::-1], sample_rate=24000) == expected[::-1]
+    alone = _song()
+    assert [alone.score_all([one], sample_rate=24000)[0] for one in listenings] == expected
+    assert alone.score_all([], sample_rate=24000) == []
+
+
+def test_listeners_of_a_batch_stand_at_different_places_of_the_noise() -> None:
+    states = [
+        _song().states(list(one.processed), sample_rate=24000, audiograms=one.audiograms)[-1]
+        for one in _listenings(4)
+    ]
+    assert len({(state[1].tobytes(), state[2]) for state in states}) > 2
+
+
+def test_a_batch_makes_its_noise_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    fill = noise.Stream.fill
+
+    def counted(stream: noise.Stream, out: Any, *, count: int, gain: float) -> None:
+        made.append(count)
+        fill(stream, out, count=count, gain=gain)
+
+    monkeypatch.setattr(noise.Stream, "fill", counted)
+    listenings = [Listening(processed=_processed(0), audiograms=LISTENERS[0]) for _ in range(5)]
+    song = _song()
+    song.score_all(listenings[:1], sample_rate=24000)
+    alone = sum(made)
+    made.clear()
+    song.score_all(listenings, sample_rate=24000)
+    assert alone <= sum(made) < 1.2 * alone
+
+
+@pytest.mark.parametrize("longest", [3000, 4000])
+def test_signals_too_long_to_be_held_are_heard_one_by_one(
+    longest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = _song().score_all(_listenings(3), sample_rate=24000)
+    monkeypatch.setattr(song, "KEPT_WHOLE", longest)
+    assert _song().score_all(_listenings(3), sample_rate=24000) == expected
+
+
+def test_what_goes_wrong_for_one_listener_ends_only_this_one() -> None:
+    listenings = _listenings(7)
+    expected = _song().score_all(listenings, sample_rate=24000)
+
+    def broken(processed: Any) -> Iterator[Any]:
+        yield from processed[:1]
+        raise KeyError("a file")
+
+    bad = [*_processed(1)[:3], np.full(LENGTH, np.nan, np.float32)]
+    audiograms = listenings[1].audiograms
+    wrong = {
+        1: Listening(processed=bad, audiograms=audiograms),
+        2: Listening(processed=broken(_processed(2)), audiograms=audiograms),
+        4: Listening(processed=iter(_processed(4)[:2]), audiograms=audiograms),
+        6: Listening(processed=_processed(6), audiograms=[*audiograms[:3], [0.0] * 5]),
+    }
+    mixed = [wrong.get(number, one) for number, one in enumerate(listenings)]
+    found = _song().score_all(mixed, sample_rate=24000)
+    for number, values in enumerate(found):
+        if number not in wrong:
+            assert values == expected[number]
+    assert [str(found[number]) for number in (1, 2, 4)] == [
+        "The 4. processed signal holds NaN or infinite samples.",
+        "'a file'",
+        "There are 4 audiograms, but only 2 signals.",
+    ]
+    assert isinstance(found[6], ValueError)
+
+
+def test_a_listener_who_fails_within_a_channel_leaves_the_others_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from harness.haaqi import ear
+
+    listenings = _listenings(3)
+    expected = _song().score_all(listenings, sample_rate=24000)
+    calls = []
+    listen = ear.Ear.listen
+
+    def sometimes(self: ear.Ear, index: int, noises: Any, *, outputs: Any) -> None:
+        calls.append(index)
+        if len(calls) == 8:
+            raise MemoryError
+        listen(self, index, noises, outputs=outputs)
+
+    monkeypatch.setattr(ear.Ear, "listen", sometimes)
+    found = _song().score_all(listenings, sample_rate=24000)
+    assert [found[0], found[2]] == [expected[0], expected[2]]
+    assert isinstance(found[1], MemoryError)
+
+
+def test_signals_are_taken_one_at_a_time() -> None:
+    taken: list[int] = []
+
+    def counted() -> Iterator[Any]:
+        for number, signal in enumerate(_processed(0)):
+            taken.append(number)
+            yield signal
+
+    class Audiograms(list[Any]):
+        def __getitem__(self, index: Any) -> Any:
+            asked.append((index, len(taken)))
+            return super().__getitem__(index)
+
+    asked: list[tuple[int, int]] = []
+    _song().score_all(
+        [Listening(processed=counted(), audiograms=Audiograms(LISTENERS[0]))], sample_rate=24000
+    )
+    assert asked == [(0, 1), (1, 2), (3, 4)]
 
 
 def test_order_of_listeners_does_not_matter() -> None:
