@@ -89,6 +89,7 @@ class Kept:
             memory=1,
             examples=shard.examples,
             audits=shard.audits,
+            batch=shard.batch,
             stop=stop,
         )
 
@@ -233,6 +234,34 @@ def test_what_is_left_of_a_shard() -> None:
     told = AuditScore(nonce=NONCE, song="A", listener="L0", position=2, value=0.1, seconds=0.0)
     assert shard.without(told).audits == audits[:1]
     assert shard.without(told).examples == tuple(SONGS)
+
+
+class InBatches(Told):
+    """A sandbox that answers a batch when all of it is scored: one bad example keeps back the others' answers."""
+
+    def run(self, task: Task) -> Records:
+        self.tasks.append(task)
+        yield Hello(nonce=NONCE, lock="d" * 64, locked=True, versions={}, cpu="none")
+        for first in range(0, len(task.examples), task.batch):
+            batch = task.examples[first : first + task.batch]
+            for example in batch:
+                if example.listener in self.bad and self.failed[example.listener] < self.times:
+                    self.failed[example.listener] += 1
+                    raise self.bad[example.listener]
+            yield from map(answer, batch)
+        yield Done(nonce=NONCE, examples=0, failures=0, peak_memory=1)
+
+
+def test_a_batch_that_fails_is_taken_apart_at_once(run: Run) -> None:
+    many = tuple(Example(song="A", listener=f"L{number:02}") for number in range(20))
+    sandbox = InBatches({"L09": MemoryLimitError("burst")})
+    books = run(sandbox, Shard(examples=many, batch=8))
+    assert books.scored == [one.listener for one in many if one.listener != "L09"]
+    ((shard, _),) = books.given_up
+    assert shard.examples == (many[9],)
+    assert sandbox.failed["L09"] == 1 + shards.CHANCES
+    sizes = sorted((len(task.examples), task.batch) for task in sandbox.tasks)
+    assert sizes == [*[(1, 1)] * (8 + shards.CHANCES - 1), (4, 8), (20, 8)]
 
 
 def test_audits_are_split_like_examples(run: Run) -> None:
