@@ -28,23 +28,23 @@ import subprocess
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 with warnings.catch_warnings(action="ignore"):  # NumPy names the features that it does not know
     import numpy as np
 from numpy.typing import NDArray
 
-from harness.haaqi import Song, compute_haaqi, precompile
+from harness.haaqi import Listening, Song, compute_haaqi, precompile
 from harness.haaqi import cepstrum, compression, ear, features, gammatone, index, lags, nalr, noise
 from harness.haaqi.alignment import Anchor
+from harness.limits import BATCH
 
 AUDIOGRAM = [25.0, 30.0, 35.0, 45.0, 60.0, 65.0]
 FREQUENCIES = [250, 500, 1000, 2000, 4000, 6000]
 RATE = 24000
 LEVEL = 90.0
-LISTENERS = 50
-MEASURED_LISTENERS = 4
+LISTENERS = 50  # of a song; scored in batches as harness.evaluate does, and a rest
 LENGTHS = (10, 30, 60, 120, 240)
 
 # Stages, with the functions that do the work in both. What a function's callees in the same row do
@@ -54,7 +54,8 @@ OURS: dict[str, list[tuple[Any, str]]] = {
     "NAL-R and middle ear": [(nalr, "amplify"), (nalr, "equaliser"), (ear, "middle_ear")],
     "filters and compression": [(gammatone, "control_rms"), (compression, "_compress")],
     "alignment in channels": [(lags, "_accumulate"), (lags, "_transform_back")],
-    "hair cells, noise, smoothing, tiles": [(features, "_gather"), (noise.Stream, "ahead")],
+    "noise": [(noise, "fill_normals"), (noise, "skip_normals")],
+    "hair cells, smoothing, tiles": [(features, "_gather")],
     "cepstral correlation": [(cepstrum, "correlation")],
 }
 THEIRS: dict[str, list[str]] = {
@@ -66,10 +67,10 @@ THEIRS: dict[str, list[str]] = {
         "env_compress_basilar_membrane",
     ],
     "alignment in channels": ["envelope_align"],
-    "hair cells, noise, smoothing, tiles": [
+    "noise": ["basilar_membrane_add_noise"],
+    "hair cells, smoothing, tiles": [
         "envelope_sl",
         "inner_hair_cell_adaptation",
-        "basilar_membrane_add_noise",
         "group_delay_compensate",
         "env_smooth",
         "bm_covary",
@@ -126,6 +127,12 @@ class Clock:
                 self._running = before
 
         setattr(owner, name, timed)
+
+    def take(self, stages: Iterable[str], total: float) -> dict[str, float]:
+        """Return the seconds of each stage, of the rest and of all, and begin anew."""
+        spent = {stage: self.spent[stage] for stage in stages}
+        self.spent.clear()
+        return {**spent, "the rest": total - sum(spent.values()), "all": total}
 
     def wrap_all(self, stages: dict[str, list[tuple[Any, str]]]) -> list[str]:
         """Let the calls of functions count for their stages; return which are not there."""
@@ -215,22 +222,30 @@ def ours(both: Pair) -> float:
     return compute_haaqi(processed, reference, RATE, RATE, AUDIOGRAM, FREQUENCIES, LEVEL)
 
 
-def shared(both: Pair) -> tuple[float, float]:
-    """Return the CPU seconds of a song's first listener, preparation included, and of a later one."""
+def batch(song: Song, processed: NDArray[np.float32], *, first: int, count: int) -> None:
+    """Score some listeners of a song together, each with another audiogram."""
+    listenings = [
+        Listening(processed=[processed], audiograms=[[level - 1.0 * number for level in AUDIOGRAM]])
+        for number in range(first, first + count)
+    ]
+    for values in song.score_all(listenings, sample_rate=RATE):
+        if isinstance(values, Exception):
+            raise values
+
+
+def shared(both: Pair) -> float:
+    """Return the CPU seconds of one of a song's listeners, with a share of what is prepared for all."""
     reference, processed = both
+    rest = LISTENERS % BATCH
 
     def prepare() -> Song:
         song = Song([reference], sample_rate=RATE, levels=[LEVEL], seed=1)
-        listen(song, 0)
+        batch(song, processed, first=0, count=rest)
         return song
 
-    def listen(song: Song, number: int) -> list[float | None]:
-        audiogram = [level - 2.0 * number for level in AUDIOGRAM]
-        return song.score([processed], sample_rate=RATE, audiograms=[audiogram])
-
-    first, song = cpu(prepare)
-    later, _ = cpu(lambda: [listen(song, number) for number in range(1, MEASURED_LISTENERS)])
-    return first, later / (MEASURED_LISTENERS - 1)
+    begun, song = cpu(prepare)
+    full, _ = cpu(lambda: batch(song, processed, first=rest, count=BATCH))
+    return (begun + LISTENERS // BATCH * full) / LISTENERS
 
 
 def pyclarity() -> tuple[Callable[[Pair], float], Any] | None:
@@ -261,11 +276,11 @@ def compare(options: argparse.Namespace) -> None:
     missing = (
         [] if other is None else their_clock.wrap_all({s: [(other[1], n) for n in THEIRS[s]] for s in THEIRS})
     )
-    our_times, their_times, firsts, laters = [], [], [], []
+    our_times, their_times, shares = [], [], []
     difference = 0.0
     for _ in range(options.rounds):
         before, score = cpu(lambda: ours(both))
-        shares = [shared(both)]
+        shares.append(shared(both))
         if other is not None:
             seconds, expected = cpu(lambda: other[0](both))
             their_times.append(seconds)
@@ -273,33 +288,35 @@ def compare(options: argparse.Namespace) -> None:
         after, _ = cpu(lambda: ours(both))
         shares.append(shared(both))
         our_times += [before, after]
-        firsts += [first for first, _ in shares]
-        laters += [later for _, later in shares]
-    missing += our_clock.wrap_all(OURS)
-    our_total, _ = cpu(lambda: ours(both))
-
-    alone_time = float(np.mean(our_times))
-    spread = float((np.mean(firsts) + (LISTENERS - 1) * np.mean(laters)) / LISTENERS)
     their = float(np.mean(their_times)) if their_times else None
     say(f"\n{options.seconds:g} s, noise included          CPU s   times less than pyclarity's")
     for name, value in (
         ("pyclarity", their),
-        ("ours, one signal alone", alone_time),
-        (f"ours, {LISTENERS} listeners share", spread),
+        ("ours, one signal alone", float(np.mean(our_times))),
+        (f"ours, {LISTENERS} listeners share", float(np.mean(shares))),
     ):
         if value is not None:
             say(f"{name:28} {value:8.2f}" + (f"   {their / value:8.1f}" if their else ""))
     if their:
         say(f"{'difference of the scores':28} {difference:8.1e}")
 
-    say("\nstage                                     ours" + ("  pyclarity   ratio" if their else ""))
-    rows = {stage: (our_clock.spent[stage], their_clock.spent[stage] / options.rounds) for stage in OURS}
-    rest = our_total - sum(own for own, _ in rows.values())
-    rows["the rest"] = (rest, (their or 0.0) - sum(their_own for _, their_own in rows.values()))
-    rows["all"] = (our_total, their or 0.0)
-    for stage, (own, their_own) in rows.items():
-        ratio = f"  {their_own:9.3f}  {their_own / own:6.1f}" if their and own > 0 else ""
-        say(f"{stage:38} {own:7.3f}{ratio}")
+    missing += our_clock.wrap_all(OURS)
+    total, _ = cpu(lambda: ours(both))
+    alone_spent = our_clock.take(OURS, total)
+    song = Song([both[0]], sample_rate=RATE, levels=[LEVEL], seed=1)
+    batch(song, both[1], first=0, count=1)
+    our_clock.take(OURS, 0.0)
+    total, _ = cpu(lambda: batch(song, both[1], first=0, count=BATCH))
+    in_batch = our_clock.take(OURS, total)
+    theirs = their_clock.take(OURS, sum(their_times))
+    say(
+        f"\nstage                             alone   one of {BATCH}"
+        + ("  pyclarity   ratio" if their else "")
+    )
+    for stage, own in alone_spent.items():
+        share, their_own = in_batch[stage] / BATCH, theirs[stage] / options.rounds
+        ratio = f"  {their_own:9.3f}  {their_own / share:6.1f}" if their and share > 0 else ""
+        say(f"{stage:30} {own:8.3f}   {share:8.3f}{ratio}")
     for name in missing:
         say(f"no longer there, counted with the rest: {name}")
 
