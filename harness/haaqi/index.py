@@ -179,6 +179,7 @@ class Comparison:
 
     Attributes:
         length: how many samples are compared.
+        ear: has to listen to all channels of them.
         drawn: how many normals the noise moves on by: known when there is a `quality`.
     """
 
