@@ -227,6 +227,13 @@ def _normals(window: Window, begin: int) -> Normals:
 
 def _delays(compressor: compression.Compressor, *, length: int, chunk: int) -> tuple[int, int]:
     """Return by how many samples the processed envelope and motion of a channel come late."""
+    if chunk == length:
+        compressor.advance(length)
+        envelope, motion, processed_envelope, processed_motion = compressor.outputs
+        return (
+            lags.best_delay(envelope, processed_envelope, length=length),
+            lags.best_delay(motion, processed_motion, length=length),
+        )
     correlations = (lags.Correlation(), lags.Correlation())
     for start in range(0, length, chunk):
         compressor.advance(start + chunk + lags.REACH)

@@ -6,27 +6,67 @@ cross-correlation.
 A correlation over 4800 lags of a long signal is added up in the frequency domain, from stretches
 that fit a Fourier transform of 16384 points (overlap-save). Two stretches share each transform, one
 in its real and one in its imaginary part: the real part of the product's transform is then the sum
-of both correlations. The transform is of radix 4, decimates in frequency and leaves its output in
-the order in which it falls, since a product does not mind, and its inverse starts from that order.
+of both correlations.
+
+Signals that are there as a whole are searched in float32. Every lag that its rounding leaves in
+question is computed in float64, and where too many are, or two of them are equal but for float64's
+rounding, float64 transforms decide.
 """
 
 # ruff: noqa: PLR0917 - compiled loops take their arrays by position
 
 from __future__ import annotations
 
-from functools import cache
+import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .kernel import fused
-from .lanes import fma, high_halves, high_pairs, load, low_halves, low_pairs, spread, store
+from .lanes import (
+    fma,
+    load,
+    load_two_fours,
+    short_lanes,
+    spread,
+    store,
+    store_short,
+    total,
+    width,
+)
 from .resampling import SAMPLE_RATE
+from .transform import (
+    PIECES,
+    POINTS,
+    aligned,
+    factors,
+    inner_stages,
+    join,
+    short_factors,
+    stage,
+    transform,
+    transform_back,
+)
 
 REACH = round(0.1 * SAMPLE_RATE)
-POINTS = 4**7
 STRETCH = POINTS - 2 * REACH
 SPAN = 2 * STRETCH
+
+# Bounds, in units of a span's norms (of reference times processed signal, added up over all spans), as
+# roundings of 2**-24. Of each signal: 1 for float32, in each of seven stages 2 for two sums and, but in the last,
+# 2 for a product and 1 for its factor, 33 together. Then 2 for the product, and one for each span that is added to it.
+# The norms are themselves computed in float32 and the way back is in float64: both are what is left of 80.
+SHORT_ROUNDINGS = 80
+SHORT_ROUNDING = 2.0**-24
+# The same in float64, for the transforms (131 of 2**-53 and one a span) and for sums of products in blocks together.
+ROUNDING = 1e-12
+# A span's contribution may be left out if it is no more than this: float32 has no small enough numbers for it.
+NEGLIGIBLE = 2.0**-60
+LARGEST = 2.0**80  # squared norm of a span, for float32
+AT_ONCE = 8  # lags whose products are added up together
+MOST_GROUPS = 6  # of lags in question
+BLOCK = 2048
 
 
 class Correlation:
@@ -57,13 +97,12 @@ class Correlation:
             length: how many samples count altogether; what lies outside is taken for zero.
         """
         _accumulate(
-            reference, processed, offset, first, min(last, length), length, self._product, _twiddles()
+            reference, processed, offset, first, min(last, length), length, self._product, factors()
         )
 
     def values(self) -> NDArray[np.float64]:
         """Return (4800,): the sum of reference[t] * processed[t + d] for d from -2400 to 2399; only once."""
-        _transform_back(self._product, _twiddles())
-        return np.asarray(self._product.reshape(-1, 2, 4)[:, 0].ravel()[: 2 * REACH] / POINTS)
+        return _values(self._product)
 
     def best_delay(self, *, length: int) -> int:
         """Return by how many samples the processed signal comes late; it may be negative.
@@ -71,54 +110,186 @@ class Correlation:
         Args:
             length: how many samples the signals have.
         """
-        within = min(REACH, length)
+        searched, first = _searched(self.values(), length)
         # Of equal peaks the latest delay counts.
-        late_first = self.values()[REACH + within - 1 :: -1]
-        searched = late_first[: 2 * within if within < length else 2 * within - 1]
-        return within - 1 - int(np.argmax(searched))
+        return first + len(searched) - 1 - int(np.argmax(searched[::-1]))
 
 
 def cross_correlation(
     reference: NDArray[np.float64], processed: NDArray[np.float64], *, length: int
 ) -> NDArray[np.float64]:
     """Return the cross-correlation of two whole signals, see `Correlation.values`."""
-    correlation = Correlation()
-    correlation.add(reference, processed, offset=0, first=0, last=length, length=length)
-    return correlation.values()
+    return _whole(reference, processed, length).values()
 
 
 def best_delay(reference: NDArray[np.float64], processed: NDArray[np.float64], *, length: int) -> int:
     """Return by how many samples a whole processed signal comes late, see `Correlation.best_delay`."""
+    delay = _quick_delay(reference, processed, length)
+    return _whole(reference, processed, length).best_delay(length=length) if delay is None else delay
+
+
+def _whole(reference: NDArray[np.float64], processed: NDArray[np.float64], length: int) -> Correlation:
     correlation = Correlation()
     correlation.add(reference, processed, offset=0, first=0, last=length, length=length)
-    return correlation.best_delay(length=length)
+    return correlation
 
 
-@cache
-def _twiddles() -> NDArray[np.float64]:
-    """Return the factors of all stages but the last, in the order in which a transform needs them.
+def _values(product: NDArray[np.float64]) -> NDArray[np.float64]:
+    transform_back(product, factors())
+    return np.asarray(product.reshape(-1, 2, 4)[: REACH // 2, 0].ravel() / POINTS)
 
-    Four by four: the real and the imaginary parts of W^j, then those of W^2j and of W^3j.
+
+def _searched(values: NDArray[np.float64], length: int) -> tuple[NDArray[np.float64], int]:
+    """Return the correlations among which the greatest is searched, and the lag of the first."""
+    within = min(REACH, length)
+    first = -within if within < length else 1 - within
+    return values[REACH + first : REACH + within], first
+
+
+def short_correlation(
+    reference: NDArray[np.float64], processed: NDArray[np.float64], *, length: int
+) -> tuple[NDArray[np.float64], float, float]:
+    """Compute `cross_correlation` in float32.
+
+    Returns:
+        The same (4800,); how far a value may be off, at most; the norm of both signals' products.
+        The signals cannot be computed in float32 if the second is infinite.
     """
-    parts = []
-    size = POINTS
-    while size > 4:
-        steps = np.arange(size // 4)
-        factors = [np.exp(-2j * np.pi * power * steps / size).reshape(-1, 4) for power in (1, 2, 3)]
-        parts.append(np.concatenate([part for f in factors for part in (f.real, f.imag)], axis=1).ravel())
-        size //= 4
-    joined = np.concatenate(parts)
-    table = aligned(len(joined))
-    table[:] = joined
-    return table
+    product = aligned(POINTS).view(np.float32)
+    product[:] = 0.0
+    norm, left_out = _accumulate_short(reference, processed, length, product, short_factors())
+    spans = -(-length // SPAN)
+    bound = norm * SHORT_ROUNDING * (SHORT_ROUNDINGS + spans) + left_out
+    whole = aligned(2 * POINTS)
+    # Here two groups of four real and four imaginary parts are eight real and eight imaginary ones.
+    whole.reshape(-1, 2, 2, 4)[:] = product.reshape(-1, 2, 2, 4).transpose(0, 2, 1, 3)
+    return _values(whole), bound, norm + left_out
+
+
+def _quick_delay(
+    reference: NDArray[np.float64], processed: NDArray[np.float64], length: int
+) -> int | None:
+    """Return `best_delay`, or None where it takes float64 transforms to tell."""
+    values, bound, norm = short_correlation(reference, processed, length=length)
+    searched, first = _searched(values, length)
+    if not math.isfinite(bound):
+        return None
+    in_question = first + np.flatnonzero(searched >= np.max(searched) - 2 * bound)
+    if len(in_question) == 1:
+        return int(in_question[0])
+    last = first + len(searched)
+    best, second, delay = -math.inf, -math.inf, 0
+    groups, done = 0, first
+    for lag in in_question:
+        if lag < done:
+            continue
+        groups += 1
+        if groups > MOST_GROUPS:
+            return None
+        done = min(lag + AT_ONCE, last)
+        for k, value in enumerate(_products(reference, processed, length, lag)[: done - lag]):
+            if value > best:
+                best, second, delay = value, best, int(lag) + k
+            else:
+                second = max(second, value)
+    return delay if best - second > ROUNDING * norm else None
 
 
 @fused
-def aligned(size: int) -> NDArray[np.float64]:
-    """Return an uninitialised array that starts on a cache line, so that no load or store crosses one."""
-    array = np.empty(size + 8)
-    first = (-np.int64(array.ctypes.data) // 8) % 8
-    return array[first : first + size]
+def _accumulate_short(
+    reference: NDArray[np.float64],
+    processed: NDArray[np.float64],
+    length: int,
+    product: NDArray[np.float32],
+    table: NDArray[np.float32],
+) -> tuple[float, float]:
+    """Return the sum of the spans' norms, and that of those which were left out."""
+    # Four of the reference's real parts and four of the processed signal's, then as many imaginary parts.
+    both = aligned(2 * POINTS).view(np.float32)
+    nothing = np.zeros(POINTS // 4)
+    powers = np.empty(8, np.float32)
+    norm = left_out = 0.0
+    for start in range(0, length, SPAN):
+        if start >= REACH and start + SPAN + REACH <= length:
+            _fill_and_start(reference[start:], processed[start - REACH :], nothing, both, table, powers)
+        else:
+            powers[:] = np.float32(0.0)
+            second = start + STRETCH
+            powers[0] += _fill(reference, start, STRETCH, length, both, 0)
+            powers[0] += _fill(reference, second, STRETCH, length, both, 8)
+            powers[4] += _fill(processed, start - REACH, POINTS, length, both, 4)
+            powers[4] += _fill(processed, second - REACH, POINTS, length, both, 12)
+            stage(both, 0, 4 * POINTS, POINTS, table, 0)
+        ours = powers[0] + powers[1] + powers[2] + powers[3]
+        theirs = powers[4] + powers[5] + powers[6] + powers[7]
+        if not (ours < LARGEST and theirs < LARGEST):
+            return np.inf, np.inf
+        most = math.sqrt(np.float64(ours) * np.float64(theirs))
+        if most <= max(NEGLIGIBLE, norm * SHORT_ROUNDING):
+            left_out += most
+            continue
+        norm += most
+        stage(both, 0, 4 * POINTS, POINTS // 4, table, 6 * POINTS // 4)
+        for piece in range(0, 4 * POINTS, 4 * POINTS // PIECES):
+            inner_stages(both, piece, table)
+            _add_products(both, piece, product)
+    return norm, left_out
+
+
+@fused
+def _fill_and_start(
+    reference: NDArray[np.float64],
+    processed: NDArray[np.float64],
+    nothing: NDArray[np.float64],
+    both: NDArray[np.float32],
+    table: NDArray[np.float32],
+    powers: NDArray[np.float32],
+) -> None:
+    """Fill in a span of both signals and run the first stage on the way.
+
+    Args:
+        reference: from its first sample on.
+        processed: from 2400 samples before it on.
+        nothing: (4096,) zeros.
+        both: what to fill.
+        table: factors.
+        powers: (8,) receives the sum of squares of the reference in the first four, of the processed
+            signal in the others, each in four parts.
+    """
+    quarter = POINTS // 4
+    power = spread(np.float32(0.0))
+    zero = spread(0.0)
+    ours, theirs = reference[STRETCH:], processed[STRETCH:]
+    for piece in range(2):
+        # The reference's stretch ends within its third quarter.
+        first, last = (0, STRETCH - 2 * quarter) if piece == 0 else (STRETCH - 2 * quarter, quarter)
+        third_r = reference[2 * quarter :] if piece == 0 else nothing
+        third_i = ours[2 * quarter :] if piece == 0 else nothing
+        for k in range(first, last, 4):
+            a, b, c, d = 4 * k, 4 * (k + quarter), 4 * (k + 2 * quarter), 4 * (k + 3 * quarter)
+            ar = short_lanes(load(reference, k), load(processed, k))
+            br = short_lanes(load(reference, k + quarter), load(processed, k + quarter))
+            cr = short_lanes(load(third_r, k), load(processed, k + 2 * quarter))
+            dr = short_lanes(zero, load(processed, k + 3 * quarter))
+            ai = short_lanes(load(ours, k), load(theirs, k))
+            bi = short_lanes(load(ours, k + quarter), load(theirs, k + quarter))
+            ci = short_lanes(load(third_i, k), load(theirs, k + 2 * quarter))
+            di = short_lanes(zero, load(theirs, k + 3 * quarter))
+            power = fma(dr, dr, fma(cr, cr, fma(br, br, fma(ar, ar, power))))
+            power = fma(di, di, fma(ci, ci, fma(bi, bi, fma(ai, ai, power))))
+            join(both, a, b, c, d, ar, ai, br, bi, cr, ci, dr, di, table, 6 * k)
+    store(powers, 0, power)
+
+
+@fused
+def _add_products(both: NDArray[np.float32], start: int, product: NDArray[np.float32]) -> None:
+    """Add the products of both transforms, of the reference's conjugate, for a piece."""
+    for k in range(start, start + 4 * POINTS // PIECES, 32):
+        ar, br = load_two_fours(both, k, k + 16), load_two_fours(both, k + 4, k + 20)
+        ai, bi = load_two_fours(both, k + 8, k + 24), load_two_fours(both, k + 12, k + 28)
+        place = k // 2
+        store(product, place, fma(ar, br, fma(ai, bi, load(product, place))))
+        store(product, place + 8, fma(ar, bi, load(product, place + 8)) - ai * br)
 
 
 @fused
@@ -130,7 +301,7 @@ def _accumulate(
     last: int,
     length: int,
     product: NDArray[np.float64],
-    twiddles: NDArray[np.float64],
+    table: NDArray[np.float64],
 ) -> None:
     # In all three arrays, four real parts and their four imaginary parts take turns.
     ours, theirs = aligned(2 * POINTS), aligned(2 * POINTS)
@@ -141,8 +312,8 @@ def _accumulate(
         _fill(reference, second, STRETCH, end, ours, 4)
         _fill(processed, start - REACH, POINTS, end, theirs, 0)
         _fill(processed, second - REACH, POINTS, end, theirs, 4)
-        _transform(ours, twiddles)
-        _transform(theirs, twiddles)
+        transform(ours, table)
+        transform(theirs, table)
         for k in range(0, 2 * POINTS, 8):
             ar, ai, br, bi = load(ours, k), load(ours, k + 4), load(theirs, k), load(theirs, k + 4)
             store(product, k, fma(ar, br, fma(ai, bi, load(product, k))))
@@ -151,160 +322,73 @@ def _accumulate(
 
 @fused
 def _fill(
-    source: NDArray[np.float64],
-    start: int,
-    count: int,
-    length: int,
-    target: NDArray[np.float64],
-    part: int,
-) -> None:
-    """Make source[start : start + count] the real (0) or imaginary (4) part of a target, and the rest zero."""
+    source: NDArray[np.float64], start: int, count: int, length: int, target: NDArray[Any], part: int
+) -> float:
+    """Put source[start : start + count] into the groups of a target, `part` numbers from where they start.
+
+    Returns:
+        The sum of the squares.
+    """
     # From `first` to `stop` there are samples; `whole` is where the last four of them together end.
     first = min(max(-start, 0), POINTS)
     stop = max(min(count, length - start), first)
     inner = min(first + -first % 4, stop)
     whole = stop - (stop - inner) % 4
+    group = 2 * width(target) // 4
     nothing = spread(0.0)
     for k in range(0, inner, 4):
-        store(target, 2 * k + part, nothing)
+        store_short(target, group * k + part, nothing)
     for k in range(whole - whole % 4, POINTS, 4):
-        store(target, 2 * k + part, nothing)
+        store_short(target, group * k + part, nothing)
     samples = source[start + inner : start + whole]
-    places = target[2 * inner + part :]
+    places = target[group * inner + part :]
+    squares = nothing
     for k in range(0, whole - inner, 4):
-        store(places, 2 * k, load(samples, k))
+        some = load(samples, k)
+        squares = fma(some, some, squares)
+        store_short(places, group * k, some)
+    rest = 0.0
     for k in range(first, inner):
-        target[2 * k - k % 4 + part] = source[start + k]
+        target[group * (k - k % 4) + k % 4 + part] = source[start + k]
+        rest += source[start + k] ** 2
     for k in range(whole, stop):
-        target[2 * k - k % 4 + part] = source[start + k]
+        target[group * (k - k % 4) + k % 4 + part] = source[start + k]
+        rest += source[start + k] ** 2
+    return float(rest + total(squares))
 
 
 @fused
-def _transform(data: NDArray[np.float64], twiddles: NDArray[np.float64]) -> None:
-    """Transform in place; the output's order is the digit-reversed one, four by four transposed."""
-    _stage(data, 0, 2 * POINTS, POINTS // 2, twiddles, 0)
-    _stage(data, 0, 2 * POINTS, POINTS // 8, twiddles, 6 * POINTS // 4)
-    # The rest piece by piece, so that each stays in the first-level cache until it is done.
-    for start in range(0, 2 * POINTS, POINTS // 8):
-        quarter = POINTS // 32
-        table = 6 * (POINTS // 4 + POINTS // 16)
-        while quarter > 2:
-            _stage(data, start, start + POINTS // 8, quarter, twiddles, table)
-            table += 3 * quarter
-            quarter //= 4
-        _last_stage(data, start, start + POINTS // 8)
-
-
-@fused
-def _stage(
-    data: NDArray[np.float64], start: int, stop: int, quarter: int, twiddles: NDArray[np.float64], table: int
-) -> None:
-    """Run one stage; `quarter` is the way, in array elements, between two points that it joins."""
-    for base in range(start, stop, 4 * quarter):
-        w = table
-        for a in range(base, base + quarter, 8):
-            b = a + quarter
-            c = b + quarter
-            d = c + quarter
-            ar, ai, br, bi = load(data, a), load(data, a + 4), load(data, b), load(data, b + 4)
-            cr, ci, dr, di = load(data, c), load(data, c + 4), load(data, d), load(data, d + 4)
-            even_r, even_i, gap_r, gap_i = ar + cr, ai + ci, ar - cr, ai - ci
-            odd_r, odd_i, turn_r, turn_i = br + dr, bi + di, bi - di, dr - br
-            store(data, a, even_r + odd_r)
-            store(data, a + 4, even_i + odd_i)
-            yr, yi = gap_r + turn_r, gap_i + turn_i
-            wr, wi = load(twiddles, w), load(twiddles, w + 4)
-            store(data, b, yr * wr - yi * wi)
-            store(data, b + 4, fma(yr, wi, yi * wr))
-            yr, yi = even_r - odd_r, even_i - odd_i
-            wr, wi = load(twiddles, w + 8), load(twiddles, w + 12)
-            store(data, c, yr * wr - yi * wi)
-            store(data, c + 4, fma(yr, wi, yi * wr))
-            yr, yi = gap_r - turn_r, gap_i - turn_i
-            wr, wi = load(twiddles, w + 16), load(twiddles, w + 20)
-            store(data, d, yr * wr - yi * wi)
-            store(data, d + 4, fma(yr, wi, yi * wr))
-            w += 24
-
-
-@fused
-def _last_stage(data: NDArray[np.float64], start: int, stop: int) -> None:
-    """Join neighbouring points, which takes no factors but a transposition."""
-    for a in range(start, stop, 32):
-        ar, br, cr, dr = load(data, a), load(data, a + 8), load(data, a + 16), load(data, a + 24)
-        ai, bi, ci, di = load(data, a + 4), load(data, a + 12), load(data, a + 20), load(data, a + 28)
-        pr, qr, sr, tr = low_pairs(ar, br), high_pairs(ar, br), low_pairs(cr, dr), high_pairs(cr, dr)
-        pi, qi, si, ti = low_pairs(ai, bi), high_pairs(ai, bi), low_pairs(ci, di), high_pairs(ci, di)
-        ar, br, cr, dr = low_halves(pr, sr), low_halves(qr, tr), high_halves(pr, sr), high_halves(qr, tr)
-        ai, bi, ci, di = low_halves(pi, si), low_halves(qi, ti), high_halves(pi, si), high_halves(qi, ti)
-        even_r, even_i, gap_r, gap_i = ar + cr, ai + ci, ar - cr, ai - ci
-        odd_r, odd_i, turn_r, turn_i = br + dr, bi + di, bi - di, dr - br
-        store(data, a, even_r + odd_r)
-        store(data, a + 4, even_i + odd_i)
-        store(data, a + 8, gap_r + turn_r)
-        store(data, a + 12, gap_i + turn_i)
-        store(data, a + 16, even_r - odd_r)
-        store(data, a + 20, even_i - odd_i)
-        store(data, a + 24, gap_r - turn_r)
-        store(data, a + 28, gap_i - turn_i)
-
-
-@fused
-def _transform_back(data: NDArray[np.float64], twiddles: NDArray[np.float64]) -> None:
-    """Undo `_transform`, but for the factor POINTS."""
-    for a in range(0, 2 * POINTS, 32):
-        ar, br, cr, dr = load(data, a), load(data, a + 8), load(data, a + 16), load(data, a + 24)
-        ai, bi, ci, di = load(data, a + 4), load(data, a + 12), load(data, a + 20), load(data, a + 28)
-        even_r, even_i, gap_r, gap_i = ar + cr, ai + ci, ar - cr, ai - ci
-        odd_r, odd_i, turn_r, turn_i = br + dr, bi + di, di - bi, br - dr
-        ar, br, cr, dr = even_r + odd_r, gap_r + turn_r, even_r - odd_r, gap_r - turn_r
-        ai, bi, ci, di = even_i + odd_i, gap_i + turn_i, even_i - odd_i, gap_i - turn_i
-        pr, qr, sr, tr = low_pairs(ar, br), high_pairs(ar, br), low_pairs(cr, dr), high_pairs(cr, dr)
-        pi, qi, si, ti = low_pairs(ai, bi), high_pairs(ai, bi), low_pairs(ci, di), high_pairs(ci, di)
-        store(data, a, low_halves(pr, sr))
-        store(data, a + 4, low_halves(pi, si))
-        store(data, a + 8, low_halves(qr, tr))
-        store(data, a + 12, low_halves(qi, ti))
-        store(data, a + 16, high_halves(pr, sr))
-        store(data, a + 20, high_halves(pi, si))
-        store(data, a + 24, high_halves(qr, tr))
-        store(data, a + 28, high_halves(qi, ti))
-    quarter = 8
-    table = len(twiddles)
-    while quarter < 2 * POINTS:
-        table -= 3 * quarter
-        for base in range(0, 2 * POINTS, 4 * quarter):
-            w = table
-            for a in range(base, base + quarter, 8):
-                b = a + quarter
-                c = b + quarter
-                d = c + quarter
-                ar, ai = load(data, a), load(data, a + 4)
-                yr, yi, wr, wi = load(data, b), load(data, b + 4), load(twiddles, w), load(twiddles, w + 4)
-                br, bi = fma(yr, wr, yi * wi), yi * wr - yr * wi
-                yr, yi, wr, wi = (
-                    load(data, c),
-                    load(data, c + 4),
-                    load(twiddles, w + 8),
-                    load(twiddles, w + 12),
-                )
-                cr, ci = fma(yr, wr, yi * wi), yi * wr - yr * wi
-                yr, yi, wr, wi = (
-                    load(data, d),
-                    load(data, d + 4),
-                    load(twiddles, w + 16),
-                    load(twiddles, w + 20),
-                )
-                dr, di = fma(yr, wr, yi * wi), yi * wr - yr * wi
-                even_r, even_i, gap_r, gap_i = ar + cr, ai + ci, ar - cr, ai - ci
-                odd_r, odd_i, turn_r, turn_i = br + dr, bi + di, di - bi, br - dr
-                store(data, a, even_r + odd_r)
-                store(data, a + 4, even_i + odd_i)
-                store(data, b, gap_r + turn_r)
-                store(data, b + 4, gap_i + turn_i)
-                store(data, c, even_r - odd_r)
-                store(data, c + 4, even_i - odd_i)
-                store(data, d, gap_r - turn_r)
-                store(data, d + 4, gap_i - turn_i)
-                w += 24
-        quarter *= 4
+def _products(
+    reference: NDArray[np.float64], processed: NDArray[np.float64], length: int, lag: int
+) -> NDArray[np.float64]:
+    """Return (8,): the sums of reference[t] * processed[t + d], for d from `lag` on."""
+    sums = np.zeros(AT_ONCE)
+    # Here all eight lags fit.
+    first = min(max(0, -lag), length)
+    last = max(min(length, length - lag - AT_ONCE + 1), first)
+    for start in range(first, last, BLOCK):
+        count = min(BLOCK, last - start)
+        x, y = reference[start:], processed[start + lag :]
+        a = b = c = d = e = f = g = h = spread(0.0)
+        whole = count - count % 4
+        for k in range(0, whole, 4):
+            v = load(x, k)
+            a = fma(v, load(y, k), a)
+            b = fma(v, load(y, k + 1), b)
+            c = fma(v, load(y, k + 2), c)
+            d = fma(v, load(y, k + 3), d)
+            e = fma(v, load(y, k + 4), e)
+            f = fma(v, load(y, k + 5), f)
+            g = fma(v, load(y, k + 6), g)
+            h = fma(v, load(y, k + 7), h)
+        for j, lane in enumerate((a, b, c, d, e, f, g, h)):
+            sums[j] += total(lane)
+        for k in range(whole, count):
+            for j in range(AT_ONCE):
+                sums[j] += x[k] * y[k + j]
+    for j in range(AT_ONCE):
+        for t in range(max(0, -lag - j), min(first, length, length - lag - j)):
+            sums[j] += reference[t] * processed[t + lag + j]
+        for t in range(max(last, -lag - j), min(length, length - lag - j)):
+            sums[j] += reference[t] * processed[t + lag + j]
+    return sums

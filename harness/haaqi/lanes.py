@@ -67,6 +67,48 @@ def load(typingctx: Any, array: Any, index: Any) -> Any:
 
 
 @instruction
+def width(typingctx: Any, array: Any) -> Any:
+    """`width(array)`: how many numbers of an array `load` takes, 4 of float64 or 8 of float32."""
+    lanes = _lanes_of(array.dtype)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.get_constant(types.intp, lanes.width)
+
+    return types.intp(array), generate
+
+
+def _load_four(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+    kind = ir.VectorType(_VECTORS[array_type.dtype].element, WIDTH)
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.load(builder.bitcast(builder.gep(data, [index]), kind.as_pointer()), align=4)
+
+
+@instruction
+def load_four(typingctx: Any, array: Any, index: Any) -> Any:
+    """`load_four(array, i)`: the lanes array[i] to array[i + 3]; of float32, twice side by side."""
+    lanes = _lanes_of(array.dtype)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value = _load_four(context, builder, signature.args[0], args[0], args[1])
+        positions = ir.Constant(ir.VectorType(_INT, lanes.width), [k % WIDTH for k in range(lanes.width)])
+        return builder.shuffle_vector(value, value, positions)
+
+    return lanes(array, types.intp), generate
+
+
+@instruction
+def load_two_fours(typingctx: Any, array: Any, first: Any, second: Any) -> Any:
+    """`load_two_fours(array, i, j)`: the lanes array[i] to array[i + 3], array[j] to array[j + 3] of float32."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        halves = [_load_four(context, builder, signature.args[0], args[0], arg) for arg in args[1:]]
+        places = ir.Constant(ir.VectorType(_INT, SHORT_WIDTH), list(range(SHORT_WIDTH)))
+        return builder.shuffle_vector(*halves, places)
+
+    return short_type(array, types.intp, types.intp), generate
+
+
+@instruction
 def store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
     """`store(array, i, v)`: puts the lanes of v into array[i], array[i + 1], ..."""
 
@@ -79,13 +121,14 @@ def store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
 
 @instruction
 def store_short(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
-    """`store_short(array, i, v)`: puts the lanes of v, rounded to float32, into array[i], array[i + 1], ..."""
+    """`store_short(array, i, v)`: puts four float64 into array[i], array[i + 1], ..., rounded if it is short."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = ir.VectorType(ir.FloatType(), WIDTH)
+        kind = ir.VectorType(_VECTORS[array.dtype].element, WIDTH)
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
         place = builder.bitcast(builder.gep(data, [args[1]]), kind.as_pointer())
-        builder.store(builder.fptrunc(args[2], kind), place, align=4)
+        short = kind.element != ir.DoubleType()
+        builder.store(builder.fptrunc(args[2], kind) if short else args[2], place, align=4)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, lanes_type), generate
@@ -121,7 +164,7 @@ def join(typingctx: Any, first: Any, second: Any, third: Any, fourth: Any) -> An
 
 def _shuffle(positions: list[int]) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        mask = ir.Constant(ir.VectorType(_INT, WIDTH), positions)
+        mask = ir.Constant(ir.VectorType(_INT, len(positions)), positions)
         return builder.shuffle_vector(args[0], args[-1], mask)
 
     return generate
@@ -174,6 +217,48 @@ def high_halves(typingctx: Any, first: Any, second: Any) -> Any:
 
 
 @instruction
+def short_lanes(typingctx: Any, first: Any, second: Any) -> Any:
+    """`short_lanes(a, b)`: a0 a1 a2 a3 b0 b1 b2 b3, rounded to float32."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.VectorType(ir.FloatType(), WIDTH)
+        halves = [builder.fptrunc(arg, kind) for arg in args]
+        places = ir.Constant(ir.VectorType(_INT, SHORT_WIDTH), list(range(SHORT_WIDTH)))
+        return builder.shuffle_vector(*halves, places)
+
+    return short_type(lanes_type, lanes_type), generate
+
+
+# How two steps turn rows into columns, four lanes and twice four lanes: pairs of neighbours, then halves.
+_PAIRS = {WIDTH: ([0, 4, 2, 6], [1, 5, 3, 7]), SHORT_WIDTH: ([0, 8, 1, 9], [2, 10, 3, 11])}
+_HALVES = {WIDTH: ([0, 1, 4, 5], [2, 3, 6, 7]), SHORT_WIDTH: ([0, 1, 8, 9], [2, 3, 10, 11])}
+
+
+@instruction
+def transposed(typingctx: Any, first: Any, second: Any, third: Any, fourth: Any) -> Any:
+    """`transposed(a, b, c, d)`: (a0 b0 c0 d0, a1 b1 c1 d1, ...); of eight lanes, both halves by themselves."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lanes = first.width
+        twice = [0, 0, 0, 0] if lanes == WIDTH else [0, 0, 0, 0, 4, 4, 4, 4]
+
+        def shuffled(x: Any, y: Any, positions: list[int]) -> Any:
+            places = [positions[k % WIDTH] + twice[k] for k in range(lanes)]
+            return builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(_INT, lanes), places))
+
+        above = [shuffled(args[0], args[1], pairs) for pairs in _PAIRS[lanes]]
+        below = [shuffled(args[2], args[3], pairs) for pairs in _PAIRS[lanes]]
+        rows = [
+            [shuffled(a, b, halves) for a, b in zip(above, below, strict=True)] for halves in _HALVES[lanes]
+        ]
+        # Pairs are of lanes 0 and 2 in float64, of lanes 0 and 1 in float32.
+        a, b, c, d = rows[0] + rows[1] if lanes == WIDTH else [row[k] for k in (0, 1) for row in rows]
+        return context.make_tuple(builder, signature.return_type, (a, b, c, d))
+
+    return types.UniTuple(first, 4)(first, first, first, first), generate
+
+
+@instruction
 def total(typingctx: Any, value: Any) -> Any:
     """`total(v)`: (v0 + v1) + (v2 + v3)."""
 
@@ -213,13 +298,14 @@ def _let_operator(symbol: Any, instruction: str) -> None:
     """Let a Python operator between two lanes values be one LLVM instruction."""
 
     class Template(ConcreteTemplate):  # type: ignore[misc]
-        cases = (signature(lanes_type, lanes_type, lanes_type),)
+        cases = tuple(signature(kind, kind, kind) for kind in (lanes_type, short_type))
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return getattr(builder, instruction)(*args)
 
     infer_global(symbol)(Template)
-    lower_builtin(symbol, lanes_type, lanes_type)(generate)
+    for kind in (lanes_type, short_type):
+        lower_builtin(symbol, kind, kind)(generate)
 
 
 for _symbol, _instruction in (
