@@ -53,7 +53,11 @@ OURS: dict[str, list[tuple[Any, str]]] = {
     "broadband alignment": [(Anchor, "delay"), (index, "sounding"), (index, "shift")],
     "NAL-R and middle ear": [(nalr, "amplify"), (nalr, "equaliser"), (ear, "middle_ear")],
     "filters and compression": [(gammatone, "control_rms"), (compression, "_compress")],
-    "alignment in channels": [(lags, "_accumulate"), (lags, "_transform_back")],
+    "alignment in channels": [
+        (lags, "best_delay"),
+        (lags.Correlation, "add"),
+        (lags.Correlation, "best_delay"),
+    ],
     "noise": [(noise, "fill_normals"), (noise, "skip_normals")],
     "hair cells, smoothing, tiles": [(features, "_gather")],
     "cepstral correlation": [(cepstrum, "correlation")],

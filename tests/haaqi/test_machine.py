@@ -43,9 +43,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 HITS = """
-from harness.haaqi import compression, features, gammatone, lags, precompile
+from harness.haaqi import compression, features, gammatone, precompile, spans
 precompile()
-loops = (compression._compress, features._gather, gammatone._summed_power, lags._accumulate)
+loops = (compression._compress, features._gather, gammatone._summed_power, spans.accumulate)
 stats = [loop.stats for loop in loops]
 print(sum(sum(s.cache_hits.values()) for s in stats), sum(sum(s.cache_misses.values()) for s in stats))
 """

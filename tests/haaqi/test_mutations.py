@@ -24,7 +24,12 @@ MUTATIONS = [
     ("compression.py", "weight * (new + x)", "weight * (new + new)", "filters and compression"),
     ("elementary.py", "_E2 + z", "0.99999999 * _E2 + z", "filters and compression"),
     ("elementary.py", "+ _ROOT_HALF)", "+ _ROOT_HALF + 4096)", "filters and compression"),
-    ("lags.py", "start - REACH, POINTS", "start - REACH + 1, POINTS", "alignment in a channel"),
+    (
+        "spans.py",
+        "start - REACH, POINTS, length",
+        "start - REACH + 1, POINTS, length",
+        "alignment in a channel",
+    ),
     ("transduction.py", "SMALLEST = 1e-30", "SMALLEST = 1e-9", "inner hair cells"),
     ("transduction.py", "20 * float(np.log10(2))", "6.0206", "inner hair cells"),
     ("transduction.py", "load(synapse, 11)", "load(synapse, 12)", "inner hair cells"),
