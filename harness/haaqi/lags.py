@@ -27,8 +27,8 @@ __all__ = ["REACH", "SPAN", "Correlation", "best_delay", "cross_correlation", "s
 # is for the way back, which is in float64, and for the norms, which are in float32.
 SHORT_ROUNDINGS = 80
 SHORT_ROUNDING = 2.0**-24
-# The same for float64: of two sums of products in blocks, 1921 of 2**-53 each for the two minutes up to which signals
-# are kept whole, and of two values from transforms, 256 each.
+# The same for float64: of two sums of products in blocks, 1921 of 2**-53 each for the two minutes up to
+# which signals are kept whole, and of two values from transforms, 256 each.
 ROUNDING = 5e-13
 MOST_GROUPS = 6  # of eight lags in question; more would take longer than float64 transforms
 
