@@ -21,9 +21,9 @@ MUTATIONS = [
     ("gammatone.py", "real * t5", "real * t2", "filter widths"),
     ("gammatone.py", "z3 + x * zero + y * second", "z3 + x * zero - y * second", "filters and compression"),
     ("gammatone.py", "c0 * turn_cos + swap(c0)", "c0 * turn_cos - swap(c0)", "filters and compression"),
-    ("compression.py", "weight * (new + x)", "weight * (new + new)", "filters and compression"),
-    ("elementary.py", "_E2 + z", "0.99999999 * _E2 + z", "filters and compression"),
-    ("elementary.py", "+ _ROOT_HALF)", "+ _ROOT_HALF + 4096)", "filters and compression"),
+    ("compression.py", "load(low_pass, 16)", "load(low_pass, 12)", "filters and compression"),
+    ("elementary.py", "_E2 + z", "0.999 * _E2 + z", "filters and compression"),
+    ("elementary.py", "+ _ROOT_HALF)", "+ _ROOT_HALF + (1 << 40))", "filters and compression"),
     (
         "spans.py",
         "start - REACH, POINTS, length",
@@ -35,10 +35,14 @@ MUTATIONS = [
     ("transduction.py", "load(synapse, 11)", "load(synapse, 12)", "inner hair cells"),
     ("transduction.py", "load(synapse, 23)", "load(synapse, 22)", "inner hair cells"),
     ("transduction.py", "synapse[32] * second", "synapse[31] * second", "inner hair cells"),
+    ("middle_ear.py", "smooth * c2", "smooth * c1", "middle ear"),
+    ("loudness.py", "levels[k] * doublings", "levels[k]", "average of the tiles"),
+    ("correlation.py", "xr * yi - xi * yr", "xr * yi + xi * yr", "broadband alignment"),
     ("twister.py", "0x9908B0DF", "0x9908B0DE", "noise"),
     ("noise.py", "-2.0 * _LN2", "-2.000001 * _LN2", "noise"),
     ("smoothing.py", "HALF + k), down", "HALF - k), down", "smoothing"),
     ("covariance.py", "LAGS = 2 * MOST_LAG + 1", "LAGS = 2 * MOST_LAG - 20", "tiles of fine structure"),
+    ("covariance.py", "load(x, k + 48)", "load(x, k + 40)", "tiles of fine structure"),
     ("covariance.py", "math.sqrt(square * 2.0)", "math.sqrt(square)", "tiles of fine structure"),
 ]
 
