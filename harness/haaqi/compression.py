@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -183,13 +184,20 @@ def _low_pass(factor: float) -> NDArray[np.float64]:
     The four outputs are a sum of six products: of the last output (p[0] to p[3]), of the last input (p[4]
     to p[7]) and of the four inputs (four numbers each).
     """
-    numerator, denominator = butter(1, GAIN_LOW_PASS / (0.5 * SAMPLE_RATE))
-    weight, pole = factor * numerator[0], -denominator[1]
+    numerator, pole = _gain_filter(GAIN_LOW_PASS)
+    weight = factor * numerator
     powers = pole ** np.arange(WIDTH + 1)
     response = weight * np.concatenate(([1.0], (1 + pole) * powers[: WIDTH - 1]))
     rows = [powers[1:], weight * powers[:WIDTH]]
     rows += [np.concatenate((np.zeros(k), response[: WIDTH - k])) for k in range(WIDTH)]
     return np.concatenate(rows)
+
+
+@cache
+def _gain_filter(corner: float) -> tuple[float, float]:
+    """Return the weight of this and the last input, and the pole."""
+    numerator, denominator = butter(1, corner / (0.5 * SAMPLE_RATE))
+    return float(numerator[0]), -float(denominator[1])
 
 
 @fused

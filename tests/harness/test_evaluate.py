@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -172,3 +174,13 @@ def test_whose_fault_it_is(
 
 def test_an_overlong_message_is_cut() -> None:
     assert len(failure_of(SetupError("x" * 5000), nonce=NONCE, song="S", listener="L").message) == 2000
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere the system tells only of the parent and child together"
+)
+def test_a_large_parents_memory_is_not_counted() -> None:
+    held = b"1" * 600_000_000
+    code = "from harness.evaluate import peak_memory; print(peak_memory())"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert 10_000_000 < int(done.stdout) < len(held)
