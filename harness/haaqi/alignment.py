@@ -77,6 +77,7 @@ def _covariance(ours: Signal, theirs: Signal) -> Signal:
     product = fft.rfft(theirs[::-1], fast)
     spectrum = fft.rfft(ours - np.mean(ours), fast)
     product = np.multiply(product, spectrum, out=product if product.dtype == spectrum.dtype else None)
+    del spectrum
     return np.asarray(fft.irfft(product, fast, overwrite_x=True)[:size])
 
 
