@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.records import Engine
+from harness.records import SCORING_ORDER, Engine
 
 GIB = 2**30
 
@@ -24,7 +24,7 @@ BATCH = 8
 BATCH_SECONDS = 250.0
 """Seconds that one stem of all examples of a batch may last together: eight segments of 30 s, one whole song."""
 
-STEMS = 8
+STEMS = len(SCORING_ORDER)
 """Of an example."""
 
 
