@@ -24,7 +24,7 @@ ENV PYTHONPATH=/opt/cad1 PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 PYTHONNOUSER
     OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 # One date for every file, so that Numba's cache, which looks at dates, holds wherever the image is copied to.
 RUN find /opt/cad1 -exec touch --no-dereference --date=@1700000000 {} + \
- && NUMBA_CACHE_DIR=/opt/cad1/numba /opt/cad1/venv/bin/python -m harness.precompile \
+ && NUMBA_CACHE_DIR=/opt/cad1/numba /opt/cad1/venv/bin/python -m harness.evaluator.selftest \
  && /opt/cad1/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/cad1 \
  && chmod -R a+rX,go-w /opt/cad1
 
@@ -40,4 +40,4 @@ ENV PYTHONPATH=/opt/cad1 PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 PYTHONNOUSER
     CAD1_NUMBA_CACHE=/opt/cad1/numba HOME=/tmp TMPDIR=/tmp
 WORKDIR /opt/cad1
 USER 65534:65534
-ENTRYPOINT ["/opt/cad1/venv/bin/python", "-m", "harness.evaluate"]
+ENTRYPOINT ["/opt/cad1/venv/bin/python", "-m", "harness.evaluator"]

@@ -59,7 +59,7 @@ image: install ## Build the evaluator image
 	$(BIN)/cad1 image build $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE))
 
 lock: install ## Write scorer.lock anew after a change of scoring code: older scores then stand in tables of their own
-	$(BIN)/python -m harness.lock
+	$(BIN)/python -m harness.protocol.lock
 
 requirements: ## Write scorer-requirements.txt anew, with hashes (needs uv)
 	uv pip compile --quiet --no-deps --generate-hashes --no-header --no-emit-index-url --no-annotate \

@@ -36,15 +36,18 @@ with warnings.catch_warnings(action="ignore"):  # NumPy names the features that 
 from numpy.typing import NDArray
 
 from harness.haaqi import Listening, Song, compute_haaqi, precompile
-from harness.haaqi import cepstrum, compression, ear, features, gammatone, index, lags, nalr, noise
-from harness.haaqi.alignment import Anchor
-from harness.limits import BATCH
+from harness.haaqi.features import cepstrum, tiles
+from harness.haaqi.cochlea import compression, gammatone, noise
+from harness.haaqi import ear, index, nalr
+from harness.haaqi.alignment import lags
+from harness.haaqi.alignment.anchor import Anchor
+from harness.sandbox.limits import BATCH
 
 AUDIOGRAM = [25.0, 30.0, 35.0, 45.0, 60.0, 65.0]
 FREQUENCIES = [250, 500, 1000, 2000, 4000, 6000]
 RATE = 24000
 LEVEL = 90.0
-LISTENERS = 50  # of a song; scored in batches as harness.evaluate does, and a rest
+LISTENERS = 50  # of a song; scored in batches as harness.evaluator.job does, and a rest
 LENGTHS = (10, 30, 60, 120, 240)
 
 # Stages, with the functions that do the work in both. What a function's callees in the same row do
@@ -59,7 +62,7 @@ OURS: dict[str, list[tuple[Any, str]]] = {
         (lags.Correlation, "best_delay"),
     ],
     "noise": [(noise, "fill_normals"), (noise, "skip_normals")],
-    "hair cells, smoothing, tiles": [(features, "_gather")],
+    "hair cells, smoothing, tiles": [(tiles, "_gather")],
     "cepstral correlation": [(cepstrum, "correlation")],
 }
 THEIRS: dict[str, list[str]] = {

@@ -31,8 +31,8 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from validator import Challenge, validate
-from validator.challenge import Segment
-from validator.manifest import Kind, entries
+from validator.challenge.challenge import Segment
+from validator.challenge.manifest import Kind, entries
 
 REAL_SECONDS, REAL_SONGS, REAL_LISTENERS = 30.0, 12, 12
 """Length of the stems of a real test submission, and how many songs and listeners of that length."""

@@ -40,8 +40,8 @@ def music_root(music_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.DockerClient]:
     """A Docker engine; without one the test is skipped, or fails where CAD1_REQUIRE_DOCKER=1."""
-    from harness.errors import SetupError
-    from harness.sandbox.docker import connect
+    from harness.protocol.errors import SetupError
+    from harness.sandbox.docker.container import connect
 
     try:
         client = connect()
@@ -56,9 +56,9 @@ def engine() -> Iterator[docker.DockerClient]:
 @pytest.fixture(scope="session")
 def image(engine: docker.DockerClient) -> str:
     """The evaluator image of this checkout, built if it is not there."""
-    from harness.errors import SetupError
-    from harness.lock import Lock
-    from harness.sandbox.image import IMAGE, build, check_image
+    from harness.protocol.errors import SetupError
+    from harness.protocol.lock import Lock
+    from harness.sandbox.docker.image import IMAGE, build, check_image
 
     try:
         check_image(engine, IMAGE, Lock.load())
@@ -71,7 +71,7 @@ def image(engine: docker.DockerClient) -> str:
 @pytest.fixture(scope="session")
 def synthetic_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data root of two short synthetic songs and two listeners, split `test`."""
-    from harness.synthetic import make_challenge
+    from harness.baselines.synthetic import make_challenge
 
     folder = tmp_path_factory.mktemp("synthetic")
     root = make_challenge(folder / "root", seconds=2.0, scored_seconds=0.6)
@@ -110,7 +110,7 @@ def cad1() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs the command as a user would, in a process of its own."""
 
     def run(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from harness.cli import main; main()", *map(str, arguments)]
+        command = [sys.executable, "-c", "from harness.cli.app import main; main()", *map(str, arguments)]
         environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
         return subprocess.run(
             command, capture_output=True, text=True, check=False, env=environment, **options

@@ -1,45 +1,37 @@
 """What a submission to CAD1 Task 1 must be, and everything that is wrong with one, found at once.
 
-Names are imported when they are first asked for: the sandbox takes single modules of this package, and
-neither loads nor trusts the rest.
+Names are imported when they are first asked for: the evaluator's sandbox holds only the rooms that score, and
+`import validator` must work there too.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from validator.archive import SubmissionNotFound
-    from validator.challenge import Challenge, ChallengeError
-    from validator.finding import Finding, Severity
-    from validator.report import Report
-    from validator.validation import validate
-
-__all__ = [
-    "Challenge",
-    "ChallengeError",
-    "Finding",
-    "Report",
-    "Severity",
-    "SubmissionNotFound",
-    "validate",
-]
+    from validator.archive.submission import SubmissionNotFound as SubmissionNotFound
+    from validator.challenge.challenge import Challenge as Challenge
+    from validator.challenge.metadata import ChallengeError as ChallengeError
+    from validator.findings.finding import Finding as Finding
+    from validator.findings.finding import Severity as Severity
+    from validator.report.report import Report as Report
+    from validator.validation import validate as validate
 
 _HOMES = {
-    "Challenge": "challenge",
-    "ChallengeError": "challenge",
-    "Finding": "finding",
-    "Report": "report",
-    "Severity": "finding",
-    "SubmissionNotFound": "archive",
-    "validate": "validation",
+    "Challenge": "validator.challenge.challenge",
+    "ChallengeError": "validator.challenge.metadata",
+    "Finding": "validator.findings.finding",
+    "Report": "validator.report.report",
+    "Severity": "validator.findings.finding",
+    "SubmissionNotFound": "validator.archive.submission",
+    "validate": "validator.validation",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'validator' has no attribute {name!r}")
-    return getattr(import_module(f"validator.{_HOMES[name]}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(_HOMES)

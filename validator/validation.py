@@ -6,23 +6,24 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from validator.archive import digest, open_submission
-from validator.examine import Examined, Examiner
-from validator.manifest import limits
-from validator.names import check_names
-from validator.overall import overall
-from validator.pool import Plan, by_example, in_processes
-from validator.report import Report, in_order
-from validator.scope import Scope, Subject
+from validator.archive.submission import digest, open_submission
+from validator.challenge.manifest import limits
+from validator.challenge.rules import CAD1
+from validator.checks.examiner import Examined, Examiner
+from validator.checks.filenames import check_names
+from validator.checks.overview import overall
+from validator.checks.pool import Plan, by_example, in_processes
+from validator.report.report import Report, in_order
+from validator.report.subject import Scope, Subject
 
-FEW = 8 * 17
-"""Files (of eight examples) that are decoded sooner than a second process has started."""
+FEW = 8 * CAD1.files_per_example
+"""Files that are decoded sooner than a second process has started: those of eight examples."""
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
 
-    from validator.challenge import Challenge
-    from validator.finding import Finding
+    from validator.challenge.challenge import Challenge
+    from validator.findings.finding import Finding
 
 
 def validate(

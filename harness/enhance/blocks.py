@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from harness.enhance.separators import Report
 from harness.enhance.track import Track
-from harness.errors import SetupError, UsageError
-from validator.challenge import REFERENCE_RATE, STEMS
+from harness.protocol.errors import SetupError, UsageError
+from validator.challenge.rules import CAD1
 
 Model = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (2, n) mixture to (4, 2, n) in its own order
 
-BLOCK = 11 * REFERENCE_RATE  # samples
-OVERLAP = REFERENCE_RATE // 10  # samples
+BLOCK = 11 * CAD1.reference_rate  # samples
+OVERLAP = CAD1.reference_rate // 10  # samples
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class BlockSeparator:
         """
         mixture = track.read("mixture")
         mean, deviation = _moments(mixture) if self.normalise else (np.float32(0), np.float32(1))
-        positions = [self.order.index(stem) for stem in STEMS]
+        positions = [self.order.index(stem) for stem in CAD1.stems]
         plan = list(blocks(mixture.shape[1], block=self.block, overlap=self.overlap))
         for number, here in enumerate(plan):
             report(number, len(plan))

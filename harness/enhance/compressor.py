@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from validator.challenge import REFERENCE_RATE
+from validator.challenge.rules import CAD1
 
 Samples = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ class Compressor:
     attack: float = 50.0
     release: float = 1000.0
     window: float = 0.064
-    sample_rate: int = REFERENCE_RATE
+    sample_rate: int = CAD1.reference_rate
 
     def __call__(self, signal: Samples) -> Samples:
         """Compresses a one-dimensional signal from its first sample on; the result has its length."""

@@ -15,7 +15,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from validator.challenge import REFERENCE_RATE, REMIX_RATE, STEM_RATE
+from validator.challenge.rules import CAD1
 
 RESAMPLING = "HQ"  # soxr's name of the quality
 
@@ -38,7 +38,7 @@ class EncodedStem:
 
 def resample(signal: Signal, *, target_rate: int) -> Signal:
     """Brings a signal, samples along the first axis, from 44.1 kHz to `target_rate` Hz."""
-    resampled: Signal = soxr.resample(signal, REFERENCE_RATE, target_rate, quality=RESAMPLING)
+    resampled: Signal = soxr.resample(signal, CAD1.reference_rate, target_rate, quality=RESAMPLING)
     return resampled
 
 
@@ -58,7 +58,7 @@ def encode_stem(amplified: Signal) -> EncodedStem:
         Samples that reach full scale, and the peak. A silent stem keeps its zeros and has the factor 1:
         the recipe divides by zero there, and a factor of 0 would break the contract of one positive number.
     """
-    signal = resample(amplified, target_rate=STEM_RATE)
+    signal = resample(amplified, target_rate=CAD1.stem_rate)
     peak = float(np.max(np.abs(signal), initial=0.0))
     if peak == 0.0:
         return EncodedStem(pcm=np.zeros(len(signal), dtype=np.int16), scale=1.0)
@@ -71,7 +71,7 @@ def encode_remix(amplified: Signal) -> Pcm:
     Args:
         amplified: The sum of one ear's four amplified stems: one-dimensional, 44.1 kHz.
     """
-    return to_pcm(np.clip(np.tanh(resample(amplified, target_rate=REMIX_RATE)), -1.0, 1.0))
+    return to_pcm(np.clip(np.tanh(resample(amplified, target_rate=CAD1.remix_rate)), -1.0, 1.0))
 
 
 def write_flac(path: Path, pcm: Pcm, *, sample_rate: int) -> None:

@@ -13,10 +13,10 @@ from harness.enhance.compressor import Compressor
 from harness.enhance.encoding import Pcm, encode_remix, encode_stem, resample, write_flac
 from harness.enhance.gain import SongSpectra
 from harness.enhance.nalr import Samples, convolve, nalr_taps
-from validator.challenge import REMIX_RATE, SIDES, STEM_RATE, STEMS, Listener, Segment, Song
-from validator.manifest import folder, remix_name, scale_name, stem_name
+from validator.challenge.challenge import Listener, Segment, Song
+from validator.challenge.rules import CAD1
 
-Separated = NDArray[np.float32]  # shape (4, 2, samples): STEMS, then SIDES; 44.1 kHz
+Separated = NDArray[np.float32]  # shape (4, 2, samples): CAD1.stems, then CAD1.sides; 44.1 kHz
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class SeparatedSong:
 
     def amplified(self, stem: str, *, side: str, taps: Samples, span: Span) -> Samples:
         """A stem after NAL-R and compressor: the samples of `span`, at 44.1 kHz."""
-        signal = self.stems[STEMS.index(stem), SIDES.index(side)]
+        signal = self.stems[CAD1.stems.index(stem), CAD1.sides.index(side)]
         if self.compressor is None:
             return convolve(signal, taps, start=span.start, stop=span.stop)
         return self.compressor(convolve(signal, taps))[span.start : span.stop]
@@ -58,14 +58,14 @@ class SeparatedSong:
     def factors(self, listener: Listener, *, side: str, taps: Samples) -> Samples:
         """What each of the four amplified stems of one ear is multiplied by; shape (4,)."""
         if self.spectra is None:
-            return np.ones(len(STEMS))
+            return np.ones(len(CAD1.stems))
         span = Span.of(self.song.objective)
         powers = []
         total: Samples = np.zeros(1)
-        for stem in STEMS:
+        for stem in CAD1.stems:
             # Measured at the rate at which it is submitted: what lies above 12 kHz is never heard.
             amplified = self.amplified(stem, side=side, taps=taps, span=span)
-            heard = resample(amplified, target_rate=STEM_RATE)
+            heard = resample(amplified, target_rate=CAD1.stem_rate)
             powers.append(float(np.mean(heard**2)))
             total = total + heard
         powers.append(float(np.mean(total**2)))
@@ -88,10 +88,10 @@ def make_example(source: SeparatedSong, listener: Listener, *, target: Path, scr
     song = source.song.name
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    sides = [_make_side(source, listener, side=side, scratch=scratch) for side in SIDES]
+    sides = [_make_side(source, listener, side=side, scratch=scratch) for side in CAD1.sides]
     remix = np.stack(sides, axis=1)
-    write_flac(scratch / _base(remix_name(listener.id, song)), remix, sample_rate=REMIX_RATE)
-    final = target / folder(listener.id, song)
+    write_flac(scratch / _base(CAD1.remix_name(listener.id, song)), remix, sample_rate=CAD1.remix_rate)
+    final = target / CAD1.folder(listener.id, song)
     final.parent.mkdir(parents=True, exist_ok=True)
     scratch.rename(final)
 
@@ -103,13 +103,13 @@ def _make_side(source: SeparatedSong, listener: Listener, *, side: str, scratch:
     taps = nalr_taps(frequencies=listener.frequencies, levels=getattr(listener, side))
     factors = source.factors(listener, side=side, taps=taps)
     total: Samples | None = None
-    for stem, factor in zip(STEMS, factors, strict=True):
+    for stem, factor in zip(CAD1.stems, factors, strict=True):
         amplified = source.amplified(stem, side=side, taps=taps, span=objective)
         amplified *= factor
         encoded = encode_stem(amplified)
-        flac = scratch / _base(stem_name(listener.id, song.name, side, stem))
-        write_flac(flac, encoded.pcm, sample_rate=STEM_RATE)
-        scale = scratch / _base(scale_name(listener.id, song.name, side, stem))
+        flac = scratch / _base(CAD1.stem_name(listener.id, song.name, side, stem))
+        write_flac(flac, encoded.pcm, sample_rate=CAD1.stem_rate)
+        scale = scratch / _base(CAD1.scale_name(listener.id, song.name, side, stem))
         scale.write_text(encoded.scale_text, encoding="ascii")
         if subjective != objective:
             amplified = source.amplified(stem, side=side, taps=taps, span=subjective)

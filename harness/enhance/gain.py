@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from harness.enhance.encoding import resample
 from harness.enhance.nalr import Samples, nalr_taps
 from harness.enhance.track import Track
-from validator.challenge import SIDES, STEM_RATE, STEMS, Listener
+from validator.challenge.challenge import Listener
+from validator.challenge.rules import CAD1
 
 SCORER_ORDER = 140  # of HAAQI's NAL-R filter, at 24 kHz
 _FRAME = 2048  # samples of one frame of the long-term spectrum
@@ -42,12 +43,12 @@ class SongSpectra:
         Raises:
             SetupError: A file cannot be read.
         """
-        matched = all(track.song.reference_path(stem).is_file() for stem in STEMS)
+        matched = all(track.song.reference_path(stem).is_file() for stem in CAD1.stems)
         segment = track.song.objective
         here = slice(None) if segment is None else slice(*segment.samples())
         power = [
-            [_spectrum(resample(side[here], target_rate=STEM_RATE)) for side in track.read(part)]
-            for part in (STEMS if matched else ("mixture",))
+            [_spectrum(resample(side[here], target_rate=CAD1.stem_rate)) for side in track.read(part)]
+            for part in (CAD1.stems if matched else ("mixture",))
         ]
         return cls(power=np.array(power), matched=matched)
 
@@ -56,11 +57,11 @@ class SongSpectra:
         taps = nalr_taps(
             frequencies=listener.frequencies,
             levels=getattr(listener, side),
-            sample_rate=STEM_RATE,
+            sample_rate=CAD1.stem_rate,
             order=SCORER_ORDER,
         )
         response = np.abs(np.fft.rfft(taps, _FRAME)) ** 2
-        levels: Samples = np.sqrt(self.power[:, SIDES.index(side)] @ response)
+        levels: Samples = np.sqrt(self.power[:, CAD1.sides.index(side)] @ response)
         return levels
 
     def factors(self, amplified: Samples, *, listener: Listener, side: str) -> Samples:
@@ -76,10 +77,10 @@ class SongSpectra:
             brings the sum of the stems to the mixture's level. 1 where either level is zero.
         """
         wanted = self.levels(listener, side)
-        found = np.sqrt(amplified[: len(STEMS)] if self.matched else amplified[len(STEMS) :])
+        found = np.sqrt(amplified[: len(CAD1.stems)] if self.matched else amplified[len(CAD1.stems) :])
         factors = np.ones_like(wanted)
         np.divide(wanted, found, out=factors, where=(found > 0) & (wanted > 0))
-        return factors if self.matched else np.repeat(factors, len(STEMS))
+        return factors if self.matched else np.repeat(factors, len(CAD1.stems))
 
 
 def _spectrum(signal: NDArray[np.floating]) -> Samples:

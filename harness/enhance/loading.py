@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.enhance.neural import load_demucs, load_openunmix
 from harness.enhance.separators import Leaky, Mixture, Oracle, Separator, TeamSeparator
-from harness.errors import UsageError
+from harness.protocol.errors import UsageError
 
 YARDSTICKS: dict[str, Callable[[], Separator]] = {"oracle": Oracle, "mixture": Mixture, "leaky": Leaky}
 MODELS: dict[str, Callable[..., Separator]] = {

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.enhance.blocks import BlockSeparator, Model
-from harness.errors import SetupError, UsageError
-from validator.challenge import REFERENCE_RATE, STEMS
+from harness.protocol.errors import SetupError, UsageError
+from validator.challenge.rules import CAD1
 
 # The start of the SHA-256 of Open-Unmix's published weights (umxhq), one file for each stem.
 PUBLISHED_OPENUNMIX = {"bass": "8d85a5bd", "drums": "9619578f", "other": "b52fbbf7", "vocals": "b62c91ce"}
@@ -52,7 +52,7 @@ def load_demucs(*, weights: Path | None, device: str | None) -> BlockSeparator:
         bundle = import_module("torchaudio.pipelines").HDEMUCS_HIGH_MUSDB
         network = _fetched("demucs", bundle.get_model)
     else:
-        network = torchaudio.models.hdemucs_high(sources=list(STEMS))
+        network = torchaudio.models.hdemucs_high(sources=list(CAD1.stems))
         _fill(network, _state(torch, weights), weights=weights)
     order = tuple(network.sources)
     return BlockSeparator(
@@ -193,9 +193,9 @@ def _openunmix_states(torch: Any, weights: Path) -> dict[str, dict[str, Any]]:
             for stem, digest in PUBLISHED_OPENUNMIX.items()
         }
     state = _state(torch, weights)
-    if set(STEMS) <= set(state):
-        return {stem: dict(state[stem]) for stem in STEMS}
-    prefixes = {stem: f"target_models.{stem}." for stem in STEMS}
+    if set(CAD1.stems) <= set(state):
+        return {stem: dict(state[stem]) for stem in CAD1.stems}
+    prefixes = {stem: f"target_models.{stem}." for stem in CAD1.stems}
     return {
         stem: {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
         for stem, prefix in prefixes.items()
@@ -212,7 +212,7 @@ def openunmix_separator(models: Mapping[str, Any]) -> Any:
         target_models=dict(models),
         niter=0,
         residual=False,
-        sample_rate=float(REFERENCE_RATE),
+        sample_rate=float(CAD1.reference_rate),
         n_fft=2 * (bins - 1),
         n_hop=(bins - 1) // 2,
         nb_channels=2,

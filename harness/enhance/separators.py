@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.enhance.track import Stereo, Track
-from harness.errors import HarnessError, SubmissionError
-from validator.challenge import REFERENCE_RATE, STEMS
+from harness.protocol.errors import HarnessError, SubmissionError
+from validator.challenge.rules import CAD1
 
 Report = Callable[[int, int], None]
 Stems = Mapping[str, Stereo]
@@ -45,7 +45,7 @@ class Separator(Protocol):
 
         Args:
             track: The song.
-            target: Shape (4, 2, samples), in the order of `STEMS`, left then right; written to. It may
+            target: Shape (4, 2, samples), in the order of `CAD1.stems`, left then right; written to. It may
                 lie on disk, so that a song's stems never have to fit into memory.
             report: May be called with the number of blocks done, and of all, as a long separation goes on.
 
@@ -61,7 +61,7 @@ class Oracle:
 
     def separate(self, track: Track, target: NDArray[np.float32], report: Report) -> None:
         """Copies the song's own stems."""
-        for index, stem in enumerate(STEMS):
+        for index, stem in enumerate(CAD1.stems):
             target[index] = track.read(stem)
 
 
@@ -72,7 +72,7 @@ class Mixture:
 
     def separate(self, track: Track, target: NDArray[np.float32], report: Report) -> None:
         """Copies the mixture, divided by the number of stems."""
-        target[:] = track.read("mixture") / np.float32(len(STEMS))
+        target[:] = track.read("mixture") / np.float32(len(CAD1.stems))
 
 
 class Leaky:
@@ -82,8 +82,8 @@ class Leaky:
 
     def separate(self, track: Track, target: NDArray[np.float32], report: Report) -> None:
         """Mixes the true stems into one another."""
-        true = [track.read(stem) for stem in STEMS]
-        for index in range(len(STEMS)):
+        true = [track.read(stem) for stem in CAD1.stems]
+        for index in range(len(CAD1.stems)):
             others = sum(stem for position, stem in enumerate(true) if position != index)
             target[index] = true[index] + np.float32(LEAKAGE) * others
 
@@ -109,7 +109,7 @@ class TeamSeparator:
         """
         mixture = track.read("mixture")
         try:
-            stems = self._call(mixture, REFERENCE_RATE)
+            stems = self._call(mixture, CAD1.reference_rate)
         except HarnessError:
             raise
         except Exception as error:
@@ -117,21 +117,21 @@ class TeamSeparator:
                 f"The separator {self._spec} raised {type(error).__name__} on {track.name!r}: {error}",
                 hint="Run it alone on that song's mixture.wav to see where.",
             ) from error
-        for index, stem in enumerate(STEMS):
+        for index, stem in enumerate(CAD1.stems):
             target[index] = self._checked(stems, stem, track=track, shape=mixture.shape)
 
     def _checked(self, stems: Any, stem: str, *, track: Track, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        hint = f"Return a mapping from {', '.join(STEMS)} to arrays of shape (2, samples)."
+        hint = f"Return a mapping from {', '.join(CAD1.stems)} to arrays of shape (2, samples)."
         if not isinstance(stems, Mapping):
             raise SubmissionError(
                 f"The separator {self._spec} returned a {type(stems).__name__} for {track.name!r}; "
                 "expected is a mapping.",
                 hint=hint,
             )
-        if set(stems) != set(STEMS):
+        if set(stems) != set(CAD1.stems):
             raise SubmissionError(
                 f"The separator {self._spec} returned the stems {', '.join(map(str, stems)) or 'none'} for "
-                f"{track.name!r}; expected are {', '.join(STEMS)}.",
+                f"{track.name!r}; expected are {', '.join(CAD1.stems)}.",
                 hint=hint,
             )
         try:

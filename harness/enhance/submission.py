@@ -21,10 +21,10 @@ from harness.enhance.pack import pack
 from harness.enhance.separators import Separator
 from harness.enhance.track import Track
 from harness.enhance.workspace import Workspace
-from harness.errors import BugError, SetupError, UsageError
-from harness.teams import checked_team
-from validator.challenge import Challenge, Listener, Song
-from validator.manifest import entries
+from harness.protocol.errors import BugError, SetupError, UsageError
+from harness.protocol.teams import checked_team
+from validator.challenge.challenge import Challenge, Listener, Song
+from validator.challenge.manifest import entries
 
 Gain = Literal["nalr", "match"]
 Progress = Callable[[int, int, str], None]  # examples done, examples in all, what is going on

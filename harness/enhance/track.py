@@ -8,8 +8,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from harness.errors import SetupError, UsageError
-from validator.challenge import REFERENCE_RATE, Song
+from harness.protocol.errors import SetupError, UsageError
+from validator.challenge.challenge import Song
+from validator.challenge.rules import CAD1
 
 Stereo = NDArray[np.float32]  # shape (2, samples): left, right; full scale ±1
 
@@ -61,10 +62,10 @@ class Track:
             raise SetupError(
                 f"{path} cannot be read as audio: {error}.", hint="Check the data root given by --data."
             ) from error
-        if pcm.shape != (self.frames, 2) or rate != REFERENCE_RATE:
+        if pcm.shape != (self.frames, 2) or rate != CAD1.reference_rate:
             raise SetupError(
                 f"{path} holds {pcm.shape[0]} samples in {pcm.shape[1]} channel(s) at {rate} Hz; "
-                f"expected are {self.frames} in 2 at {REFERENCE_RATE} Hz.",
+                f"expected are {self.frames} in 2 at {CAD1.reference_rate} Hz.",
                 hint="Unpack the challenge's music again, and leave it alone while the command runs.",
             )
         return np.ascontiguousarray(pcm.T).astype(np.float32) / np.float32(32768)

@@ -18,8 +18,8 @@ import numpy as np
 
 from harness.enhance.neural import libraries, openunmix_separator
 from harness.enhance.track import Track
-from harness.errors import UsageError
-from validator.challenge import STEMS
+from harness.protocol.errors import UsageError
+from validator.challenge.rules import CAD1
 
 BINS = 2049  # of the published models: transforms of 4096 samples
 BANDWIDTH_BINS = 1487  # of them up to 16 kHz, as the published models'
@@ -57,15 +57,15 @@ def train_openunmix(
     torch, _, model = libraries("openunmix", "torch", "openunmix", "openunmix.model")
     noise = np.random.RandomState(seed)  # frozen stream, unlike a Generator's or PyTorch's
     with _deterministic(torch):
-        transform = openunmix_separator({stem: _new(model, hidden) for stem in STEMS})
+        transform = openunmix_separator({stem: _new(model, hidden) for stem in CAD1.stems})
         spectra = {
             part: [_magnitude(torch, transform, track.read(part)) for track in tracks]
-            for part in ("mixture", *STEMS)
+            for part in ("mixture", *CAD1.stems)
         }
         frames = torch.cat([one.flatten(0, 1).movedim(0, -1).flatten(1) for one in spectra["mixture"]], dim=1)
         mean, scale = frames.mean(dim=1)[:BANDWIDTH_BINS], frames.std(dim=1)[:BANDWIDTH_BINS].clamp(min=1e-4)
         states = {}
-        for index, stem in enumerate(STEMS):
+        for index, stem in enumerate(CAD1.stems):
             network = _new(model, hidden)
             _draw(torch, network, noise)
             network.input_mean.data.copy_(-mean)
@@ -78,7 +78,7 @@ def train_openunmix(
                 loss = torch.nn.functional.mse_loss(estimate, spectra[stem][song])
                 loss.backward()
                 optimiser.step()
-                report(index * steps + step + 1, len(STEMS) * steps)
+                report(index * steps + step + 1, len(CAD1.stems) * steps)
             states[stem] = network.state_dict()
     torch.save(states, target)
     return target

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.enhance.pack import WRAPPER
-from harness.errors import SetupError, UsageError
-from validator.challenge import STEMS, Challenge, Listener, Song
-from validator.manifest import Kind, folder, length_of
+from harness.protocol.errors import SetupError, UsageError
+from validator.challenge.challenge import Challenge, Listener, Song
+from validator.challenge.manifest import Kind, length_of
+from validator.challenge.rules import CAD1
 
 FLAC_SHARE = 0.8  # of the PCM's size: stems of real music take about two thirds
 _FILE_BLOCK = 4096  # bytes a file system rounds a file up to
@@ -83,7 +84,7 @@ class Workspace:
 
     def has(self, listener: Listener, song: Song) -> bool:
         """Whether an example is done."""
-        return (self.examples / folder(listener.id, song.name)).is_dir()
+        return (self.examples / CAD1.folder(listener.id, song.name)).is_dir()
 
     def scratch(self, listener: Listener, song: Song) -> Path:
         """Where the files of an example lie until all are written."""
@@ -104,7 +105,9 @@ class Workspace:
         final = self._separated(song)
         partial = final.with_suffix(".partial")
         final.parent.mkdir(exist_ok=True)
-        stems = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=(len(STEMS), 2, frames))
+        stems = np.lib.format.open_memmap(
+            partial, mode="w+", dtype=np.float32, shape=(len(CAD1.stems), 2, frames)
+        )
         try:
             if hasattr(os, "posix_fallocate"):  # not on every system
                 # A memory map on a full disk ends in a bus error, so the space is claimed now.
@@ -140,7 +143,7 @@ class Workspace:
             for listener in challenge.listeners:
                 needed += example if self.has(listener, song) else 2 * example
             if self.separated(song) is None:
-                largest = max(largest, len(STEMS) * 2 * 4 * (song.frames or 0))
+                largest = max(largest, len(CAD1.stems) * 2 * 4 * (song.frames or 0))
         needed += 2 * largest
         free = shutil.disk_usage(self.path).free
         if free < needed:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
-from .target import is_fixed
-from .warmup import precompile
+from harness.haaqi.target import is_fixed
+from harness.haaqi.warmup import precompile
 
 
 def main() -> None:

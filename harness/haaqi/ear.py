@@ -9,14 +9,16 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import compression, features, gammatone, lags, smoothing, spectrum
-from .compression import Outputs
-from .covariance import Tiling
-from .features import Normals
-from .hearing import CHANNELS, Cochlea, widest_bandwidths
-from .middle_ear import middle_ear
-from .noise import Stream, Window
-from .signals import Signal
+from harness.haaqi.alignment import lags
+from harness.haaqi.cochlea import compression, gammatone
+from harness.haaqi.cochlea.compression import Outputs
+from harness.haaqi.cochlea.hearing import CHANNELS, Cochlea, widest_bandwidths
+from harness.haaqi.cochlea.middle_ear import middle_ear
+from harness.haaqi.cochlea.noise import Stream, Window
+from harness.haaqi.features import smoothing, spectrum, tiles
+from harness.haaqi.features.covariance import Tiling
+from harness.haaqi.features.tiles import Normals
+from harness.haaqi.kernels.signals import Signal
 
 NOISE_LEVEL = -10
 
@@ -146,7 +148,7 @@ class Ear:
         self._averages[:, index] = compressor.averages()
         if chunk < length:
             compressor.restart()
-        found = features.Features(
+        found = tiles.Features(
             length=length,
             wait=wait,
             delays=delays,
@@ -185,7 +187,7 @@ class Ear:
         )
 
     def _chunk_stretches(self) -> int:
-        stretch = features.stretch_of(self._tiling)
+        stretch = tiles.stretch_of(self._tiling)
         return stretch * (CHUNK // stretch + 1)
 
 

@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import cepstrum, covariance, nalr
-from .alignment import Anchor, shift, sounding
-from .ear import Ear, listen_together, padded
-from .hearing import AUDIOMETRIC_FREQUENCIES, CHANNELS, check_audiogram, cochlea
-from .loudness import loud
-from .noise import Stream
-from .resampling import resample
-from .signals import Signal, check_signal, is_silent
-from .spectrum import spectral_change
+from harness.haaqi import nalr
+from harness.haaqi.alignment.anchor import Anchor, shift, sounding
+from harness.haaqi.cochlea.hearing import AUDIOMETRIC_FREQUENCIES, CHANNELS, check_audiogram, cochlea
+from harness.haaqi.cochlea.loudness import loud
+from harness.haaqi.cochlea.noise import Stream
+from harness.haaqi.ear import Ear, listen_together, padded
+from harness.haaqi.features import cepstrum, covariance
+from harness.haaqi.features.spectrum import spectral_change
+from harness.haaqi.kernels.resampling import resample
+from harness.haaqi.kernels.signals import Signal, check_signal, is_silent
 
 SILENCE = 2.5
 SEGMENT = 16

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import interp1d
 
-from . import fourier, rounding
-from .hearing import AUDIOMETRIC_FREQUENCIES
-from .resampling import SAMPLE_RATE
-from .signals import Signal
+from harness.haaqi.cochlea.hearing import AUDIOMETRIC_FREQUENCIES
+from harness.haaqi.kernels import fourier, rounding
+from harness.haaqi.kernels.resampling import SAMPLE_RATE
+from harness.haaqi.kernels.signals import Signal
 
 ORDER = 140
 FREQUENCY_BIAS = (-17, -8, 1, -1, -2, -2)

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment import Anchor
-from .ear import KEPT_WHOLE, listen_together
-from .hearing import CHANNELS
-from .listening import Listener, Listening, Values
-from .noise import Bookmarks
-from .resampling import resample
-from .signals import check_signal, is_silent
+from harness.haaqi.alignment.anchor import Anchor
+from harness.haaqi.cochlea.hearing import CHANNELS
+from harness.haaqi.cochlea.noise import Bookmarks
+from harness.haaqi.ear import KEPT_WHOLE, listen_together
+from harness.haaqi.kernels.resampling import resample
+from harness.haaqi.kernels.signals import check_signal, is_silent
+from harness.haaqi.listener import Listener
+from harness.haaqi.listening import Listening, Values
 
 # References longer than a minute keep no spectrum: of eight, the spectra would take 1 GB.
 LONGEST_WITH_SPECTRUM = 24000 * 60

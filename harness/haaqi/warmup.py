@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import lags
-from .song import Song
+from harness.haaqi.alignment import lags
+from harness.haaqi.song import Song
 
 
 def precompile() -> None:

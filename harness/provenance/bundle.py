@@ -12,16 +12,17 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from harness.errors import SetupError, SubmissionError
-from harness.lock import sha256
+from harness.ledger.entities import Entry, Roster, StoredExample, mean
+from harness.ledger.ledger import Ledger
+from harness.protocol.errors import SetupError, SubmissionError
+from harness.protocol.lock import sha256
 from harness.provenance import envelope
-from harness.provenance.archive import ENVELOPE, ArchiveError, pack, read, unpack
-from harness.provenance.record import SEED_RULE, Record, record_of, seed_of
+from harness.provenance.packing import ENVELOPE, ArchiveError, pack, read, unpack
+from harness.provenance.record import Record, record_of
 from harness.provenance.statement import make_statement
-from harness.ranking.entities import Entry, Roster, StoredExample, mean
-from harness.ranking.ledger import Ledger
-from harness.ranking.page import write_atomically
+from harness.ranking.render import write_atomically
 from harness.ranking.scores import entries_of, parse_scores, write_scores
+from validator.challenge.rules import CAD1, SEED_RULE
 
 
 def export(
@@ -175,7 +176,7 @@ def _check_record(record: Record, examples: Mapping[tuple[str, str], StoredExamp
         problems.append("run.json counts other examples than scores.csv holds.")
     if scores.average != average:
         problems.append(f"run.json gives the average {scores.average!r} where scores.csv gives {average!r}.")
-    if record.seeds != {song: seed_of(song) for song in record.challenge.songs}:
+    if record.seeds != {song: CAD1.seed(song) for song in record.challenge.songs}:
         problems.append(f"run.json gives seeds that {SEED_RULE} does not.")
     difference = max((abs(one.fast - one.pyclarity) for one in record.audits), default=None)
     if record.greatest_difference != difference:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from hashlib import md5
+import re
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.ranking.entities import Entry, Roster, mean
-from harness.ranking.ledger import Ledger
-from harness.records import Digest, Haaqi, Name
+from harness.ledger.entities import Entry, Roster, mean
+from harness.ledger.ledger import Ledger
+from harness.protocol.records import Digest, Haaqi, Name
+from validator.challenge.rules import CAD1, SEED_RULE
 
 SCHEMA_VERSION: Final = 1
-
-SEED_RULE: Final = "int(md5(song).hexdigest(), 16) % 10**8"
-"""The challenge's own: NumPy's legacy generator is seeded so before each example."""
 
 Text = Annotated[str, Field(max_length=4000)]
 Count = Annotated[int, Field(ge=0)]
@@ -116,17 +114,12 @@ class Record(_Frozen):
     scorer: ScorerRecord
     runs: tuple[RunEntry, ...]
     scores: ScoreRecord
-    seed_rule: Literal["int(md5(song).hexdigest(), 16) % 10**8"] = SEED_RULE
+    seed_rule: Annotated[str, Field(pattern=f"^{re.escape(SEED_RULE)}$")] = SEED_RULE
     seeds: dict[Name, Count]
     audits: tuple[AuditEntry, ...]
     greatest_difference: Duration | None
     failures: tuple[FailureEntry, ...]
     log_head: Digest
-
-
-def seed_of(song: str) -> int:
-    """The seed of a song's noise."""
-    return int(md5(song.encode(), usedforsecurity=False).hexdigest(), 16) % 10**8
 
 
 def record_of(ledger: Ledger, entry: Entry, roster: Roster) -> Record:
@@ -173,7 +166,7 @@ def record_of(ledger: Ledger, entry: Entry, roster: Roster) -> Record:
             average=mean(example.score for example in examples.values()) if complete else None,
             disqualified=disqualified.why if disqualified else "",
         ),
-        seeds={song: seed_of(song) for song in roster.songs},
+        seeds={song: CAD1.seed(song) for song in roster.songs},
         audits=tuple(AuditEntry(**vars(audit)) for audit in audits),
         greatest_difference=max((audit.difference for audit in audits), default=None),
         failures=tuple(

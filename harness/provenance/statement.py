@@ -11,8 +11,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.ledger.entities import AUDIT_TOLERANCE, StoredExample
 from harness.provenance.record import Record
-from harness.ranking.entities import AUDIT_TOLERANCE, StoredExample
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "https://in-toto.io/attestation/test-result/v0.1"

@@ -1,1 +1,1 @@
-"""The ledger of scores and the ranking made of it."""
+"""From stored scores to averages, ranks, tables and scores.csv."""

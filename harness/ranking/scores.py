@@ -12,11 +12,9 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.errors import SubmissionError, UsageError
-from harness.ranking.ledger import Entry, Ledger, Roster, StoredExample, mean
-from harness.records import STEM_COLUMNS
-
-HEADER = ("song", "listener", "score", *STEM_COLUMNS)
+from harness.ledger.ledger import Entry, Ledger, Roster, StoredExample, mean
+from harness.protocol.errors import SubmissionError, UsageError
+from validator.challenge.rules import CAD1
 
 MAX_BYTES = 16 * 2**20
 """2,597 rows of about 250 bytes are 650 kB."""
@@ -56,11 +54,13 @@ def write_scores(roster: Roster, examples: Mapping[tuple[str, str], StoredExampl
     """The text of scores.csv, of those examples that are there."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(HEADER)
+    writer.writerow(CAD1.header)
     for key in roster.examples:
         if key in examples:
             example = examples[key]
-            writer.writerow([*key, _cell(example.score), *map(_cell, example.values)])
+            writer.writerow(
+                [*key, _cell(example.score), *(_cell(example.values[name]) for name in CAD1.columns)]
+            )
     return buffer.getvalue()
 
 
@@ -98,9 +98,9 @@ def parse_scores(text: str, roster: Roster, *, name: str, complete: bool = True)
     """
     rows = csv.reader(io.StringIO(text))
     header = tuple(next(rows, []))
-    if header != HEADER:
+    if header != CAD1.header:
         raise SubmissionError(
-            f"{name}, line 1: expected the header {','.join(HEADER)}, found {','.join(header)[:200]!r}.",
+            f"{name}, line 1: expected the header {','.join(CAD1.header)}, found {','.join(header)[:200]!r}.",
             hint="Use the file that the challenge's recipe or `cad1 scores` writes.",
         )
     problems: list[str] = []
@@ -132,28 +132,28 @@ def _take(
     row: list[str], known: set[tuple[str, str]], found: dict[tuple[str, str], StoredExample], *, silent: bool
 ) -> str:
     """Puts one row into `found`; returns what is wrong with it, or nothing. `silent` allows rows without values."""
-    if len(row) != len(HEADER):
-        return f"expected {len(HEADER)} cells, found {len(row)}"
+    if len(row) != len(CAD1.header):
+        return f"expected {len(CAD1.header)} cells, found {len(row)}"
     example = (row[0], row[1])
     if example not in known:
         return f"there is no example {row[0][:80]!r} for {row[1][:40]!r}"
     if example in found:
         return f"{row[0]} for {row[1]} stands there twice"
     values: list[float | None] = []
-    for name, cell in zip(HEADER[2:], row[2:], strict=True):
+    for name, cell in zip(CAD1.header[2:], row[2:], strict=True):
         value = _number(cell)
         if value is None and cell != "":
             return f"{name} must be a number from 0 to 1, found {cell[:40]!r}"
         values.append(value)
-    score, eight = values[0], tuple(values[1:])
-    average = mean(eight)
+    score, named = values[0], dict(zip(CAD1.columns, values[1:], strict=True))
+    average = mean(named.values())
     if average is None or score is None:
         good = silent and average is None and score is None
     else:
         good = abs(score - average) <= SCORE_TOLERANCE
     if not good:
         return f"score is {row[2][:40]!r} where the mean of the eight values is {average!r}"
-    found[example] = StoredExample(*example, eight)
+    found[example] = StoredExample(*example, named)
     return ""
 
 

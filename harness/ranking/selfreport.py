@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.lock import sha256
-from harness.ranking.ledger import Entry, Key, Ledger, Roster, Scorer, mean
-from harness.ranking.page import write_ranking
+from harness.ledger.ledger import Entry, Key, Ledger, Roster, Scorer, mean
+from harness.protocol.lock import sha256
+from harness.ranking.render import write_ranking
 from harness.ranking.scores import read_scores
 
 SELF_REPORTED = Scorer(digest="", engine="unknown", locked=False)

@@ -17,9 +17,9 @@ from typing import Literal
 
 import psutil
 
-from harness.errors import HarnessError
-from harness.sandbox.child import END_GRACE
-from harness.sandbox.docker import LABEL, connect, dead_containers, remove
+from harness.protocol.errors import HarnessError
+from harness.sandbox.docker.container import LABEL, connect, dead_containers, remove
+from harness.sandbox.local.child import END_GRACE
 from harness.sandbox.stamp import RUN_ENV, is_alive, stamp_of
 
 Kind = Literal["container", "process", "folder"]

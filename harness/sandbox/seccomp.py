@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from harness.errors import SetupError
+from harness.protocol.errors import SetupError
 
 NOBODY = 65534
 """The user and group that untrusted audio is decoded as."""

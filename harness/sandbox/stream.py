@@ -8,9 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from harness.errors import DeadlineError, MemoryLimitError
-from harness.records import Hello
-from harness.sandbox.base import Conversation, Result, Stopped, Task, clean
+from harness.protocol.errors import DeadlineError, MemoryLimitError
+from harness.protocol.records import Hello
+from harness.sandbox.contract import Conversation, Result, Stopped, Task, clean
 
 STDOUT, STDERR = 1, 2
 POLL = 0.5

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.synthetic import make_challenge
-from validator.challenge import Challenge
+from harness.baselines.synthetic import make_challenge
+from validator.challenge.challenge import Challenge
 
 MUSIC_SET = Path(__file__).resolve().parents[3] / "shared" / "data" / "music_set"
 

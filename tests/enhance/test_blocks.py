@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from harness.enhance.blocks import BLOCK, OVERLAP, BlockSeparator, blocks
 from harness.enhance.track import Track
-from harness.errors import SetupError, UsageError
-from validator.challenge import STEMS
+from harness.protocol.errors import SetupError, UsageError
+from validator.challenge.rules import CAD1
 
 
 @settings(deadline=None)
@@ -60,7 +60,7 @@ def run(challenge, model, **settings):
 
 def test_stems_are_put_into_our_order_whatever_the_model_s(challenge):
     mixture, target, reports = run(challenge, lambda block: block * SHARES, block=30000, overlap=2000)
-    for stem, signal in zip(STEMS, target, strict=True):
+    for stem, signal in zip(CAD1.stems, target, strict=True):
         np.testing.assert_allclose(signal, mixture * SHARES[ORDER.index(stem)], atol=1e-6)
     assert reports == [(count, 5) for count in range(6)]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from harness import cli, console
+from harness.cli import app, console
 from harness.enhance import enhance
 from harness.enhance.encoding import resample
 from harness.enhance.gain import SCORER_ORDER, SongSpectra
@@ -17,16 +17,16 @@ from harness.enhance.nalr import convolve, nalr_taps
 from harness.enhance.separators import Oracle
 from harness.enhance.track import Track
 from validator import validate
-from validator.challenge import SIDES, STEMS, Challenge, ChallengeError
-from validator.manifest import stem_name
+from validator.challenge.challenge import Challenge, ChallengeError
+from validator.challenge.rules import CAD1
 
-WAVS = [f"{stem}.wav" for stem in STEMS]
+WAVS = [f"{stem}.wav" for stem in CAD1.stems]
 
 
 def scorer_level(track, listener, *, part, side):
     """Rms of a reference as the scorer amplifies it, computed in the time domain."""
     start, stop = track.song.objective_slice
-    signal = resample(track.read(part)[SIDES.index(side), start:stop], target_rate=24000)
+    signal = resample(track.read(part)[CAD1.sides.index(side), start:stop], target_rate=24000)
     taps = nalr_taps(
         frequencies=listener.frequencies,
         levels=getattr(listener, side),
@@ -38,7 +38,7 @@ def scorer_level(track, listener, *, part, side):
 
 def submitted_level(packed, listener, song, *, side, stem):
     with zipfile.ZipFile(packed) as archive:
-        name = "evaluation/" + stem_name(listener.id, song.name, side, stem)
+        name = "evaluation/" + CAD1.stem_name(listener.id, song.name, side, stem)
         pcm, _ = soundfile.read(io.BytesIO(archive.read(name)))
         return np.sqrt(np.mean(pcm**2)) * float(archive.read(name.replace(".flac", ".txt")))
 
@@ -58,9 +58,9 @@ def test_spectrum_gives_the_scorer_s_level(challenge):
     spectra = SongSpectra.measure(track)
     assert spectra.matched
     for listener in challenge.listeners:
-        for side in SIDES:
+        for side in CAD1.sides:
             levels = spectra.levels(listener, side)
-            for stem, level in zip(STEMS, levels, strict=True):
+            for stem, level in zip(CAD1.stems, levels, strict=True):
                 exact = scorer_level(track, listener, part=stem, side=side)
                 assert 20 * np.log10(level / exact) == pytest.approx(0, abs=0.2)
 
@@ -71,8 +71,8 @@ def test_match_brings_every_stem_to_the_scorer_s_level(challenge, tmp_path):
     for song in challenge.songs:
         track = Track(song)
         for listener in challenge.listeners:
-            for side in SIDES:
-                for stem in STEMS:
+            for side in CAD1.sides:
+                for stem in CAD1.stems:
                     wanted = scorer_level(track, listener, part=stem, side=side)
                     found = submitted_level(matched, listener, song, side=side, stem=stem)
                     assert 20 * np.log10(found / wanted) == pytest.approx(0, abs=0.3)
@@ -106,7 +106,7 @@ def test_the_command_matches_the_mixture_where_there_are_no_stems(challenge, wit
     def packed(root, output):
         options = ["--data", root, "--split", "test", "--output", tmp_path / output, "--team", "E001"]
         arguments = ["enhance", "--separator", "mixture", "--gain", "match", *options]
-        assert console.run(lambda: cli.app(list(map(str, arguments)), standalone_mode=False)) == 0
+        assert console.run(lambda: app.app(list(map(str, arguments)), standalone_mode=False)) == 0
         return capsys.readouterr()
 
     packed(without_stems, "alone")
@@ -114,9 +114,9 @@ def test_the_command_matches_the_mixture_where_there_are_no_stems(challenge, wit
     assert validate(matched, challenge).valid
     for song in challenge.songs:
         for listener in challenge.listeners:
-            for side in SIDES:
+            for side in CAD1.sides:
                 wanted = scorer_level(Track(song), listener, part="mixture", side=side)
-                for stem in STEMS:
+                for stem in CAD1.stems:
                     found = submitted_level(matched, listener, song, side=side, stem=stem)
                     assert 20 * np.log10(4 * found / wanted) == pytest.approx(0, abs=0.3)
     packed(challenge.root, "stems")
@@ -127,7 +127,7 @@ def test_the_command_matches_the_mixture_where_there_are_no_stems(challenge, wit
 def test_the_command_says_which_stem_a_yardstick_lacks(separator, without_stems, tmp_path, capsys):
     options = ["--data", without_stems, "--split", "test", "--output", tmp_path / "out", "--team", "E001"]
     arguments = ["enhance", "--separator", separator, *options]
-    assert console.run(lambda: cli.app(list(map(str, arguments)), standalone_mode=False)) == 3
+    assert console.run(lambda: app.app(list(map(str, arguments)), standalone_mode=False)) == 3
     assert "drums.wav is missing" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from harness.baselines.synthetic import make_challenge
 from harness.enhance import enhance, load_separator
 from harness.enhance.neural import PUBLISHED_OPENUNMIX, check_digest
 from harness.enhance.track import Track
-from harness.errors import SetupError, UsageError
-from harness.synthetic import make_challenge
+from harness.protocol.errors import SetupError, UsageError
 from validator import validate
-from validator.challenge import STEMS, Challenge, Song
+from validator.challenge.challenge import Challenge, Song
+from validator.challenge.rules import CAD1
 
 SEED = 20230817
 
@@ -41,7 +42,7 @@ def weights(torch, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(SEED)
     networks = {
-        "demucs": torchaudio.models.hdemucs_high(sources=list(STEMS)),
+        "demucs": torchaudio.models.hdemucs_high(sources=list(CAD1.stems)),
         "openunmix": openunmix.umxhq(niter=0, pretrained=False),
     }
     paths = {}
@@ -128,7 +129,7 @@ def test_blocks_agree_with_the_whole_away_from_the_seams(name, deviation, weight
     # Between the fades, what a block gives is what the model gives for it, put in place.
     alone = loaded.model(_normalised(loop, loaded)[:, 3 * LOOP - 4096 : 6 * LOOP])
     mean, spread = _moments(loop.read("mixture")) if loaded.normalise else (0, 1)
-    expected = alone[[loaded.order.index(stem) for stem in STEMS]] * spread + mean
+    expected = alone[[loaded.order.index(stem) for stem in CAD1.stems]] * spread + mean
     np.testing.assert_allclose(parts[:, :, 3 * LOOP : 6 * LOOP - 4096], expected[:, :, 4096:-4096], atol=1e-5)
 
 
@@ -164,7 +165,7 @@ def test_open_unmix_takes_a_mapping_and_the_published_layout(torch, weights, sho
             for name, value in flat.items()
             if name.startswith(f"target_models.{stem}.")
         }
-        for stem in STEMS
+        for stem in CAD1.stems
     }
     torch.save(parts, tmp_path / "mapping.pth")
     folder = tmp_path / "folder"
@@ -193,7 +194,7 @@ def test_training_with_the_same_seed_gives_the_same_bits(torch, short, tmp_path)
         )
         for name, seed in (("first", 1), ("second", 1), ("other", 2))
     )
-    same = [torch.equal(first[stem][name], second[stem][name]) for stem in STEMS for name in first[stem]]
+    same = [torch.equal(first[stem][name], second[stem][name]) for stem in CAD1.stems for name in first[stem]]
     assert len(same) > 40
     assert all(same)
     assert not torch.equal(first["bass"]["fc1.weight"], other["bass"]["fc1.weight"])
@@ -235,7 +236,7 @@ def test_training_gives_the_same_weights_on_another_processor_but_for_double_rou
         )
         trained[name] = torch.load(tmp_path / name, weights_only=True)
     assert done.stdout.strip() == "DEFAULT"
-    for stem in STEMS:
+    for stem in CAD1.stems:
         for name, here in trained["this"][stem].items():
             there = trained["old"][stem][name]
             if name.endswith("num_batches_tracked"):
@@ -273,7 +274,7 @@ def test_a_small_open_unmix_trained_on_the_spot_learns_its_song(torch, short, tm
     assert counts == [(step, 240) for step in range(1, 241)]
     stems = separated(load_separator("openunmix", weights=weights, device="cpu"), short)
     mixture = track.read("mixture")
-    for stem, estimate in zip(STEMS, stems, strict=True):
+    for stem, estimate in zip(CAD1.stems, stems, strict=True):
         true = track.read(stem)
         gained = 10 * np.log10(np.mean((mixture / 4 - true) ** 2) / np.mean((estimate - true) ** 2))
         assert gained > 2, stem  # dB nearer to the true stem than the floor, mixture / 4

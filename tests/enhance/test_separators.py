@@ -6,8 +6,9 @@ import pytest
 from harness.enhance import enhance, load_separator
 from harness.enhance.separators import TeamSeparator
 from harness.enhance.track import Track
-from harness.errors import SetupError, SubmissionError, UsageError
-from validator.challenge import STEMS, Challenge
+from harness.protocol.errors import SetupError, SubmissionError, UsageError
+from validator.challenge.challenge import Challenge
+from validator.challenge.rules import CAD1
 
 
 def separated(separator, challenge):
@@ -21,7 +22,7 @@ def test_oracle_mixture_and_leaky_are_what_they_say(challenge):
     track, oracle = separated(load_separator("oracle"), challenge)
     _, mixture = separated(load_separator("mixture"), challenge)
     _, leaky = separated(load_separator("leaky"), challenge)
-    np.testing.assert_array_equal(oracle[STEMS.index("bass")], track.read("bass"))
+    np.testing.assert_array_equal(oracle[CAD1.stems.index("bass")], track.read("bass"))
     np.testing.assert_allclose(oracle.sum(axis=0), track.read("mixture"), atol=1e-6)
     for stem in mixture:
         np.testing.assert_array_equal(stem, track.read("mixture") / 4)
@@ -78,7 +79,7 @@ def test_identity_follows_the_team_s_source(tmp_path, monkeypatch):
 
 
 def good(mixture):
-    return dict.fromkeys(STEMS, mixture / 4)
+    return dict.fromkeys(CAD1.stems, mixture / 4)
 
 
 def nan_in_bass(mixture):
@@ -173,7 +174,7 @@ def test_weights_are_for_models(tmp_path):
 def test_music_that_changes_under_way_is_the_set_up_s_fault(tmp_path):
     import soundfile
 
-    from harness.synthetic import make_challenge
+    from harness.baselines.synthetic import make_challenge
 
     challenge = Challenge.load(make_challenge(tmp_path / "root", songs=1, listeners=1), split="test")
     track = Track(challenge.songs[0])

@@ -16,10 +16,10 @@ from harness.enhance import encoding as encoding_module
 from harness.enhance import enhance
 from harness.enhance import example as example_module
 from harness.enhance.separators import Mixture, Oracle
-from harness.errors import SetupError, SubmissionError, UsageError
+from harness.protocol.errors import SetupError, SubmissionError, UsageError
 from validator import validate
-from validator.challenge import Challenge
-from validator.manifest import entries
+from validator.challenge.challenge import Challenge
+from validator.challenge.manifest import entries
 
 
 def read(archive, name):

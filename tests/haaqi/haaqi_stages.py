@@ -7,28 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from haaqi_cases import AUDIOGRAMS, music, noisy, wave
 from numpy.typing import NDArray
 
-from harness.haaqi import (
-    alignment,
-    cepstrum,
-    compression,
-    covariance,
-    ear,
-    gammatone,
-    hearing,
-    index,
-    lags,
-    middle_ear,
-    nalr,
-    noise,
-    resampling,
-    smoothing,
-    spectrum,
-    transduction,
-)
-from harness.haaqi.loudness import loud
+from harness.haaqi import ear, index, nalr
+from harness.haaqi.alignment import anchor, lags
+from harness.haaqi.cochlea import compression, gammatone, hearing, middle_ear, noise, transduction
+from harness.haaqi.cochlea.loudness import loud
+from harness.haaqi.features import cepstrum, covariance, smoothing, spectrum
+from harness.haaqi.kernels import resampling
+from tests.haaqi.haaqi_cases import AUDIOGRAMS, music, noisy, wave
 
 Numbers = NDArray[np.float64]
 LOSSES = ("normal", "better than normal", "moderate", "profound", "steep", "fractional")
@@ -168,8 +155,8 @@ def _unaligned() -> list[tuple[Numbers, Numbers]]:
 def our_alignment() -> Numbers:
     parts = []
     for reference, processed in _unaligned():
-        part = alignment.sounding(reference)
-        moved = alignment.shift(processed, alignment.Anchor(reference=reference).delay(processed))
+        part = anchor.sounding(reference)
+        moved = anchor.shift(processed, anchor.Anchor(reference=reference).delay(processed))
         parts += [reference[part], moved[part]]
     return thinned(*[[len(part)] for part in parts], *parts)
 
@@ -313,7 +300,7 @@ def their_lags() -> Numbers:
             processed = noisy(np.roll(reference, by))
             moved = _eb().envelope_align(reference, processed)
             reach = min(2400, length)
-            fits = [d for d in range(-reach, reach) if np.array_equal(alignment.shift(processed, d), moved)]
+            fits = [d for d in range(-reach, reach) if np.array_equal(anchor.shift(processed, d), moved)]
             found.append(fits[0])
     return np.array(found, dtype=np.float64)
 

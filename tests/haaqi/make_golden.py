@@ -21,12 +21,12 @@ from harness.haaqi.target import environment
 
 os.environ.update(environment())
 
-import haaqi_cases
-import haaqi_stages
 import numba
 import numpy as np
 import scipy
 from clarity.evaluator.haaqi.haaqi import haaqi_v1
+
+from tests.haaqi import haaqi_cases, haaqi_stages
 
 GOLDEN = Path(__file__).parent / "golden.json"
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import correlate
 
-from harness.haaqi import alignment, rounding
-from harness.haaqi.correlation import greatest_lag, half_spectrum
+from harness.haaqi.alignment import anchor
+from harness.haaqi.alignment.correlation import greatest_lag, half_spectrum
+from harness.haaqi.kernels import rounding
 
 
 def _scipys(ours: NDArray[np.floating], theirs: NDArray[np.floating]) -> int:
@@ -29,7 +30,7 @@ def _scipys(ours: NDArray[np.floating], theirs: NDArray[np.floating]) -> int:
 def test_the_lag_is_scipys(seed: int, length: int, delay: int, short: bool, gain: float) -> None:
     rng = np.random.RandomState(seed)
     ours = rng.standard_normal(length)
-    theirs = gain * (alignment.shift(ours, -delay) + 0.3 * rng.standard_normal(length))
+    theirs = gain * (anchor.shift(ours, -delay) + 0.3 * rng.standard_normal(length))
     if short:
         ours, theirs = ours.astype(np.float32), theirs.astype(np.float32)
     found = greatest_lag(ours, theirs)
@@ -72,9 +73,9 @@ def test_where_rounding_decides_the_delay_is_scipys(second: float) -> None:
     theirs[11000:11300] = pulse
     theirs[25000:25300] = pulse * np.float32(second)
     centred = theirs - np.mean(theirs)
-    expected = round(_scipys(ours - np.mean(ours), centred) - alignment.DISPERSION)
-    anchor = alignment.Anchor(reference=ours, keep_spectrum=True)
-    assert [anchor.delay(theirs), anchor.delay(theirs)] == [expected, expected]
+    expected = round(_scipys(ours - np.mean(ours), centred) - anchor.DISPERSION)
+    kept = anchor.Anchor(reference=ours, keep_spectrum=True)
+    assert [kept.delay(theirs), kept.delay(theirs)] == [expected, expected]
     assert expected in {2000 - 48, 16000 - 48}
 
 
@@ -82,10 +83,10 @@ def test_where_rounding_decides_the_delay_is_scipys(second: float) -> None:
 def test_signals_of_different_precision_are_scipys(which: int) -> None:
     rng = np.random.RandomState(3)
     ours = rng.standard_normal(20000)
-    theirs = alignment.shift(ours, -700) + 0.1 * rng.standard_normal(20000)
+    theirs = anchor.shift(ours, -700) + 0.1 * rng.standard_normal(20000)
     pair = [ours, theirs]
     pair[which] = pair[which].astype(np.float32)
-    assert alignment.Anchor(reference=pair[0]).delay(pair[1]) == 700 - 48
+    assert anchor.Anchor(reference=pair[0]).delay(pair[1]) == 700 - 48
 
 
 @pytest.mark.skipif(
@@ -97,4 +98,4 @@ def test_the_covariance_has_scipys_bits(kinds: tuple[str, str], length: int) -> 
     both = np.random.RandomState(4).standard_normal((2, length))
     ours, theirs = both[0].astype(kinds[0]), both[1].astype(kinds[1])
     expected = correlate(ours - np.mean(ours), theirs, method="fft")
-    np.testing.assert_array_equal(alignment._covariance(ours, theirs), expected)
+    np.testing.assert_array_equal(anchor._covariance(ours, theirs), expected)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.haaqi import elementary, gammatone, lags, noise, rounding
-from harness.haaqi.hearing import widest_bandwidths
-from harness.haaqi.kernel import exact
-from harness.haaqi.middle_ear import middle_ear
+from harness.haaqi.alignment import lags
+from harness.haaqi.cochlea import gammatone, noise
+from harness.haaqi.cochlea.hearing import widest_bandwidths
+from harness.haaqi.cochlea.middle_ear import middle_ear
+from harness.haaqi.kernels import elementary, rounding
+from harness.haaqi.kernels.compilation import exact
 
 ULP = 2.0**-52
 

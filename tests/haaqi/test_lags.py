@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from harness.haaqi import lags, spans
+from harness.haaqi.alignment import lags, spans
 
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 Kind = Callable[[np.random.RandomState, int], Pair]

@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SCORES = """
 import sys
-sys.path[:0] = ["tests/haaqi"]
-from haaqi_cases import CASES
+sys.path[:0] = ["."]
+from tests.haaqi.haaqi_cases import CASES
 from harness.haaqi import haaqi_v1
 for name in ("seconds, odd", "clipped, steep", "both 44100 Hz", "silent middle", "level 65"):
     print(name, *[value.hex() for value in CASES[name].run(haaqi_v1)])
@@ -39,7 +39,7 @@ for start in range(0, length, 24000):
     processed[part] = reference[part] + 0.01 * rng.standard_normal(24000)
 song = Song([reference], sample_rate=24000, levels=[90.0], seed=1)
 assert 0 < song.score([processed], sample_rate=24000, audiograms=[[25, 30, 35, 45, 60, 65]])[0] < 1
-from harness.evaluate import peak_memory  # this late, so that it takes no memory before
+from harness.evaluator.job import peak_memory  # this late, so that it takes no memory before
 print(peak_memory())
 """
 
@@ -47,14 +47,16 @@ HITS = """
 import sys
 import numpy as np
 from harness.haaqi import Listening, Song, precompile
-from harness.haaqi import compression, features, gammatone, noise, spans
+from harness.haaqi.alignment import spans
+from harness.haaqi.cochlea import compression, gammatone, noise
+from harness.haaqi.features import tiles
 precompile()
 if "batch" in sys.argv:
     reference = np.random.RandomState(1).standard_normal(4803).astype(np.float32)
     heard = [Listening(processed=[k * reference] * 2, audiograms=[[15.0 * k] * 6] * 2) for k in (1, 2, 3)]
     song = Song([reference] * 2, sample_rate=24000, levels=[65.0, 60.0], seed=0)
     assert all(isinstance(values, list) for values in song.score_all(heard, sample_rate=24000))
-loops = (compression._compress, features._gather, gammatone._summed_power, spans.accumulate)
+loops = (compression._compress, tiles._gather, gammatone._summed_power, spans.accumulate)
 loops += (noise.fill_normals, noise.skip_normals)
 stats = [loop.stats for loop in loops]
 print(sum(sum(s.cache_hits.values()) for s in stats), sum(sum(s.cache_misses.values()) for s in stats))

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.haaqi import fourier, is_fixed, nalr, rounding
+from harness.haaqi import is_fixed, nalr
+from harness.haaqi.kernels import fourier, rounding
 
 RNG = np.random.RandomState(50)
 X = RNG.uniform(-3, 3, 4000)

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from haaqi_cases import CASES, LONG, Case, music, noisy, pair
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.haaqi import Quality, compute_haaqi, ear, haaqi_v1, lags
+from harness.haaqi import Quality, compute_haaqi, ear, haaqi_v1
+from harness.haaqi.alignment import lags
+from tests.haaqi.haaqi_cases import CASES, LONG, Case, music, noisy, pair
 
 # One bound, with whichever NumPy and SciPy. What is promised across versions is 1e-9.
 BOUND = 1e-12

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from haaqi_cases import AUDIOGRAMS, music, noisy
 
-from harness.haaqi import Listening, Song, compute_haaqi, noise, song
+from harness.haaqi import Listening, Song, compute_haaqi, song
+from harness.haaqi.cochlea import noise
+from tests.haaqi.haaqi_cases import AUDIOGRAMS, music, noisy
 
 FREQUENCIES = [250, 500, 1000, 2000, 4000, 6000]
 LENGTH = 4001

@@ -4,30 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import haaqi_stages
 import numpy as np
 import pytest
-from haaqi_stages import STAGES
 
-from harness.haaqi import (
-    alignment,
-    cepstrum,
-    compression,
-    covariance,
-    ear,
-    gammatone,
-    hearing,
-    index,
-    lags,
-    loudness,
-    middle_ear,
-    nalr,
-    noise,
-    resampling,
-    smoothing,
-    spectrum,
-    transduction,
-)
+from harness.haaqi import ear, index, nalr
+from harness.haaqi.alignment import anchor, lags
+from harness.haaqi.cochlea import compression, gammatone, hearing, loudness, middle_ear, noise, transduction
+from harness.haaqi.features import cepstrum, covariance, smoothing, spectrum
+from harness.haaqi.kernels import resampling
+from tests.haaqi import haaqi_stages
+from tests.haaqi.haaqi_stages import STAGES
 
 # Relative to the greatest number of a stage, with whichever NumPy and SciPy.
 STORED = 1e-12
@@ -75,8 +61,8 @@ MUTATIONS = [
     (resampling, "LEVEL_FILTER_ORDER", 6, "resampling"),
     (resampling, "LEVEL_FILTER_STOPBAND", 31, "resampling"),
     (resampling, "LEVEL_BAND_KHZ", 20, "resampling"),
-    (alignment, "DISPERSION", 47.0, "broadband alignment"),
-    (alignment, "QUIET", 0.001001, "broadband alignment"),
+    (anchor, "DISPERSION", 47.0, "broadband alignment"),
+    (anchor, "QUIET", 0.001001, "broadband alignment"),
     (middle_ear, "LOW_PASS", 5001, "middle ear"),
     (middle_ear, "HIGH_PASS", 351, "middle ear"),
     (gammatone, "WIDTH_FACTOR", 1.02, "filter widths"),

@@ -28,10 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from harness import provenance
-from harness.errors import SetupError, UsageError
-from harness.provenance import archive
-from harness.provenance.archive import ENVELOPE, pack, unpack
-from harness.ranking.ledger import (
+from harness.ledger.ledger import (
     AuditRecord,
     Entry,
     Failure,
@@ -42,7 +39,11 @@ from harness.ranking.ledger import (
     StoredExample,
     mean,
 )
-from harness.records import RunRecord
+from harness.protocol.errors import SetupError, UsageError
+from harness.protocol.records import RunRecord
+from harness.provenance import packing
+from harness.provenance.packing import ENVELOPE, pack, unpack
+from tests.values import values
 
 SCORER = Scorer("d" * 64, "fast", True)
 ROSTER = Roster("c" * 64, "test", ("A - I'm Alright", 'Ünï, "code" & co'), ("L1", "L2"))
@@ -134,7 +135,7 @@ def test_what_a_bundle_holds(store: Path, tmp_path: Path) -> None:
     path = export(store, "E001", tmp_path)
     assert path == tmp_path / "E001_test.cad1.zip"
     members = unpack(path.read_bytes())
-    assert tuple(members) == archive.REQUIRED
+    assert tuple(members) == packing.REQUIRED
     run = json.loads(members["run.json"])
     with Ledger(store, read_only=True) as ledger:
         examples = ledger.examples(KEY)
@@ -211,7 +212,7 @@ def test_every_byte_of_a_small_part_and_many_of_the_whole(signed: Path, keys, tm
     good = signed.read_bytes()
     generator = random.Random(2023)
     places = {*range(64), *range(len(good) - 400, len(good)), *generator.sample(range(len(good)), 500)}
-    for name in (*archive.REQUIRED, ENVELOPE):  # the zip's own fields about each member
+    for name in (*packing.REQUIRED, ENVELOPE):  # the zip's own fields about each member
         for found in (good.find(name.encode()), good.rfind(name.encode())):
             places.update(range(max(0, found - 50), found))
     bad = tmp_path / "bad.zip"
@@ -275,7 +276,7 @@ def test_a_better_score_in_every_place_but_the_signature(
     with Ledger(copy) as ledger:
         ledger.enter(Entry("E001", better, "submission_E001.zip", 1234, "scored"))
         for example in ROSTER.examples:
-            ledger.store(better, StoredExample(*example, (0.99,) * 8), run=None)
+            ledger.store(better, StoredExample(*example, values(0.99)), run=None)
     forged = unpack(export(copy, "E001", tmp_path / "forged.zip").read_bytes())
     forged[ENVELOPE] = unpack(signed.read_bytes())[ENVELOPE]
     signed.write_bytes(pack(forged))
@@ -391,8 +392,8 @@ def zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> 
 def test_everything_that_is_no_bundle(signed: Path, tmp_path: Path) -> None:
     good = signed.read_bytes()
     members = unpack(good)
-    three = {name: members[name] for name in archive.REQUIRED}
-    bomb = zipped(dict.fromkeys(archive.REQUIRED, b"0" * 10**7), zipfile.ZIP_DEFLATED)
+    three = {name: members[name] for name in packing.REQUIRED}
+    bomb = zipped(dict.fromkeys(packing.REQUIRED, b"0" * 10**7), zipfile.ZIP_DEFLATED)
     for content, said in (
         (b"", "is no zip"),
         (b"PK\x05\x06" + b"\0" * 18, "holds nothing"),
@@ -408,7 +409,7 @@ def test_everything_that_is_no_bundle(signed: Path, tmp_path: Path) -> None:
         (pack(dict(reversed(three.items()))), "holds 'statement.json'"),
         (pack({"scores.csv": b""}), "where a bundle holds"),
         (pack({}), "holds nothing"),
-        (b"\0" * (archive.MAX_BYTES + 1), "is larger than"),
+        (b"\0" * (packing.MAX_BYTES + 1), "is larger than"),
     ):
         path = tmp_path / "x.zip"
         path.write_bytes(content)
@@ -420,7 +421,7 @@ def test_everything_that_is_no_bundle(signed: Path, tmp_path: Path) -> None:
 def test_a_member_that_stands_there_twice(signed: Path, tmp_path: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as packed, pytest.warns(UserWarning, match="Duplicate"):  # noqa: PT031
-        for name in (*archive.REQUIRED, "scores.csv"):
+        for name in (*packing.REQUIRED, "scores.csv"):
             packed.writestr(name, b"")
     (tmp_path / "x.zip").write_bytes(buffer.getvalue())
     (problem,) = provenance.verify(tmp_path / "x.zip")

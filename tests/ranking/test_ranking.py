@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import SubmissionError, UsageError
-from harness.ranking.ledger import AuditRecord, Entry, Key, Ledger, Roster, Scorer, StoredExample
-from harness.ranking.page import RENDERERS, markdown, notes, write_atomically, write_ranking
+from harness.ledger.ledger import AuditRecord, Entry, Key, Ledger, Roster, Scorer, StoredExample
+from harness.protocol.errors import SubmissionError, UsageError
+from harness.ranking.render import RENDERERS, markdown, notes, write_atomically, write_ranking
 from harness.ranking.scores import read_scores, write_scores
 from harness.ranking.selfreport import add_self_reported
-from harness.ranking.table import Row, ranked, tables
-from harness.score import roster_of
+from harness.ranking.tables import Row, ranked, tables
+from harness.score.conductor import roster_of
+from tests.values import values
 from validator import Challenge
 
 SCORER = Scorer("d" * 64, "fast", True)
@@ -168,7 +169,7 @@ def test_the_page_escapes_and_fetches_nothing() -> None:
 
 
 def tables_of(row: Row):
-    from harness.ranking.table import Table
+    from harness.ranking.tables import Table
 
     return Table(ROSTER, SCORER, "scored", ranked([row]), ())
 
@@ -180,7 +181,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("harness.ranking.page.os.fsync", fail)
+    monkeypatch.setattr("harness.ranking.render.os.fsync", fail)
     with pytest.raises(Exception, match="No space left"):
         write_atomically(path, "new")
     assert path.read_text() == "old"
@@ -201,7 +202,7 @@ def test_scores_csv_is_in_the_metadatas_order_and_comes_back(tmp_path: Path) -> 
 
 
 def test_everything_wrong_with_a_scores_csv_is_said_at_once(tmp_path: Path) -> None:
-    good = {key: StoredExample(*key, (0.5,) * 8) for key in ROSTER.examples}
+    good = {key: StoredExample(*key, values(0.5)) for key in ROSTER.examples}
     lines = write_scores(ROSTER, good).splitlines()
     lines[1] = lines[1].replace("0.5", "nan", 2)
     lines[2] = lines[2].replace("Z song", "Y song")

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.errors import SetupError
-from harness.records import Example
-from harness.sandbox import bubblewrap, process
-from harness.sandbox.base import Sandbox, Task
-from harness.sandbox.bubblewrap import BubblewrapSandbox
-from harness.sandbox.docker import DockerSandbox
-from harness.sandbox.environment import Evaluator
-from harness.sandbox.process import ProcessSandbox
+from harness.protocol.errors import SetupError
+from harness.protocol.records import Example
+from harness.sandbox.contract import Sandbox, Task
+from harness.sandbox.docker.container import DockerSandbox
+from harness.sandbox.local import bubblewrap, process
+from harness.sandbox.local.bubblewrap import BubblewrapSandbox
+from harness.sandbox.local.environment import Evaluator
+from harness.sandbox.local.process import ProcessSandbox
 
 if TYPE_CHECKING:
     import docker

@@ -14,14 +14,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.errors import BugError, DeadlineError, HarnessError, MemoryLimitError, SetupError
-from harness.records import AuditScore, Example, ExampleScore, Hello
-from harness.sandbox import bubblewrap, environment
-from harness.sandbox.base import Sandbox, Stopped, Task
-from harness.sandbox.bubblewrap import BubblewrapSandbox, find_bwrap, prefixes
-from harness.sandbox.process import ProcessSandbox
+from harness.protocol.errors import BugError, DeadlineError, HarnessError, MemoryLimitError, SetupError
+from harness.protocol.records import AuditScore, Example, ExampleScore, Hello
+from harness.sandbox.contract import Sandbox, Stopped, Task
+from harness.sandbox.local import bubblewrap, environment
+from harness.sandbox.local.bubblewrap import BubblewrapSandbox, find_bwrap, prefixes
+from harness.sandbox.local.process import ProcessSandbox
+from harness.sandbox.selfcheck import verify
 from harness.sandbox.stamp import RUN_ENV, own_stamp
-from harness.sandbox.verify import verify
 from validator import Challenge
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("bwrap", "nothing_left")]
@@ -219,7 +219,7 @@ def test_it_ends_when_the_host_is_killed(oracle_zip: Path, synthetic_root: Path,
     host = f"""
 import sys
 from pathlib import Path
-from harness.sandbox import bubblewrap
+from harness.sandbox.local import bubblewrap
 from harness.sandbox.base import Task
 from harness.sandbox.environment import Evaluator
 evaluator = Evaluator(Path(sys.executable), Path({str(tmp_path / "tree")!r}), None, True)

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from harness.errors import BugError, SetupError
-from harness.records import Example, ExampleScore, Hello, Job
-from harness.sandbox.base import MAX_DIAGNOSTICS, Conversation, clean
+from harness.protocol.errors import BugError, SetupError
+from harness.protocol.records import Example, ExampleScore, Hello, Job
+from harness.sandbox.contract import MAX_DIAGNOSTICS, Conversation, clean
 
 JOB = Job(
     nonce="a" * 32,

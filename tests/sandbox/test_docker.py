@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from docker.errors import NotFound
 
-from harness.errors import BugError, DeadlineError, MemoryLimitError, SetupError
-from harness.records import Example, ExampleScore, Hello
-from harness.sandbox.base import Stopped, Task
-from harness.sandbox.docker import (
+from harness.protocol.errors import BugError, DeadlineError, MemoryLimitError, SetupError
+from harness.protocol.records import Example, ExampleScore, Hello
+from harness.sandbox.contract import Stopped, Task
+from harness.sandbox.docker.container import (
     HARDENING,
     LABEL,
     DockerSandbox,
@@ -26,8 +26,8 @@ from harness.sandbox.docker import (
     process_stamp,
     sweep,
 )
-from harness.sandbox.environment import fixed
-from harness.sandbox.verify import verify
+from harness.sandbox.local.environment import fixed
+from harness.sandbox.selfcheck import verify
 from validator import Challenge
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def test_one_changed_byte_of_pyclarity_is_refused_and_named(
 
 
 def test_an_image_of_another_lock_is_refused_before_it_runs(derived: Callable[..., str]) -> None:
-    other = derived({}, "LABEL cad1-harness.lock=0000")
+    other = derived({}, "LABEL cad1-harness.protocol.lock=0000")
     with pytest.raises(SetupError, match=r"built from another harness/scorer\.lock"):
         DockerSandbox(image=other).prepare()
 
@@ -350,7 +350,9 @@ def test_the_container_ends_when_the_host_is_killed(
     engine: docker.DockerClient, probe: Callable[[str], str], oracle_zip: Path, synthetic_root: Path
 ) -> None:
     """SIGKILL leaves no one to clean up: the container's standard input closes, and it ends by itself."""
-    script = "import sys\nsys.path.insert(0, '/opt/cad1')\nfrom harness.evaluate import _die_with_parent\n"
+    script = (
+        "import sys\nsys.path.insert(0, '/opt/cad1')\nfrom harness.evaluator.job import _die_with_parent\n"
+    )
     script += "_die_with_parent()\nimport time\ntime.sleep(3600)"
     host = f"""
 from pathlib import Path

@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from harness import limits, shards
-from harness.errors import BugError, DeadlineError, Fault, HarnessError, MemoryLimitError, SetupError
-from harness.ranking.ledger import Ledger, State
-from harness.ranking.verify import verify
-from harness.request import Outcome, Request
-from harness.sandbox.docker import LABEL, DockerSandbox, process_stamp
-from harness.score import score
+from harness.ledger.ledger import Ledger, State
+from harness.protocol.errors import BugError, DeadlineError, Fault, HarnessError, MemoryLimitError, SetupError
+from harness.provenance.verification import verify
+from harness.sandbox import limits
+from harness.sandbox.docker.container import LABEL, DockerSandbox, process_stamp
+from harness.score import shards
+from harness.score.conductor import score
+from harness.score.request import Outcome, Request
 from validator import Challenge
 
 if TYPE_CHECKING:

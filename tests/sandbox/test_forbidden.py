@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
-from harness.errors import BugError
-from harness.sandbox import bubblewrap
-from harness.sandbox.base import Sandbox, Task
-from harness.sandbox.bubblewrap import BubblewrapSandbox
-from harness.sandbox.environment import Evaluator
-from harness.wheels import cache_folder
+from harness.protocol.errors import BugError
+from harness.sandbox.contract import Sandbox, Task
+from harness.sandbox.local import bubblewrap
+from harness.sandbox.local.bubblewrap import BubblewrapSandbox
+from harness.sandbox.local.environment import Evaluator
+from harness.sandbox.wheels import cache_folder
 
 ORDINARY = 23456
 """A user without a name or a home."""

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from harness.sandbox import leftovers
-from harness.sandbox.docker import LABEL
+from harness.sandbox.docker.container import LABEL
 from harness.sandbox.leftovers import sweep
 from harness.sandbox.stamp import RUN_ENV, is_alive, own_stamp, process_stamp, stamp_of, temporary_folder
 

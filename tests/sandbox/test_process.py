@@ -10,13 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.errors import BugError, DeadlineError, MemoryLimitError, SetupError
-from harness.records import Done, Example, ExampleFailure, ExampleScore, Hello
-from harness.sandbox import child, environment, process
-from harness.sandbox.base import Stopped, Task
-from harness.sandbox.environment import Evaluator
-from harness.sandbox.process import ProcessSandbox
-from harness.sandbox.verify import verify
+from harness.protocol.errors import BugError, DeadlineError, MemoryLimitError, SetupError
+from harness.protocol.records import Done, Example, ExampleFailure, ExampleScore, Hello
+from harness.sandbox.contract import Stopped, Task
+from harness.sandbox.local import child, environment, process
+from harness.sandbox.local.environment import Evaluator
+from harness.sandbox.local.process import ProcessSandbox
+from harness.sandbox.selfcheck import verify
 from validator import Challenge
 
 MakeTask = Callable[..., Task]
@@ -24,7 +24,7 @@ MakeTask = Callable[..., Task]
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ProcessSandbox]:
-    """A sandbox whose `harness.evaluate` is a script of the test's."""
+    """A sandbox whose `harness.evaluator.job` is a script of the test's."""
 
     def make(script: str) -> ProcessSandbox:
         package = tmp_path / "tree" / "harness"

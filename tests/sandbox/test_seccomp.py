@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import SetupError
+from harness.protocol.errors import SetupError
 from harness.sandbox.seccomp import (
     ALLOWED,
     CONDITIONS,

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from validator.challenge import Challenge, Listener, Segment, Song
-from validator.manifest import Kind, entries
+from validator.challenge.challenge import Challenge, Listener, Segment, Song
+from validator.challenge.manifest import Kind, entries
 
 SONGS = ("Ann O'Nym & The Dots - M.E.R.C.", "RöCKSHOW (Live) - I'm Alright")
 LISTENERS = ("L6001", "L6002")

@@ -22,20 +22,21 @@ import time
 from collections import Counter
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import forge  # noqa: E402
-import hypothesis  # noqa: E402
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+import hypothesis
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import strategies as st
 
-from validator import libflac, validate  # noqa: E402
-from validator.audio import AudioError, check_format, decode_flac  # noqa: E402
-from validator.challenge import Challenge, Listener, Segment, Song  # noqa: E402
-from validator.checks import ScaleError, parse_scale  # noqa: E402
-from validator.manifest import Kind, entries  # noqa: E402
-from validator.names import check_names  # noqa: E402
-from validator.streaminfo import StreamInfoError, parse  # noqa: E402
+from tests.validator import forge
+from validator import validate
+from validator.challenge.challenge import Challenge, Listener, Segment, Song
+from validator.challenge.manifest import Kind, entries
+from validator.checks.filenames import check_names
+from validator.formats import libflac
+from validator.formats.flac import AudioError, check_format, decode_flac
+from validator.formats.scale import ScaleError, parse_scale
+from validator.formats.streaminfo import StreamInfoError, parse
 
 CPU_SECONDS = 2
 """CPU time for one call; an honest one takes some milliseconds."""
@@ -191,14 +192,14 @@ class Fuzzer:
             info = parse(data[:42])
         except StreamInfoError:
             return None
-        wrong = check_format(info, rate=24000, channels=1) or not 0 < info.total_samples <= 1300
+        wrong = check_format(info, rate=24000, channels=1, bits=16) or not 0 < info.total_samples <= 1300
         pcm = None if wrong or self.libflac is None else self.libflac.decode(data, info)
         return None if pcm is None else pcm.tobytes()
 
     @staticmethod
     def decoded(data: bytes) -> tuple[str, bytes]:
         try:
-            pcm = decode_flac(io.BytesIO(data), rate=24000, channels=1, max_frames=1300)
+            pcm = decode_flac(io.BytesIO(data), rate=24000, channels=1, bits=16, max_frames=1300)
         except AudioError as error:
             return error.code, b""
         assert pcm.shape[0] <= 1300

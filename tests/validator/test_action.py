@@ -9,8 +9,9 @@ import sys
 import textwrap
 from pathlib import Path
 
-import forge
 import pytest
+
+from tests.validator import forge
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """#!/bin/sh
@@ -18,8 +19,8 @@ exec {python} {stand_in} "$@"
 """
 STAND_IN = """
 import pathlib, sys
-sys.path[:0] = [{root!r}, {here!r}]
-from forge import CHALLENGE
+sys.path[:0] = [{root!r}]
+from tests.validator.forge import CHALLENGE
 from validator import validate
 submission, output = sys.argv[2], sys.argv[sys.argv.index("--output") + 1]
 assert sys.argv[1] == "validate" and "--json" in sys.argv and "--split" in sys.argv

@@ -7,7 +7,8 @@ import pytest
 import soundfile
 
 from validator import Challenge, ChallengeError
-from validator.challenge import STEMS, Listener
+from validator.challenge.challenge import Listener
+from validator.challenge.rules import CAD1
 
 CFS = [250, 500, 1000, 2000, 3000, 4000, 6000, 8000]
 SONG = "Ann - One"
@@ -42,7 +43,7 @@ def root(tmp_path):
         for name in songs:
             folder = tmp_path / "audio" / "musdb18hq" / half / name
             folder.mkdir(parents=True)
-            for stem in ("mixture", *STEMS):
+            for stem in ("mixture", *CAD1.stems):
                 soundfile.write(
                     folder / f"{stem}.wav", np.zeros((44100, 2), np.int16), 44100, subtype="PCM_16"
                 )

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import accept_cases
 import pytest
-import reject_cases
 
-from validator.codes import RULES, table
+from tests.validator.corpus import accepted, rejected
+from validator.findings.codes import RULES, table
 
 README = Path(__file__).resolve().parents[2] / "validator" / "README.md"
 
@@ -43,6 +42,6 @@ NEEDS_ROSTER = {"length-inconsistent"}
 
 
 def test_every_rule_is_broken_by_a_case():
-    broken = {code for _, codes in reject_cases.CASES.values() for code in codes}
-    broken |= {code for _, codes in accept_cases.CASES.values() for code in codes}
+    broken = {code for _, codes in rejected.CASES.values() for code in codes}
+    broken |= {code for _, codes in accepted.CASES.values() for code in codes}
     assert set(RULES) - broken == NEEDS_REFERENCES | NEEDS_ROSTER

@@ -1,12 +1,13 @@
 """The system's libFLAC, where there is one, never changes a verdict or a sample."""
 
-import forge
 import numpy as np
 import pytest
 
-from validator import libflac, validate
-from validator.audio import AudioError, decode_flac
-from validator.streaminfo import parse
+from tests.validator import forge
+from validator import validate
+from validator.formats import libflac
+from validator.formats.flac import AudioError, decode_flac
+from validator.formats.streaminfo import parse
 
 LIBRARY = libflac.load()
 needs_libflac = pytest.mark.skipif(LIBRARY is None, reason="needs the system's libFLAC")
@@ -53,7 +54,7 @@ LEFT = {
 
 def by_soundfile(data, *, channels=1, rate=24000):
     try:
-        return decode_flac(data, rate=rate, channels=channels, max_frames=13000)
+        return decode_flac(data, rate=rate, channels=channels, bits=16, max_frames=13000)
     except AudioError as error:
         return error.code
 
@@ -108,7 +109,9 @@ def test_an_exception_passes_through_c(decoder, monkeypatch, callback, capfd):
 @needs_libflac
 def test_it_is_really_used(tmp_path, monkeypatch):
     folder = forge.lay_out(forge.stems(), tmp_path / "evaluation")
-    monkeypatch.setattr("validator.examine.decode_flac", lambda *_, **__: pytest.fail("soundfile was asked"))
+    monkeypatch.setattr(
+        "validator.checks.examiner.decode_flac", lambda *_, **__: pytest.fail("soundfile was asked")
+    )
     assert validate(folder, forge.CHALLENGE).findings == ()
 
 

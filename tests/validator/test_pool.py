@@ -2,13 +2,13 @@
 
 import os
 
-import forge
 import pytest
 
-from validator.archive import SubmissionNotFound, open_submission
-from validator.manifest import Entry, Kind, entries, limits
-from validator.names import check_names
-from validator.pool import Plan, by_example, in_processes
+from tests.validator import forge
+from validator.archive.submission import SubmissionNotFound, open_submission
+from validator.challenge.manifest import Entry, Kind, entries, limits
+from validator.checks.filenames import check_names
+from validator.checks.pool import Plan, by_example, in_processes
 
 
 class Deadly(Entry):

@@ -4,22 +4,22 @@ import math
 import unicodedata
 import zipfile
 
-import forge
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from validator import frames
-from validator.archive import open_submission
-from validator.challenge import SIDES, STEMS
-from validator.checks import ScaleError, parse_scale
-from validator.frames import goes_on
-from validator.manifest import Kind, Length, entries, length_of
-from validator.members import find_wrapper, folded, is_junk, unsafe
-from validator.names import check_names
-from validator.places import REMIX, Place, grouped
-from validator.streaminfo import StreamInfoError, parse
-from validator.tarfiles import _pax
+from tests.validator import forge
+from validator.archive.members import find_wrapper, folded, is_junk, unsafe
+from validator.archive.submission import open_submission
+from validator.archive.tarfiles import _pax
+from validator.challenge.manifest import Kind, Length, entries, length_of
+from validator.challenge.rules import CAD1
+from validator.checks.filenames import check_names
+from validator.checks.groups import REMIX, Place, grouped
+from validator.formats import frames
+from validator.formats.frames import goes_on
+from validator.formats.scale import ScaleError, parse_scale
+from validator.formats.streaminfo import StreamInfoError, parse
 
 NAMES = [entry.path for entry in entries(forge.CHALLENGE)]
 AUDIO = [entry.path for entry in entries(forge.CHALLENGE) if entry.kind is not Kind.SCALE]
@@ -27,7 +27,7 @@ UNIVERSE = [
     Place(listener, song, side, stem)
     for listener in ("L1", "L2", "L3")
     for song in ("A", "B")
-    for side, stem in [*((side, stem) for side in SIDES for stem in STEMS), ("", REMIX)]
+    for side, stem in [*((side, stem) for side in CAD1.sides for stem in CAD1.stems), ("", REMIX)]
 ]
 part = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=12)
 

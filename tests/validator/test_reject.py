@@ -2,18 +2,18 @@
 
 from collections import Counter
 
-import forge
 import pytest
-import reject_cases
 
+from tests.validator import forge
+from tests.validator.corpus import rejected
 from validator import Severity, validate, validation
 
 
-@pytest.mark.parametrize("name", reject_cases.CASES)
+@pytest.mark.parametrize("name", rejected.CASES)
 def test_rejected(name, tmp_path, monkeypatch):
-    make, codes = reject_cases.CASES[name]
-    if name in reject_cases.LIMITED:
-        monkeypatch.setattr(validation, "limits", lambda _: reject_cases.SMALL)
+    make, codes = rejected.CASES[name]
+    if name in rejected.LIMITED:
+        monkeypatch.setattr(validation, "limits", lambda _: rejected.SMALL)
     report = validate(make(tmp_path), forge.CHALLENGE)
     errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
     assert Counter(finding.code for finding in errors) == codes, report.to_text(all_=True)
@@ -25,4 +25,4 @@ def test_rejected(name, tmp_path, monkeypatch):
 
 
 def test_enough():
-    assert len(reject_cases.CASES) >= 80
+    assert len(rejected.CASES) >= 80

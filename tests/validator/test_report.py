@@ -3,18 +3,18 @@
 import json
 import re
 
-import forge
 import pytest
-import reject_cases
 
+from tests.validator import forge
+from tests.validator.corpus import rejected
 from validator import Severity, SubmissionNotFound, validate, validation
-from validator.codes import rule
-from validator.report import Report, Scope, Subject, in_order
+from validator.findings.codes import rule
+from validator.report.report import Report, Scope, Subject, in_order
 
 
 @pytest.fixture(scope="module")
 def eleven(tmp_path_factory):
-    make, _ = reject_cases.CASES["eleven_mistakes"]
+    make, _ = rejected.CASES["eleven_mistakes"]
     return validate(make(tmp_path_factory.mktemp("eleven")), forge.CHALLENGE)
 
 

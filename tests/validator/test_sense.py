@@ -14,8 +14,8 @@ import pytest
 import soundfile
 
 from validator import Challenge, validate
-from validator.challenge import STEMS
-from validator.manifest import Kind, entries
+from validator.challenge.manifest import Kind, entries
+from validator.challenge.rules import CAD1
 
 SET = Path(__file__).resolve().parents[3] / "shared" / "data" / "music_set"
 pytestmark = pytest.mark.skipif(not SET.is_dir(), reason=f"needs the music set in {SET}")
@@ -202,7 +202,10 @@ def test_truncated_flac(challenge, tmp_path):
 
 
 def test_sense_can_be_left_out(challenge, tmp_path):
-    order = {f"_{stem}.": f"_{other}." for stem, other in zip(STEMS, STEMS[1:] + STEMS[:1], strict=True)}
+    order = {
+        f"_{stem}.": f"_{other}."
+        for stem, other in zip(CAD1.stems, CAD1.stems[1:] + CAD1.stems[:1], strict=True)
+    }
     path = tmp_path / "submission.zip"
     with zipfile.ZipFile(path, "w") as out:
         for name, data in moved(members(), order).items():
@@ -224,7 +227,7 @@ def test_whole_songs_and_a_silent_reference(challenge, tmp_path):
         json.dumps([{"Track Name": name, "Split": "valid"}])
     )
     pcm = {}
-    for stem in ("mixture", *STEMS):
+    for stem in ("mixture", *CAD1.stems):
         pcm[stem], _ = soundfile.read(str(challenge.songs[0].reference_path(stem)), dtype="int16")
         if stem == "bass":
             pcm[stem] = pcm[stem].copy()

@@ -1,0 +1,1 @@
+"""The command `cad1`: parses, calls, prints; decides nothing."""

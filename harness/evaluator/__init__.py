@@ -1,0 +1,1 @@
+"""Inside the sandbox: scores the examples of one job."""

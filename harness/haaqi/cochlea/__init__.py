@@ -1,0 +1,1 @@
+"""The model of the ear: filters, compression, hair cells, noise, loudness."""

@@ -1,0 +1,72 @@
+"""The long-term spectrum, and what it tells of linear changes.
+
+Source: Kates and Arehart (2016), long-term spectrum, after Moore and Tan (2004), JAES 52, 900-914.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.haaqi.cochlea.hearing import CHANNELS, LINEAR_FROM, Cochlea
+
+SMALLEST = 1e-30
+
+
+def sensation_level(
+    average: NDArray[np.float64], *, control: NDArray[np.float64], cochlea: Cochlea, level: float
+) -> NDArray[np.float64]:
+    """Return what average envelopes amount to after compression.
+
+    Args:
+        average: (32,) RMS of the signal filters' envelopes.
+        control: (32,) RMS of the control filters' envelopes.
+        cochlea: the listener's.
+        level: dB SPL of an RMS of 1.
+
+    Returns:
+        (32,) dB above the listener's threshold, none negative.
+    """
+    driving = _decibels(control, level=level)
+    driving = np.maximum(np.minimum(driving, LINEAR_FROM), cochlea.knee)
+    gain = -cochlea.outer_loss - (driving - cochlea.knee) * cochlea.slope
+    heard = np.maximum(_decibels(average, level=level), 0)
+    return np.asarray(np.maximum(heard + gain - cochlea.inner_loss, 0))
+
+
+def _decibels(envelope: NDArray[np.float64], *, level: float) -> NDArray[np.float64]:
+    return np.asarray(level + 20 * np.log10(np.maximum(envelope, SMALLEST)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectralChange:
+    """Standard deviations over the channels, times their number.
+
+    Attributes:
+        loudness: of the difference of specific loudness.
+        normalised: of that difference relative to the sum.
+    """
+
+    loudness: float
+    normalised: float
+
+
+def spectral_change(reference: NDArray[np.float64], processed: NDArray[np.float64]) -> SpectralChange:
+    """Compare two long-term spectra, each normalised to the same total loudness.
+
+    Args:
+        reference: (32,) dB above threshold.
+        processed: (32,) the same.
+    """
+    ours, theirs = _specific_loudness(reference), _specific_loudness(processed)
+    return SpectralChange(
+        loudness=float(CHANNELS * np.std(ours - theirs)),
+        normalised=float(CHANNELS * np.std((ours - theirs) / (ours + theirs))),
+    )
+
+
+def _specific_loudness(spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
+    linear = 10 ** (spectrum / 20)
+    return np.asarray(linear / np.sum(linear))

@@ -1,0 +1,1 @@
+"""Compiled building blocks: vector lanes, elementary functions, transforms, signals, resampling."""

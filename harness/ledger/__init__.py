@@ -1,0 +1,1 @@
+"""The SQLite store: what was scored, of which bytes, by what, when."""

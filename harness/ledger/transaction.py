@@ -1,0 +1,60 @@
+"""One write to the ledger: rows and the log entry about them, together or not at all."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.ledger.entities import now
+from harness.ledger.log import COLUMNS, GENESIS, author, canonical, chained, row_digest
+from harness.ledger.schema import IDENTITY
+
+Row = tuple[str, tuple[Any, ...]]
+"""A table, and the values of the columns that name a row of it."""
+
+
+class Transaction:
+    """An open transaction that holds the write lock.
+
+    Attributes:
+        at: When it began, in UTC: all that it writes has this time.
+        who: `user@host`.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self.at = now()
+        self.who = author()
+        self._last: tuple[int, str] | None = None
+
+    def execute(self, query: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        """Runs one statement."""
+        return self._db.execute(query, values)
+
+    def log(self, kind: str, facts: Mapping[str, object], *rows: Row) -> None:
+        """Appends an entry to the log, with the digests of the rows as they stand now."""
+        if self._last is None:
+            last = self.execute("SELECT number, sha256 FROM log ORDER BY number DESC LIMIT 1").fetchone()
+            self._last = (int(last[0]), str(last[1])) if last else (0, GENESIS)
+        number, previous = self._last
+        entry = chained(
+            number=number + 1,
+            at=self.at,
+            who=self.who,
+            kind=kind,
+            facts=canonical(facts),
+            rows=canonical([self._written(table, identity) for table, identity in rows]),
+            previous=previous,
+        )
+        self.execute(
+            f"INSERT INTO log VALUES ({', '.join('?' * len(COLUMNS))})",  # noqa: S608  (constants)
+            [getattr(entry, column) for column in COLUMNS],
+        )
+        self._last = (entry.number, entry.sha256)
+
+    def _written(self, table: str, identity: tuple[Any, ...]) -> dict[str, object]:
+        columns = IDENTITY[table]
+        condition = f"({', '.join(columns)}) = ({', '.join('?' * len(columns))})"
+        row = self.execute(f"SELECT * FROM {table} WHERE {condition}", identity).fetchone()  # noqa: S608
+        return {"table": table, "row": list(identity), "sha256": row_digest(table, row) if row else None}

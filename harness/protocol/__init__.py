@@ -1,0 +1,1 @@
+"""What host and sandboxes say to each other: records, errors and the lock."""

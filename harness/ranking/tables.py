@@ -1,0 +1,175 @@
+"""The ranking: from stored examples to rows with ranks.
+
+The ranking score is the average over all examples of an example's mean HAAQI, in full precision. Teams with equal
+averages share a rank (1, 2, 2, 4). Only complete submissions are ranked; of each team its latest one. Scores of
+different scorers, challenges or kinds stand in tables of their own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from harness.ledger.ledger import Entry, Key, Ledger, Roster, Scorer, mean
+
+PUBLISHED: dict[str, tuple[tuple[str, float], ...]] = {
+    "valid": (("Baseline Demucs (published)", 0.2592), ("Baseline Open-Unmix (published)", 0.2273)),
+    "test": (),
+}
+"""The challenge's own published averages, known to four decimals; shown, not ranked."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a ranking.
+
+    Attributes:
+        rank: From 1; None for what is shown and not ranked.
+        team: The team's name.
+        average: The average over all examples.
+        kind: `scored`, `self-reported` or `published`.
+        undefined: HAAQI values without an answer, because their reference is silent.
+        audited: Stems that pyclarity scored again.
+        difference: The greatest difference that the audit found; None without audits.
+        submission: SHA-256 of the submission.
+    """
+
+    rank: int | None
+    team: str
+    average: float
+    kind: str
+    undefined: int = 0
+    audited: int = 0
+    difference: float | None = None
+    submission: str = ""
+
+
+@dataclass(frozen=True)
+class Unranked:
+    """A submission that is not ranked: it is not complete, its audit has failed or its team is disqualified.
+
+    Attributes:
+        examples: How many of its examples are stored.
+        failed: How many audited stems pyclarity scores otherwise.
+        faults: How many of its examples could not be scored, by whose fault.
+        disqualified: Why its team is; empty if it is not.
+    """
+
+    team: str
+    examples: int
+    submission: str
+    failed: int = 0
+    faults: tuple[tuple[str, int], ...] = ()
+    disqualified: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The ranking of one challenge by one scorer.
+
+    Attributes:
+        rows: Best first.
+        incomplete: What is not ranked yet.
+    """
+
+    roster: Roster
+    scorer: Scorer
+    kind: str
+    rows: tuple[Row, ...]
+    incomplete: tuple[Unranked, ...]
+
+    @property
+    def scored_with(self) -> str:
+        """What made the scores, in words."""
+        if self.kind == "self-reported":
+            return "self-reported by the teams"
+        state = "" if self.scorer.locked else ", UNLOCKED environment"
+        return f"scorer {self.scorer.digest[:12]}, engine {self.scorer.engine}{state}"
+
+    @property
+    def title(self) -> str:
+        """The challenge and the scorer, for a heading."""
+        size = f"{len(self.roster.songs)} songs × {len(self.roster.listeners)} listeners"
+        return f"Split {self.roster.split}: {size}, {self.scored_with}"
+
+
+def tables(ledger: Ledger, *, split: str | None = None) -> list[Table]:
+    """All rankings that the ledger holds, in the order in which their first submission was entered."""
+    with ledger.snapshot():
+        return _tables(ledger, split)
+
+
+def _tables(ledger: Ledger, split: str | None) -> list[Table]:
+    rosters = ledger.rosters()
+    disqualified = ledger.disqualified()
+    groups: dict[tuple[str, Scorer, str], dict[str, list[Entry]]] = {}
+    for entry in ledger.entries():
+        roster = rosters[entry.key.challenge]
+        if split is None or roster.split == split:
+            group = groups.setdefault((roster.digest, entry.key.scorer, entry.kind), {})
+            group.setdefault(entry.team, []).append(entry)
+    found = []
+    for (digest, scorer, kind), teams in groups.items():
+        rows, incomplete = [], []
+        for team, entries in teams.items():
+            row, unranked = _latest(ledger, rosters[digest], entries)
+            if team in disqualified:
+                last = entries[-1].key
+                stored = len(ledger.examples(last))
+                why = disqualified[team].why
+                incomplete.append(Unranked(team, stored, last.submission, disqualified=why))
+            elif row is not None:
+                rows.append(row)
+            elif unranked is not None:
+                incomplete.append(replace(unranked, team=team))
+        rows += [
+            Row(None, name, value, "published") for name, value in PUBLISHED.get(rosters[digest].split, ())
+        ]
+        found.append(Table(rosters[digest], scorer, kind, ranked(rows), tuple(incomplete)))
+    return found
+
+
+def _latest(ledger: Ledger, roster: Roster, entries: list[Entry]) -> tuple[Row | None, Unranked | None]:
+    """A team's latest complete submission; else how far its latest one is."""
+    unranked = None
+    for entry in reversed(entries):
+        row = _row(ledger, roster, entry)
+        if isinstance(row, Row):
+            return row, None
+        unranked = unranked or row
+    return None, unranked
+
+
+def _row(ledger: Ledger, roster: Roster, entry: Entry) -> Row | Unranked:
+    key: Key = entry.key
+    examples = ledger.examples(key)
+    if any(example not in examples for example in roster.examples):
+        faults = Counter(failure.fault for failure in ledger.failures(key))
+        return Unranked(entry.team, len(examples), key.submission, faults=tuple(sorted(faults.items())))
+    average = mean(examples[example].score for example in roster.examples)
+    if average is None:
+        return Unranked(entry.team, 0, key.submission)
+    audits = ledger.audits(key)
+    failed = sum(not audit.passed for audit in audits)
+    if failed:
+        return Unranked(entry.team, len(examples), key.submission, failed)
+    return Row(
+        rank=None,
+        team=entry.team,
+        average=average,
+        kind=entry.kind,
+        undefined=sum(example.undefined for example in examples.values()),
+        audited=len(audits),
+        difference=max((audit.difference for audit in audits), default=None),
+        submission=key.submission,
+    )
+
+
+def ranked(rows: list[Row]) -> tuple[Row, ...]:
+    """The rows, best first, with competition ranks; published rows stand in their place without a rank."""
+    ordered = sorted(rows, key=lambda row: (-row.average, row.kind == "published", row.team))
+    averages = [row.average for row in ordered if row.kind != "published"]
+    return tuple(
+        row if row.kind == "published" else replace(row, rank=averages.index(row.average) + 1)
+        for row in ordered
+    )

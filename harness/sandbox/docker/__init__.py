@@ -1,0 +1,1 @@
+"""The Docker sandbox: the evaluator image, and one hardened container per job."""

@@ -1,0 +1,51 @@
+"""How long a sandbox may take and how much memory it may hold: both follow from the length of the audio."""
+
+from __future__ import annotations
+
+from harness.protocol.records import Engine
+from validator.challenge.rules import CAD1
+
+GIB = 2**30
+
+START_SECONDS = 120.0
+"""What a sandbox may take before its first example: kernels, the lock's check, a cold disk."""
+
+SECONDS_PER_STEM_SECOND: dict[Engine, float] = {"pyclarity": 20.0, "fast": 1.5}
+"""Deadline per second of a stem: over ten times what either engine takes on a core of its own."""
+
+BASE_MEMORY = 2 * GIB
+"""Interpreter, libraries, compiled kernels and a song's references."""
+
+MEMORY_PER_SECOND: dict[Engine, int] = {"pyclarity": 80_000_000, "fast": 4_000_000}
+"""Bytes per second of a stem: pyclarity holds 32 channels of everything (1.6 GB for 30 s, measured)."""
+
+BATCH = 8
+"""Examples that the fast engine scores together: the noise is made once for all of them."""
+
+BATCH_SECONDS = 250.0
+"""Seconds that one stem of all examples of a batch may last together: eight segments of 30 s, one whole song."""
+
+STEMS = len(CAD1.columns)
+"""Of an example."""
+
+
+def batch(engine: Engine, *, seconds: float) -> int:
+    """How many examples with stems of `seconds` are scored together."""
+    if engine == "pyclarity":
+        return 1
+    return max(1, min(BATCH, int(BATCH_SECONDS / seconds)))
+
+
+def deadline(engine: Engine, *, stem_seconds: float) -> float:
+    """Seconds that a sandbox gets for stems that last `stem_seconds` together."""
+    return START_SECONDS + stem_seconds * SECONDS_PER_STEM_SECOND[engine]
+
+
+def patience(engine: Engine, *, seconds: float, examples: int) -> float:
+    """Seconds that a sandbox may be silent while it scores `examples` together, with stems of `seconds` each."""
+    return deadline(engine, stem_seconds=STEMS * seconds * examples)
+
+
+def memory(engine: Engine, *, seconds: float) -> int:
+    """Bytes that a sandbox gets for stems of `seconds` each."""
+    return BASE_MEMORY + int(seconds * MEMORY_PER_SECOND[engine])

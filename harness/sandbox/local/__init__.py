@@ -1,0 +1,1 @@
+"""Sandboxes without a daemon: bubblewrap and a plain child process."""

@@ -1,0 +1,103 @@
+"""The wheel folder: every locked package as a wheel for one platform, checked against the requirement file.
+
+Filled before anything is built or installed, so that what comes after needs no network.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from harness.protocol.errors import SetupError
+from harness.protocol.lock import HARNESS, REQUIREMENTS, pinned_versions, sha256
+
+IMAGE_PLATFORM: tuple[str, ...] = (
+    "--platform=manylinux_2_31_x86_64",
+    "--platform=manylinux_2_17_x86_64",
+    "--platform=manylinux2014_x86_64",
+    "--python-version=3.11",
+    "--implementation=cp",
+    "--abi=cp311",
+    "--abi=none",
+)
+"""What the image is: Debian bookworm (glibc 2.36) on x86-64, CPython 3.11."""
+
+
+def requirements_file() -> Path:
+    """The hash-locked requirement file of this installation."""
+    return HARNESS.parent / REQUIREMENTS
+
+
+def cache_folder() -> Path:
+    """This user's cache for the harness."""
+    return user_cache_path("cad1-harness", appauthor=False)
+
+
+def hashes(text: str) -> set[str]:
+    """All SHA-256 digests that a requirement file admits."""
+    return set(re.findall(r"--hash=sha256:([0-9a-f]{64})", text))
+
+
+def check(folder: Path) -> list[Path]:
+    """The wheels of a folder, each known to the requirement file by its hash.
+
+    Raises:
+        SetupError: If one is missing or holds other bytes.
+    """
+    requirements = requirements_file()
+    admitted = hashes(requirements.read_text(encoding="utf-8"))
+    wheels = sorted(folder.glob("*.whl"))
+    for wheel in wheels:
+        if sha256(wheel.read_bytes()) not in admitted:
+            raise SetupError(
+                f"The wheel {wheel.name} in {folder} does not have a hash that {requirements.name} admits.",
+                hint="Delete it and run the command again, so that it is fetched anew.",
+            )
+    have = {re.sub(r"[-_.]+", "-", wheel.name.split("-")[0]).lower() for wheel in wheels}
+    missing = [name for name in pinned_versions(HARNESS.parent) if name.lower() not in have]
+    if missing:
+        raise SetupError(
+            f"The wheel folder {folder} lacks {', '.join(missing)}.",
+            hint="Run the command again where the package registry can be reached.",
+        )
+    return wheels
+
+
+def fill(folder: Path, *, platform: Sequence[str] = (), python: str = sys.executable) -> list[Path]:
+    """Downloads what the folder lacks, by pip with required hashes, and checks all of it.
+
+    Args:
+        folder: Where the wheels go; made if need be.
+        platform: pip's options for another platform than `python`'s own.
+        python: The interpreter whose pip downloads.
+
+    Raises:
+        SetupError: If a wheel can't be had.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        try:
+            return check(folder)
+        except SetupError:
+            pass  # not filled yet, or damaged: fetch, then check again
+        for wheel in folder.glob("*.whl"):
+            wheel.unlink()
+        command = [python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        command += ["--require-hashes", "--only-binary=:all:", *platform, "--dest", str(folder)]
+        done = subprocess.run(
+            [*command, "--requirement", str(requirements_file())], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise SetupError(
+                "The locked packages can't be downloaded.",
+                hint="See that the package registry can be reached and that there is disk left in "
+                f"{folder}; for the process sandbox a Python 3.11 for this platform is needed too.",
+                detail=done.stderr[-4000:],
+            )
+        return check(folder)

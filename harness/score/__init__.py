@@ -1,0 +1,1 @@
+"""The conductor: takes submissions from a path to stored scores."""

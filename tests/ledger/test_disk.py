@@ -1,0 +1,172 @@
+"""A disk that fills up, a store that vanishes: a sentence, what was stored stays, and it goes on afterwards."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from harness.ledger.ledger import Entry, Key, Ledger, Roster, Scorer, StoredExample
+from harness.protocol.errors import SetupError
+from harness.provenance.verification import verify
+from harness.ranking.render import RANKING_FILE, write_ranking
+from tests.values import values
+
+SCORER = Scorer("d" * 64, "fast", True)
+ROSTER = Roster("c" * 64, "test", tuple(f"song {n}" for n in range(60)), tuple(f"L{n}" for n in range(50)))
+KEY = Key("5" * 64, ROSTER.digest, SCORER)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+@contextmanager
+def filled_up(disk: Path) -> Iterator[None]:
+    """Not one byte is free."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as stream:
+        try:
+            while stream.write(b"x" * 4096):
+                pass
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+    try:
+        yield
+    finally:
+        ballast.unlink()
+
+
+def example(number: int) -> StoredExample:
+    return StoredExample(*ROSTER.examples[number], values(0.5))
+
+
+def begin(ledger: Ledger) -> None:
+    ledger.add_roster(ROSTER)
+    ledger.enter(Entry("E001", KEY, "s.zip", 1, "scored"))
+
+
+def test_a_disk_that_fills_up_in_mid_run(disk: Path) -> None:
+    store = disk / "store"
+    with Ledger(store) as ledger:
+        begin(ledger)
+        stored = 0
+        with pytest.raises(SetupError, match="full") as caught:  # noqa: PT012  (which one fails is not known)
+            for number in range(len(ROSTER.examples)):
+                assert ledger.store(KEY, example(number), run=None)
+                stored += 1
+        assert stored > 20
+        assert "can't be written" in caught.value.message
+        assert "goes on from there" in caught.value.hint
+        assert len(ledger.examples(KEY)) == stored
+        with pytest.raises(SetupError, match="can't be written"):
+            ledger.store(KEY, example(stored), run=None)
+    assert [one for one in verify(store).problems if RANKING_FILE not in one] == []
+    roomier = Path(shutil.copytree(store, disk.parent / "roomier"))
+    with Ledger(roomier) as ledger:
+        assert len(ledger.examples(KEY)) == stored
+        assert ledger.store(KEY, example(stored), run=None)
+        write_ranking(ledger, roomier)
+    assert verify(roomier).problems == []
+
+
+def test_a_full_disk_that_is_given_room_again(disk: Path) -> None:
+    store = disk / "store"
+    with Ledger(store) as ledger:
+        begin(ledger)
+        assert ledger.store(KEY, example(0), run=None)
+        write_ranking(ledger, store)
+        before = (store / RANKING_FILE).read_text()
+        assert ledger.store(KEY, example(1), run=None)
+        with filled_up(disk):
+            failed = 0
+            for number in range(2, 12):
+                try:
+                    ledger.store(KEY, example(number), run=None)
+                except SetupError:
+                    failed += 1
+            assert failed, "a full disk takes no more than what its last page holds"
+            count = len(ledger.examples(KEY))
+            ledger.examples(KEY)
+            with pytest.raises(SetupError, match=r"ranking\.md can't be written"):
+                write_ranking(ledger, store)
+            assert (store / RANKING_FILE).read_text() == before
+        assert len(ledger.examples(KEY)) == count == 12 - failed
+        for number in range(12):
+            ledger.store(KEY, example(number), run=None)
+        assert len(ledger.examples(KEY)) == 12
+        write_ranking(ledger, store)
+    assert verify(store).problems == []
+    assert sorted(one.name for one in store.iterdir()) == ["ledger.sqlite", RANKING_FILE]
+
+
+def test_no_room_to_begin_with(disk: Path) -> None:
+    store = disk / "store"
+    store.mkdir()
+    with filled_up(disk), pytest.raises(SetupError, match="can't be opened"):
+        Ledger(store)
+    with Ledger(store) as ledger:
+        begin(ledger)
+    assert verify(store).problems == []
+
+
+def test_no_room_for_the_files_beside_an_old_ledger(disk: Path) -> None:
+    store = disk / "store"
+    with Ledger(store) as ledger:
+        begin(ledger)
+    with filled_up(disk):
+        with Ledger(store, read_only=True) as ledger:
+            assert len(ledger.entries()) == 1
+        with pytest.raises(SetupError, match="can't be"), Ledger(store) as ledger:  # noqa: PT012
+            for number in range(40):
+                ledger.store(KEY, example(number), run=None)
+    with Ledger(store) as ledger:
+        begin(ledger)
+        write_ranking(ledger, store)
+    assert verify(store).problems == []
+
+
+def test_a_store_that_vanishes_in_mid_run(filled: Path) -> None:
+    with Ledger(filled) as ledger:
+        shutil.rmtree(filled)
+        with pytest.raises(SetupError, match="can't be written"):
+            ledger.disqualify("E001", why="into the void")
+        with pytest.raises(SetupError):
+            write_ranking(ledger, filled)
+    assert not filled.exists()
+
+
+def test_a_ledger_that_is_replaced_in_mid_run(filled: Path, tmp_path: Path) -> None:
+    with Ledger(filled) as ledger:
+        shutil.copy(filled / "ledger.sqlite", tmp_path / "copy")
+        (tmp_path / "copy").replace(filled / "ledger.sqlite")
+        with pytest.raises(SetupError, match="moved or replaced"):
+            ledger.disqualify("E001", why="into another file")
+
+
+def test_a_folder_in_the_rankings_place(filled: Path) -> None:
+    (filled / RANKING_FILE).unlink()
+    (filled / RANKING_FILE).mkdir()
+    with Ledger(filled) as ledger, pytest.raises(SetupError, match=r"ranking\.md can't be written"):
+        write_ranking(ledger, filled)

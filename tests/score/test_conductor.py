@@ -1,0 +1,374 @@
+"""The conductor, with a sandbox that answers as it is told: what it stores, and whose fault it says things are."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.ledger.ledger import Case, Key, Ledger, Scorer, State, Step
+from harness.protocol.errors import BugError, DeadlineError, MachineError, SetupError
+from harness.protocol.records import AuditScore, ExampleFailure, ExampleScore, Hello
+from harness.sandbox.contract import Environment, Records, Stopped, Task
+from harness.score import heartbeat, shards
+from harness.score.conductor import Request, challenge_digest, roster_of, score, submission_digest
+from tests.values import values
+from validator import Challenge
+
+NONCE = "0" * 32
+
+
+class FakeSandbox:
+    """Scores every stem with the same number; does what a test tells it for some examples."""
+
+    name = "fake"
+
+    def __init__(self, *, audit: float = 0.0, locked: bool = True) -> None:
+        self.tasks: list[Task] = []
+        self.behaviour: dict[tuple[str, str], BaseException | ExampleFailure] = {}
+        self._audit = audit
+        self._locked = locked
+        self._lock = threading.Lock()
+
+    def prepare(self) -> Environment:
+        return Environment("fake", "d" * 64, locked=self._locked)
+
+    def run(self, task: Task) -> Records:
+        with self._lock:
+            self.tasks.append(task)
+        yield Hello(nonce=NONCE, lock="d" * 64, locked=self._locked, versions={}, cpu="none")
+        for example in task.examples:
+            told = self.behaviour.get((example.song, example.listener))
+            if isinstance(told, BaseException):
+                raise told
+            yield told or ExampleScore(
+                nonce=NONCE,
+                song=example.song,
+                listener=example.listener,
+                values=values(0.25),
+                seconds=0.1,
+                cpu_seconds=0.1,
+            )
+        for item in task.audits:
+            yield AuditScore(
+                nonce=NONCE,
+                song=item.song,
+                listener=item.listener,
+                position=item.position,
+                value=0.25 + self._audit,
+                seconds=0.1,
+            )
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "RETRY_WAITS", (0.0,))
+
+
+@pytest.fixture
+def request_(oracle_zip: Path, synthetic_root: Path, tmp_path: Path) -> Request:
+    challenge = Challenge.load(synthetic_root, split="test")
+    return Request(
+        submission=oracle_zip,
+        challenge=challenge,
+        selected=challenge,
+        team="E001",
+        store=tmp_path / "store",
+        workers=2,
+    )
+
+
+def failure(example: tuple[str, str], fault: str) -> ExampleFailure:
+    return ExampleFailure.model_validate(
+        {
+            "nonce": NONCE,
+            "song": example[0],
+            "listener": example[1],
+            "fault": fault,
+            "code": "flac-md5",
+            "path": f"{example[1]}/{example[0]}/{example[1]}_{example[0]}_left_bass.flac",
+            "message": "broken",
+        }
+    )
+
+
+def key_of(request: Request) -> Key:
+    digest = submission_digest(request.submission)
+    return Key(digest, challenge_digest(request.challenge), Scorer("d" * 64, request.engine, locked=True))
+
+
+def way(request: Request) -> list[Step]:
+    """The states that the submission went through."""
+    key = key_of(request)
+    with Ledger(request.store) as ledger:
+        return ledger.way(Case(request.team, key.submission, key.challenge))
+
+
+def test_a_whole_submission_is_scored_ranked_and_audited(request_: Request) -> None:
+    sandbox = FakeSandbox()
+    outcome = score(request_, sandbox)
+    assert outcome.average == 0.25
+    assert (outcome.scored, outcome.stored, outcome.total) == (4, 4, 4)
+    assert len(outcome.audits) == 3
+    assert not outcome.faults
+    assert "0.2500" in (request_.store / "ranking.md").read_text()
+    songs = [{example.song for example in task.examples} for task in sandbox.tasks]
+    assert all(len(names) <= 1 for names in songs), "a shard holds the listeners of one song"
+
+
+def test_an_audit_that_differs_is_a_bug_and_the_team_is_not_ranked(request_: Request) -> None:
+    outcome = score(request_, FakeSandbox(audit=1.1e-9))
+    assert isinstance(outcome.faults[0], BugError)
+    assert "The audit failed: 3 of 3 stems" in outcome.faults[0].message
+    ranking = (request_.store / "ranking.md").read_text()
+    assert "0.2500" not in ranking
+    assert "the audit failed" in ranking
+
+
+def test_a_difference_of_rounding_passes(request_: Request) -> None:
+    outcome = score(request_, FakeSandbox(audit=1e-12))
+    assert not outcome.faults
+    assert max(audit.difference for audit in outcome.audits) > 0
+
+
+def test_no_audit_where_none_is_asked_for_or_pyclarity_scored(request_: Request) -> None:
+    assert score(replace(request_, audits=0), FakeSandbox()).audits == []
+    assert score(replace(request_, engine="pyclarity"), FakeSandbox()).audits == []
+
+
+def test_an_audit_is_not_repeated(request_: Request) -> None:
+    score(request_, FakeSandbox())
+    again = FakeSandbox()
+    outcome = score(request_, again)
+    assert again.tasks == []
+    assert len(outcome.audits) == 3
+
+
+def test_a_broken_file_costs_only_its_example(request_: Request) -> None:
+    sandbox = FakeSandbox()
+    broken = request_.challenge.examples[1]
+    sandbox.behaviour[broken] = failure(broken, "submission")
+    outcome = score(request_, sandbox)
+    assert outcome.scored == 3
+    assert outcome.average is None
+    (finding,) = outcome.findings
+    song, listener = broken
+    path = f"{listener}/{song}/{listener}_{song}_left_bass.flac"
+    assert (finding.code, finding.path) == ("flac-md5", path)
+    assert not outcome.faults
+    assert way(request_)[-1].state is State.INVALID
+    with Ledger(request_.store) as ledger:
+        (failed,) = ledger.failures(key_of(request_))
+    assert (failed.fault, failed.code, failed.path) == ("submission", "flac-md5", path)
+    assert "broken" not in failed.message, "the container's own words"
+    assert "not ranked, 3 of 4" in (request_.store / "ranking.md").read_text()
+
+
+@pytest.mark.parametrize(("fault", "code"), [("memory", 4), ("setup", 3), ("bug", 5)])
+def test_what_is_not_the_submissions_fault_is_no_finding(request_: Request, fault: str, code: int) -> None:
+    sandbox = FakeSandbox()
+    broken = request_.challenge.examples[0]
+    sandbox.behaviour[broken] = failure(broken, fault)
+    outcome = score(request_, sandbox)
+    assert outcome.findings == []
+    assert [error.exit_code for error in outcome.faults] == [code]
+    assert outcome.scored == 3
+
+
+def test_a_shard_that_hits_its_deadline_does_not_stop_the_others(request_: Request) -> None:
+    sandbox = FakeSandbox()
+    sandbox.behaviour[request_.challenge.examples[0]] = DeadlineError("late")
+    outcome = score(request_, sandbox)
+    assert outcome.scored == 3
+    assert [type(error) for error in outcome.faults] == [DeadlineError]
+    assert [(step.state, step.fault) for step in way(request_)] == [
+        (State.RECEIVED, ""),
+        (State.SCORING, ""),
+        (State.FAILED, "timeout"),
+    ]
+    whole = score(request_, FakeSandbox())
+    assert (whole.scored, whole.stored) == (1, 4)
+    with Ledger(request_.store) as ledger:
+        assert ledger.failures(key_of(request_)) == [], "a scored example has not failed"
+    assert way(request_)[-1].state is State.SCORED
+
+
+def test_a_fault_of_the_machine_stops_the_run_and_keeps_what_is_there(request_: Request) -> None:
+    sandbox = FakeSandbox()
+    sandbox.behaviour[request_.challenge.examples[1]] = SetupError("the engine vanished")
+    with pytest.raises(SetupError, match="vanished"):
+        score(replace(request_, workers=1), sandbox)
+    roster = roster_of(request_.challenge)
+    with Ledger(request_.store) as ledger:
+        (entry,) = ledger.entries()
+        assert roster.examples[0] in ledger.examples(entry.key)
+    last = way(request_)[-1]
+    assert (last.state, last.fault, last.cause) == (State.FAILED, "setup", "the engine vanished")
+
+
+def test_an_engine_that_comes_back_costs_nothing(request_: Request) -> None:
+    sandbox = FakeSandbox()
+    example = request_.challenge.examples[1]
+    sandbox.behaviour[example] = MachineError("the engine vanished")
+    said: list[str] = []
+
+    def mend(text: str) -> None:
+        said.append(text)
+        del sandbox.behaviour[example]
+
+    outcome = score(request_, sandbox, say=mend)
+    assert (outcome.scored, outcome.faults) == (4, [])
+    assert said == ["the engine vanished Trying again in 0 s."]
+
+
+def test_an_interrupted_run_waits_for_the_next(request_: Request) -> None:
+    sandbox = FakeSandbox()
+    sandbox.behaviour[request_.challenge.examples[2]] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        score(replace(request_, workers=1), sandbox)
+    assert way(request_)[-1].state is State.RECEIVED
+    with Ledger(request_.store) as ledger:
+        assert ledger.leases() == []
+    assert score(request_, FakeSandbox()).stored == 4
+
+
+def test_a_second_run_waits_for_the_first_and_finds_its_scores(request_: Request) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    class Slow(FakeSandbox):
+        def run(self, task: Task) -> Records:
+            began.set()
+            assert go_on.wait(30)
+            yield from super().run(task)
+
+    first = threading.Thread(target=score, args=(request_, Slow()))
+    first.start()
+    assert began.wait(30)
+    said: list[str] = []
+    second = FakeSandbox()
+
+    def say(text: str) -> None:
+        said.append(text)
+        go_on.set()
+
+    # in one process both runs have one name; the first must look like another's
+    outcome = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heartbeat, "runner", lambda: heartbeat.socket.gethostname() + " 1@0")
+        patch.setattr(heartbeat, "POLL_SECONDS", 0.01)
+        outcome = score(request_, second, say=say)
+    first.join(30)
+    assert len(said) == 1
+    assert "waiting for it to end" in said[0]
+    assert second.tasks == []
+    assert (outcome.scored, outcome.stored) == (0, 4)
+
+
+def test_a_run_takes_over_from_one_that_died(request_: Request) -> None:
+    key = key_of(request_)
+    case = Case(request_.team, key.submission, key.challenge)
+    with Ledger(request_.store) as ledger:
+        ledger.add_roster(roster_of(request_.challenge))
+        ledger.move(case, State.RECEIVED)
+        ledger.claim(
+            key,
+            team=request_.team,
+            runner=f"{heartbeat.socket.gethostname()} 99999999@1",
+            done=0,
+            total=4,
+            is_dead=heartbeat.is_dead,
+        )
+        ledger.move(case, State.SCORING, scorer=key.scorer)
+    assert score(request_, FakeSandbox()).stored == 4
+    states = [step.state for step in way(request_)]
+    assert states == [
+        State.RECEIVED,
+        State.SCORING,
+        State.FAILED,
+        State.RECEIVED,
+        State.SCORING,
+        State.SCORED,
+    ]
+    assert way(request_)[2].fault == "setup"
+
+
+def test_a_run_that_lost_its_lease_ends(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(Ledger, "beat", lambda *_, **__: False)
+
+    class Endless(FakeSandbox):
+        def run(self, task: Task) -> Records:
+            yield Hello(nonce=NONCE, lock="d" * 64, locked=True, versions={}, cpu="none")
+            assert task.stop.wait(30), "nobody stopped it"
+            raise Stopped
+
+    with pytest.raises(SetupError, match="taken over"):
+        score(request_, Endless())
+    assert way(request_)[-1].state is State.SCORING, "the state is now another run's to say"
+
+
+def test_a_part_of_the_challenge_is_scored_and_not_ranked(request_: Request) -> None:
+    selected = request_.challenge.select(songs=[request_.challenge.songs[1].name])
+    outcome = score(replace(request_, selected=selected), FakeSandbox())
+    assert (outcome.scored, outcome.stored, outcome.total) == (2, 2, 4)
+    assert outcome.average is None
+
+
+def test_two_teams_with_the_same_zip_share_its_scores(request_: Request) -> None:
+    score(request_, FakeSandbox())
+    outcome = score(replace(request_, team="E002"), FakeSandbox())
+    assert outcome.scored == 0
+    ranking = (request_.store / "ranking.md").read_text()
+    assert ranking.count("0.2500") == 2
+
+
+def test_an_invalid_submission_is_not_scored(request_: Request, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    sandbox = FakeSandbox()
+    outcome = score(replace(request_, submission=tmp_path / "empty"), sandbox)
+    assert not outcome.report.valid
+    assert sandbox.tasks == []
+    with Ledger(request_.store) as ledger:
+        assert ledger.entries() == []
+        (step,) = ledger.latest()
+    assert (step.state, step.fault) == (State.INVALID, "submission")
+    assert "errors: missing (" in step.cause
+
+
+def test_limits_follow_the_audio_and_the_engine(request_: Request) -> None:
+    found: dict[str, Task] = {}
+    for engine in ("fast", "pyclarity"):
+        sandbox = FakeSandbox()
+        score(replace(request_, engine=engine, audits=0), sandbox)  # type: ignore[arg-type]
+        found[engine] = sandbox.tasks[0]
+    assert found["pyclarity"].seconds > found["fast"].seconds
+    assert found["pyclarity"].memory > found["fast"].memory
+
+
+def test_unlocked_scores_are_not_audited_and_stand_apart(request_: Request) -> None:
+    outcome = score(request_, FakeSandbox(locked=False))
+    assert outcome.audits == []
+    assert "UNLOCKED" in (request_.store / "ranking.md").read_text()
+
+
+def test_the_digest_tells_challenges_apart(request_: Request) -> None:
+    challenge = request_.challenge
+    listener = replace(challenge.listeners[0], left=tuple(level + 5 for level in challenge.listeners[0].left))
+    digests = {
+        challenge_digest(challenge),
+        challenge_digest(challenge.select(songs=[challenge.songs[0].name])),
+        challenge_digest(replace(challenge, listeners=(listener, *challenge.listeners[1:]))),
+        challenge_digest(replace(challenge, split="valid")),
+    }
+    assert len(digests) == 4
+
+
+def test_progress_counts_every_example(request_: Request) -> None:
+    seen: list[tuple[int, int]] = []
+    told: Callable[[int, int, str], None] = lambda done, total, _: seen.append((done, total))  # noqa: E731
+    score(request_, FakeSandbox(), progress=told)
+    assert seen[0] == (0, 4)
+    assert [done for done, _ in seen[1:5]] == [1, 2, 3, 4]

@@ -1,0 +1,122 @@
+"""Killed half-way and run again: it goes on, nothing is scored twice, and the result is the same."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+Cad1 = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def stored(store: Path) -> list[tuple[str, str, str]]:
+    """The examples that the ledger holds, and when each was stored."""
+    path = store / "ledger.sqlite"
+    if not path.is_file():
+        return []
+    database = sqlite3.connect(path, timeout=10)
+    try:
+        return database.execute("SELECT song, listener, stored FROM examples ORDER BY stored").fetchall()
+    except sqlite3.OperationalError:  # the tables are not there yet
+        return []
+    finally:
+        database.close()
+
+
+def command(zipped: Path, root: Path, store: Path, sandbox: str) -> list[str]:
+    return [
+        *(sys.executable, "-c", "from harness.cli.app import main; main()"),
+        *("score", str(zipped), "--data", str(root), "--split", "test", "--team", "E001"),
+        *("--store", str(store), "--sandbox", sandbox, "--audit", "0"),
+    ]
+
+
+DOCKER = [pytest.mark.docker]
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "how"),
+    [
+        pytest.param("docker", signal.SIGKILL, marks=DOCKER),
+        pytest.param("docker", signal.SIGTERM, marks=[*DOCKER, pytest.mark.slow]),
+        pytest.param("docker", signal.SIGINT, marks=[*DOCKER, pytest.mark.slow]),
+        ("process", signal.SIGKILL),
+        ("process", signal.SIGTERM),
+        pytest.param("process", signal.SIGINT, marks=pytest.mark.slow),
+        ("bubblewrap", signal.SIGKILL),
+        pytest.param("bubblewrap", signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
+def test_it_goes_on_where_it_was_killed(
+    request: pytest.FixtureRequest,
+    cad1: Cad1,
+    oracle_zip: Path,
+    synthetic_root: Path,
+    tmp_path: Path,
+    sandbox: str,
+    how: signal.Signals,
+) -> None:
+    if sandbox == "docker":
+        request.getfixturevalue("image")
+    if sandbox == "bubblewrap" and shutil.which("bwrap") is None:
+        pytest.skip("no bubblewrap on this machine")
+    store = tmp_path / "store"
+    line = command(oracle_zip, synthetic_root, store, sandbox)
+    child = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 300
+    while not stored(store):
+        assert child.poll() is None, child.stderr.read() if child.stderr else ""
+        assert time.monotonic() < end, "no example was stored in five minutes"
+        time.sleep(0.02)
+    family = psutil.Process(child.pid).children(recursive=True)
+    child.send_signal(how)
+    _, log = child.communicate(timeout=60)
+    assert child.returncode == (-9 if how == signal.SIGKILL else 130)
+    assert "Traceback" not in log
+    before = stored(store)
+    assert 1 <= len(before) < 4
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive, "the evaluator outlived the command"
+
+    again = cad1(*line[3:])
+    assert again.returncode == 0, again.stderr
+    after = stored(store)
+    assert after[: len(before)] == before, "an example was scored twice"
+    assert len(after) == 4
+    undisturbed = cad1(*command(oracle_zip, synthetic_root, tmp_path / "other", sandbox)[3:])
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    results = [cad1("scores", "E001", "--store", place).stdout for place in (store, tmp_path / "other")]
+    assert results[0] == results[1]
+    assert len(results[0].splitlines()) == 5
+
+
+def test_a_third_run_has_nothing_to_do(
+    cad1: Cad1, oracle_zip: Path, synthetic_root: Path, tmp_path: Path
+) -> None:
+    line = command(oracle_zip, synthetic_root, tmp_path, "process")[3:]
+    assert cad1(*line).returncode == 0
+    before, ranking = stored(tmp_path), (tmp_path / "ranking.md").read_bytes()
+    again = cad1(*line)
+    assert again.returncode == 0
+    assert "0 examples scored now, 4 of 4 stored" in again.stderr
+    assert stored(tmp_path) == before
+    assert (tmp_path / "ranking.md").read_bytes() == ranking
+
+
+def test_no_temporary_file_stays_in_the_store(
+    cad1: Cad1, oracle_zip: Path, synthetic_root: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    assert cad1(*command(oracle_zip, synthetic_root, store, "process")[3:]).returncode == 0
+    assert {one.name.removesuffix("-wal").removesuffix("-shm") for one in store.iterdir()} == {
+        "ledger.sqlite",
+        "ranking.md",
+    }

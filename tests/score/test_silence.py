@@ -1,0 +1,80 @@
+"""A value may be undefined where its reference is silent, and nowhere else: the host looks for itself."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from harness.protocol.errors import BugError, SetupError
+from harness.protocol.records import ExampleScore
+from harness.score.silence import check, silent_columns
+from validator import Challenge
+from validator.challenge.rules import CAD1
+
+
+@pytest.fixture
+def root(synthetic_root: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(synthetic_root, tmp_path / "root"))
+
+
+def silence(root: Path, channel: int, *, but: int | None = None) -> Challenge:
+    """Makes one channel of the first song's drums silent in the scored part, but for one sample."""
+    challenge = Challenge.load(root, split="test")
+    song = challenge.songs[0]
+    path = song.reference_path("drums")
+    audio, rate = soundfile.read(path, dtype="int16")
+    start, stop = song.objective_slice or (0, len(audio))
+    audio[start:stop, channel] = 0
+    if but is not None:
+        audio[start + but, channel] = 1
+    soundfile.write(path, audio, rate, subtype="PCM_16")
+    return challenge
+
+
+def line(values: dict[str, float | None]) -> ExampleScore:
+    return ExampleScore(
+        nonce="0" * 32,
+        song="A",
+        listener="L1",
+        values=tuple(values.get(name, 0.5) for name in CAD1.columns),
+        seconds=0.0,
+        cpu_seconds=0.0,
+    )
+
+
+def test_a_silent_channel_is_found_by_its_column(root: Path) -> None:
+    challenge = silence(root, channel=1)
+    assert silent_columns(challenge.songs[0]) == {"right_drums"}
+    assert silent_columns(challenge.songs[1]) == frozenset()
+
+
+def test_one_sample_is_no_silence(root: Path) -> None:
+    challenge = silence(root, channel=1, but=17)
+    assert silent_columns(challenge.songs[0]) == frozenset()
+
+
+def test_only_the_scored_part_counts(root: Path) -> None:
+    challenge = silence(root, channel=0)
+    path = challenge.songs[0].reference_path("drums")
+    assert np.any(soundfile.read(path)[0][:, 0]), "there is sound outside of the segment"
+    assert silent_columns(challenge.songs[0]) == {"left_drums"}
+
+
+def test_a_missing_reference_is_the_set_ups_fault(root: Path) -> None:
+    challenge = Challenge.load(root, split="test")
+    challenge.songs[0].reference_path("bass").unlink()
+    with pytest.raises(SetupError, match=r"bass\.wav"):
+        silent_columns(challenge.songs[0])
+
+
+def test_undefined_and_silent_must_be_the_same() -> None:
+    check(line({"right_drums": None}), frozenset({"right_drums"}))
+    check(line({}), frozenset())
+    with pytest.raises(BugError, match="no value for left_bass, whose reference is not silent"):
+        check(line({"left_bass": None}), frozenset())
+    with pytest.raises(BugError, match="a value for right_drums, whose reference is silent"):
+        check(line({}), frozenset({"right_drums"}))

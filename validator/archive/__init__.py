@@ -1,0 +1,1 @@
+"""A zip, tar or folder as safe read-only members."""

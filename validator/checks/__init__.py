@@ -1,0 +1,1 @@
+"""Pure functions: contents in, findings out; one file a question."""

@@ -1,0 +1,1 @@
+"""Finding, and every code with its reason and its fix."""

@@ -1,0 +1,1 @@
+"""File formats: FLAC header, decoding within a budget, scale file."""
