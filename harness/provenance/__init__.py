@@ -1,5 +1,6 @@
-"""The bundle that says how a score was made: scores, run record and a statement over both, signed on request."""
+"""How a score was made, and whether it is still what it was: bundles, signatures, and checks of bundle and store."""
 
-from harness.provenance.bundle import export, is_signed, verify
+from harness.provenance.bundle import export, is_signed, verify_bundle
+from harness.provenance.verification import Verification, verify_store
 
-__all__ = ["export", "is_signed", "verify"]
+__all__ = ["Verification", "export", "is_signed", "verify_bundle", "verify_store"]
