@@ -40,8 +40,8 @@ class Database:
     Args:
         store: Folder of the store; created if it does not exist, unless `read_only`.
         read_only: Nothing is created or changed, in the store or elsewhere on the disk; a missing ledger is an
-            error. The ledger is shown live while another process has it open, otherwise as it was on opening. One of
-            an earlier version is shown as a migrated copy in memory, whose log is as it is stored.
+            error. The ledger is shown live while another process has it open, otherwise as it was on opening. A
+            ledger of an earlier version is shown as a migrated copy in memory, whose log is as it is stored.
         as_stored: With `read_only`, leaves a ledger of an earlier version as it is.
 
     Attributes:

@@ -69,9 +69,7 @@ class History:
                 "INSERT INTO disqualifications VALUES (?, ?, ?, ?)",
                 (team, reason, transaction.at, transaction.who),
             )
-            transaction.log(
-                "disqualified", {"team": team, "reason": reason}, ("disqualifications", (team,))
-            )
+            transaction.log("disqualified", {"team": team, "reason": reason}, ("disqualifications", (team,)))
 
     def reinstate(self, team: str, *, reason: str) -> None:
         """Takes a disqualification back.
@@ -85,7 +83,8 @@ class History:
             removed = transaction.execute("DELETE FROM disqualifications WHERE team = ?", (team,)).rowcount
             if not removed:
                 raise UsageError(
-                    f"{team} is not disqualified.", hint="The notes of `cad1 ranking` list the teams that are."
+                    f"{team} is not disqualified.",
+                    hint="The notes of `cad1 ranking` list the teams that are.",
                 )
             transaction.log("reinstated", {"team": team, "reason": reason}, ("disqualifications", (team,)))
 

@@ -103,8 +103,9 @@ class Leases:
     ) -> Lease | None:
         """Takes the lease on `key` if no living run has it, in one transaction.
 
-        Whoever has the lease is the only one that scores `key`: every case that is in `scoring` under it belongs to a
-        run that has died, and gets the step `failed` with the cause `setup`. So claim first, then move to `scoring`.
+        Whoever has the lease is the only one that scores `key`: every case that is in `scoring` under it belongs
+        to a run that has died, and gets the step `failed` with the cause `setup`. So claim first, then move to
+        `scoring`.
 
         Args:
             key: What is to be scored.

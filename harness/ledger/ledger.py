@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness.ledger.database import Database
-from harness.ledger.entities import AuditRecord, Entry, Failure, Key, Roster, RunDetails, Scorer, StoredExample
+from harness.ledger.entities import (
+    AuditRecord,
+    Entry,
+    Failure,
+    Key,
+    Roster,
+    RunDetails,
+    Scorer,
+    StoredExample,
+)
 from harness.ledger.history import History
 from harness.ledger.leases import Leases
 from harness.ledger.log import GENESIS, LogEntry

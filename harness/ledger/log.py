@@ -75,7 +75,9 @@ def _encode_bytes(value: object) -> Mapping[str, str]:
     raise TypeError(f"{type(value).__name__} has no canonical JSON")
 
 
-def make_entry(*, number: int, at: str, who: str, kind: str, facts: str, rows: str, previous: str) -> LogEntry:
+def make_entry(
+    *, number: int, at: str, who: str, kind: str, facts: str, rows: str, previous: str
+) -> LogEntry:
     """An entry with its SHA-256."""
     entry = LogEntry(number, at, who, kind, facts, rows, previous, "")
     return LogEntry(number, at, who, kind, facts, rows, previous, entry.computed_sha256)

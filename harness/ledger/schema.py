@@ -127,8 +127,8 @@ TABLES: dict[str, str] = {
 }
 """The statement that creates each table.
 
-`examples.haaqi` is a canonical JSON object of value by name, null where the reference is silent; the column `scorer`
-holds the scorer digest.
+`examples.haaqi` is a canonical JSON object of value by name, null where the reference is silent; the column
+`scorer` holds the scorer digest.
 """
 
 _APPEND_ONLY = ("log", "steps")
@@ -146,7 +146,7 @@ IDENTITY: dict[str, tuple[str, ...]] = {
     "peaks": ("run",),
     "disqualifications": ("team",),
 }
-"""The tables whose every row has an entry in the log, and the columns that identify a row; the same since version 2.
+"""The tables whose every row has an entry in the log, and the columns that identify a row, since version 2.
 
 Leases are not logged: they are not results, and are removed when the work is done.
 """

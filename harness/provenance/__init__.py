@@ -1,4 +1,4 @@
-"""How a score was made, and whether it is still what it was: bundles, signatures, and checks of bundle and store."""
+"""How a score was made, and whether it is unchanged: bundles, signatures, verification of bundle and store."""
 
 from harness.provenance.bundle import export, is_signed, verify_bundle
 from harness.provenance.verification import Verification, verify_store

@@ -1,7 +1,7 @@
 """One file that documents how a score was made: written from the ledger, checked against itself and a key.
 
-A bundle is a zip of `scores.csv`, `run.json`, `statement.json` and, if signed, `statement.dsse.json`. It is made from
-the ledger only: the same ledger gives the same bytes.
+A bundle is a zip of `scores.csv`, `run.json`, `statement.json` and, if signed, `statement.dsse.json`. It is made
+from the ledger only: the same ledger gives the same bytes.
 """
 
 from __future__ import annotations
@@ -83,12 +83,12 @@ def _render(model: BaseModel) -> bytes:
 def verify_bundle(path: Path, *, key: Path | None = None) -> list[str]:
     """Checks a bundle against itself and against a key.
 
-    Every byte must follow from the bundle's own scores and run record: averages, statement and zip are computed again
-    and compared. Only a signature, checked with a key from another source, proves who made it.
+    Every byte must follow from the bundle's own scores and run record: averages, statement and zip are computed
+    again and compared. Only a signature, checked with a key from another source, proves who made it.
 
     Args:
         path: The bundle.
-        key: File of the signer's ed25519 public key in PEM; without it, a signature is not required and not checked.
+        key: File of the signer's ed25519 public key in PEM; without it, a signature is not required or checked.
 
     Returns:
         The problems, one sentence each; empty if the bundle is verified.

@@ -61,10 +61,11 @@ def check_rows(
         for one in contents[table]:
             identity = [one[column] for column in columns]
             sha256, number = written.pop((table, canonical_json(identity)), (None, 0))
+            row_name = _name_row(table, identity)
             if sha256 is None:
-                yield f"{_name_row(table, identity)} has no entry in the log: it was added behind its back."
+                yield f"{row_name} has no entry in the log: it was added without the harness."
             elif sha256 != row_digest(table, one.values()):
-                yield f"{_name_row(table, identity)} differs from the log's entry {number}: it was changed behind its back."
+                yield f"{row_name} differs from the log's entry {number}: it was changed without the harness."
     for (table, name), (sha256, number) in written.items():
         if sha256 is not None:
             yield f"{_name_row(table, name)} is missing; the log's entry {number} wrote it."

@@ -1,7 +1,7 @@
 """The bundle's zip: the same members give the same bytes on every machine, and nothing else is accepted.
 
-Members are not compressed, because two builds of zlib may compress differently. A zip is accepted only if packing its
-members again gives the same bytes: so no byte can be changed, not even in its directory.
+Members are not compressed, because two builds of zlib may compress differently. A zip is accepted only if packing
+its members again gives the same bytes: so no byte can be changed, not even in its directory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the rows must be, whoever wrote them: known examples, the challenge's values within HAAQI's range, valid steps."""
+"""What the rows must be, whoever wrote them: known examples, values within HAAQI's range, valid steps."""
 
 from __future__ import annotations
 
@@ -64,9 +64,7 @@ def _audit_name(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(row[column] for column in ("submission", "challenge", "scorer", "song", "listener"))
 
 
-def _check_audits(
-    rows: Rows, values: Mapping[tuple[Any, ...], Mapping[str, float | None]]
-) -> Iterator[str]:
+def _check_audits(rows: Rows, values: Mapping[tuple[Any, ...], Mapping[str, float | None]]) -> Iterator[str]:
     for row in rows["audits"]:
         name = f"The audit of {row['stem']} of {row['song']} for {row['listener']}"
         if not (_is_haaqi(row["fast"]) and _is_haaqi(row["pyclarity"])) or row["stem"] not in CAD1.columns:

@@ -1,8 +1,8 @@
 """`statement.json`: an in-toto Statement v1 with the test-result predicate v0.1, over scores and submission.
 
 The predicate's tests are the examples: passed if all values are defined, warned if some are not because their
-reference is silent, failed if there is no score. It is made from `scores.csv` and `run.json` only, so that whoever has
-these two can make it again.
+reference is silent, failed if there is no score. It is made from `scores.csv` and `run.json` only, so that whoever
+has these two can make it again.
 """
 
 from __future__ import annotations
@@ -77,11 +77,13 @@ def make_statement(
     result: Result = "PASSED"
     if tests["failed"] or record.scores.disqualified:
         result = "FAILED"
-    elif tests["warned"] or not record.scorer.scorer_digested:
+    elif tests["warned"] or not record.scorer.locked:
         result = "WARNED"
     configuration = [Resource(name="run.json", digest={"sha256": run})]
     if record.scorer.scorer_digest:
-        configuration.append(Resource(name="harness/scorer.lock", digest={"sha256": record.scorer.scorer_digest}))
+        configuration.append(
+            Resource(name="harness/scorer.lock", digest={"sha256": record.scorer.scorer_digest})
+        )
     return Statement(
         _type=STATEMENT_TYPE,
         subject=(

@@ -1,4 +1,4 @@
-"""Whether a store is still what its log says: checks the chain, every row and value, and computes the ranking again.
+"""Whether a store is still what its log says: the chain, every row and value, and the ranking computed again.
 
 This alone can't detect a ledger whose last entries were cut off together with their rows, or one that was rewritten
 from the first entry on. Whoever has kept the head of the log detects both.

@@ -45,9 +45,7 @@ def check_wal(path: Path) -> Iterator[str]:
         if place is None:
             return
         if attempt and data == before:
-            yield (
-                f"{path.name} is damaged from byte {place} on: later transactions in it can't be read."
-            )
+            yield (f"{path.name} is damaged from byte {place} on: later transactions in it can't be read.")
             return
         before = data
         time.sleep(PAUSE)

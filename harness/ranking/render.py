@@ -40,7 +40,7 @@ def notes(table: Table) -> list[str]:
         if row.audited:
             sentences.append(
                 f"{row.team}: {count_stems(row.audited)} spot-checked with pyclarity, "
-                f"greatest difference {row.difference:.1e}."
+                f"greatest difference {row.greatest_difference:.1e}."
             )
     sentences += [f"{one.team}: {_reason_unranked(table, one)}." for one in table.unranked]
     if not table.scorer.locked and table.kind == "scored":

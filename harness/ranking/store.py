@@ -97,8 +97,8 @@ def _existing_ledger(store: Path) -> Ledger:
 def write_ranking(ledger: Ledger, store: Path) -> None:
     """Updates `ranking.md` to what the ledger holds; a file that is up to date is not touched.
 
-    No other process can write to the ledger meanwhile: of two that do this at once, the one that writes last has seen
-    everything that the other has.
+    No other process can write to the ledger meanwhile: of two that do this at once, the one that writes last has
+    seen everything that the other has.
 
     Raises:
         SetupError: It can't be written.

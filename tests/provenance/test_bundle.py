@@ -28,17 +28,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from harness import provenance
-from harness.ledger.ledger import (
-    AuditRecord,
-    Entry,
-    Failure,
-    Key,
-    Ledger,
-    Roster,
-    Scorer,
-    StoredExample,
-    mean,
-)
+from harness.ledger.entities import AuditRecord, Entry, Failure, Key, Roster, Scorer, StoredExample, mean
+from harness.ledger.ledger import Ledger
 from harness.protocol.errors import SetupError, UsageError
 from harness.protocol.records import RunRecord
 from harness.provenance import packing
@@ -191,7 +182,7 @@ def test_what_is_missing_has_failed_and_what_is_undefined_is_warned_of(store: Pa
 def test_a_disqualified_team_has_failed(store: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(store, tmp_path / "store"))
     with Ledger(copy) as ledger:
-        ledger.disqualify("E001", why="it was another team's")
+        ledger.history.disqualify("E001", why="it was another team's")
     path = export(copy, "E001", tmp_path)
     members = unpack(path.read_bytes())
     assert json.loads(members["statement.json"])["predicate"]["result"] == "FAILED"

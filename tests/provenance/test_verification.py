@@ -15,13 +15,15 @@ from typing import Any
 
 import pytest
 
-from harness.ledger.ledger import Ledger, StoredExample
+from harness.ledger.entities import StoredExample
+from harness.ledger.ledger import Ledger
 from harness.ledger.log import GENESIS, chained, row_digest
 from harness.ledger.schema import IDENTITY
 from harness.protocol.errors import SetupError, UsageError
 from harness.provenance.chain import check_chain
-from harness.provenance.verification import MAX_PROBLEMS, verify
-from harness.ranking.render import RANKING_FILE, write_ranking
+from harness.provenance import verify_store
+from harness.provenance.verification import MAX_PROBLEMS
+from harness.ranking.store import RANKING_FILE, write_ranking
 from tests.values import values
 
 FLIPS = 400
@@ -54,7 +56,7 @@ def restore_triggers(store: Path, full_store: Path) -> None:
 
 def test_a_store_that_nobody_touched_fits(full_store: Path) -> None:
     before = sorted(one.name for one in full_store.iterdir())
-    found = verify(full_store)
+    found = verify_store(full_store)
     assert found.problems == []
     assert found.examples == 19
     with Ledger(full_store, read_only=True) as ledger:
@@ -62,7 +64,7 @@ def test_a_store_that_nobody_touched_fits(full_store: Path) -> None:
         assert found.head == log[-1].sha256 == ledger.head()
         assert found.entries == len(log)
         for entry in (log[0], log[len(log) // 2], log[-1]):
-            assert verify(full_store, head=entry.sha256).problems == []
+            assert verify_store(full_store, head=entry.sha256).problems == []
     assert sorted(one.name for one in full_store.iterdir()) == before
 
 
@@ -130,7 +132,7 @@ def test_every_column_of_every_table(store: Path, full_store: Path) -> None:
             assert new != value
             db.execute(f"UPDATE OR REPLACE {table} SET {column} = ? WHERE {condition}", (new,))
         restore_triggers(store, full_store)
-        problems = verify(store).problems
+        problems = verify_store(store).problems
         assert problems, f"{table}.{column} of row {row}: {value!r} became {new!r}, and nothing was found"
         assert all(one.endswith((".", "?)")) and "Traceback" not in one for one in problems)
         tried += 1
@@ -143,7 +145,7 @@ def test_a_row_that_is_gone_and_one_that_was_added(store: Path, full_store: Path
         names = ", ".join(IDENTITY[table])
         db.execute(f"DELETE FROM {table} WHERE ({names}) = (SELECT {names} FROM {table} LIMIT 1)")
     restore_triggers(store, full_store)
-    assert any(f"of the table {table} is gone" in one for one in verify(store).problems)
+    assert any(f"of the table {table} is gone" in one for one in verify_store(store).problems)
 
     (store / "ledger.sqlite").write_bytes((full_store / "ledger.sqlite").read_bytes())
     with database(store) as db:
@@ -158,7 +160,7 @@ def test_a_row_that_is_gone_and_one_that_was_added(store: Path, full_store: Path
             picked = "1, bytes"
         db.execute(f"INSERT INTO {table} SELECT {picked} FROM {table} LIMIT 1")
     restore_triggers(store, full_store)
-    problems = verify(store).problems
+    problems = verify_store(store).problems
     if table == "peaks":
         assert any("is not as the log's entry" in one for one in problems)
     else:
@@ -168,7 +170,7 @@ def test_a_row_that_is_gone_and_one_that_was_added(store: Path, full_store: Path
 def dump(store: Path) -> list[object]:
     """Everything that a reader of the ledger can see."""
     with Ledger(store, read_only=True) as ledger:
-        return [ledger.contents(), ledger.log(), ledger.leases(), ledger.schema()]
+        return [ledger.contents(), ledger.log(), ledger.leases.all(), ledger.schema()]
 
 
 def test_one_byte_flipped_anywhere_in_the_file(store: Path, full_store: Path) -> None:
@@ -184,7 +186,7 @@ def test_one_byte_flipped_anywhere_in_the_file(store: Path, full_store: Path) ->
         damaged = bytearray(pristine)
         damaged[place] ^= generator.randrange(1, 256)
         path.write_bytes(damaged)
-        problems = verify(store).problems
+        problems = verify_store(store).problems
         if not problems:
             assert dump(store) == contents, f"byte {place} was flipped, and nothing was found"
             harmless += 1
@@ -198,7 +200,7 @@ def test_one_byte_flipped_in_what_a_killed_process_left(store: Path, monkeypatch
         "import os, sys; from pathlib import Path; from harness.ledger.ledger import *\n"
         "ledger = Ledger(Path(sys.argv[1])); key = ledger.entries()[2].key\n"
         "ledger.store(key, StoredExample('B, too', 'L2', values(0.25)), run=1)\n"
-        "for n in range(12): ledger.disqualify('E001', why=f'attempt {n}')\n"
+        "for n in range(12): ledger.history.disqualify('E001', why=f'attempt {n}')\n"
         "os.kill(os.getpid(), 9)\n"
     )
     root = Path(__file__).resolve().parents[2]
@@ -208,7 +210,7 @@ def test_one_byte_flipped_in_what_a_killed_process_left(store: Path, monkeypatch
     pristine = path.read_bytes()
     (store / "ledger.sqlite-shm").unlink()
     contents = dump(store)
-    assert len([one for one in verify(store).problems if RANKING_FILE not in one]) == 0
+    assert len([one for one in verify_store(store).problems if RANKING_FILE not in one]) == 0
     size = int.from_bytes(pristine[8:12], "big") + 24
     assert len(pristine) > 32 + 20 * size
     generator = random.Random(5)
@@ -219,7 +221,7 @@ def test_one_byte_flipped_in_what_a_killed_process_left(store: Path, monkeypatch
         damaged = bytearray(pristine)
         damaged[place] ^= generator.randrange(1, 256)
         path.write_bytes(damaged)
-        problems = [one for one in verify(store).problems if RANKING_FILE not in one]
+        problems = [one for one in verify_store(store).problems if RANKING_FILE not in one]
         if not problems:
             assert dump(store) == contents, f"byte {place} was flipped, and nothing was found"
 
@@ -241,7 +243,7 @@ def test_a_flip_in_the_values_is_found_every_time(store: Path, full_store: Path)
         damaged = bytearray(pristine)
         damaged[place + generator.randrange(len(pattern))] ^= 1 << generator.randrange(8)
         path.write_bytes(damaged)
-        assert verify(store).problems, f"a flip near byte {place} was not found"
+        assert verify_store(store).problems, f"a flip near byte {place} was not found"
         tried += 1
     assert tried > 60
 
@@ -251,7 +253,7 @@ def test_a_file_that_was_cut_short(store: Path, size: int) -> None:
     path = store / "ledger.sqlite"
     path.write_bytes(path.read_bytes()[:size])
     try:
-        problems = verify(store).problems
+        problems = verify_store(store).problems
     except SetupError as error:
         problems = [error.message]
     assert problems
@@ -259,7 +261,7 @@ def test_a_file_that_was_cut_short(store: Path, size: int) -> None:
 
 def test_garbage_instead_of_a_ledger(store: Path) -> None:
     (store / "ledger.sqlite").write_bytes(random.Random(3).randbytes(20_000))
-    (problem,) = verify(store).problems
+    (problem,) = verify_store(store).problems
     assert "not a database" in problem
 
 
@@ -311,13 +313,13 @@ def test_a_tail_cut_off_with_its_rows_is_found_by_the_head(store: Path, full_sto
     with Ledger(full_store, read_only=True) as ledger:
         keep = len(ledger.log()) - 1
     head = forge(store, full_store, keep=keep)
-    assert verify(store).problems == [], "by itself this can't be seen: it is what the head is published for"
-    (problem, _) = verify(store, head=head).problems
+    assert verify_store(store).problems == [], "by itself this can't be seen: it is what the head is published for"
+    (problem, _) = verify_store(store, head=head).problems
     assert f"The log has no entry {head}" in problem
 
 
 def test_a_log_written_anew_is_found_by_the_head(store: Path, full_store: Path) -> None:
-    head = verify(store).head
+    head = verify_store(store).head
     with database(store) as db:
         db.execute("UPDATE examples SET left_bass = 0.999 WHERE submission = ?", ("1" * 64,))
         db.execute("DELETE FROM audits")
@@ -346,8 +348,8 @@ def test_a_log_written_anew_is_found_by_the_head(store: Path, full_store: Path) 
     (store / RANKING_FILE).unlink()
     with Ledger(store) as ledger:
         write_ranking(ledger, store)
-    assert verify(store).problems == []
-    assert verify(store, head=head).problems
+    assert verify_store(store).problems == []
+    assert verify_store(store, head=head).problems
 
 
 @pytest.mark.parametrize(
@@ -368,16 +370,16 @@ def test_a_log_written_anew_is_found_by_the_head(store: Path, full_store: Path) 
 def test_what_can_not_be_is_said_whatever_the_log_says(store: Path, change: str, said: str) -> None:
     with database(store) as db:
         db.execute(change)
-    assert verify(store).problems
+    assert verify_store(store).problems
     with Ledger(store, read_only=True) as ledger, pytest.MonkeyPatch.context() as patch:
         patch.setattr("harness.provenance.verification.schema.expected", ledger.schema)
-        assert any(said in one for one in verify(store).problems)
+        assert any(said in one for one in verify_store(store).problems)
 
 
 def test_dropped_triggers_are_found(store: Path) -> None:
     with database(store):
         pass
-    (problem,) = verify(store).problems
+    (problem,) = verify_store(store).problems
     assert "somebody changed them" in problem
 
 
@@ -390,17 +392,17 @@ def test_a_ranking_that_the_examples_do_not_give(store: Path, old: str, new: str
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
-    (problem,) = verify(store).problems
+    (problem,) = verify_store(store).problems
     assert "it is not what the stored examples give" in problem
 
 
 def test_a_ranking_that_is_gone_or_is_no_text(store: Path) -> None:
     (store / RANKING_FILE).unlink()
-    assert verify(store).problems == [
+    assert verify_store(store).problems == [
         f"There is no {RANKING_FILE} in {store}, though submissions are ranked."
     ]
     (store / RANKING_FILE).write_bytes(b"\xff\xfe")
-    assert "can't be read" in verify(store).problems[0]
+    assert "can't be read" in verify_store(store).problems[0]
 
 
 def test_a_last_bit_of_one_value_moves_nothing_shown_and_is_found(store: Path, full_store: Path) -> None:
@@ -411,14 +413,14 @@ def test_a_last_bit_of_one_value_moves_nothing_shown_and_is_found(store: Path, f
             ("1" * 64,),
         )
     restore_triggers(store, full_store)
-    assert any("is not as the log's entry" in one for one in verify(store).problems)
+    assert any("is not as the log's entry" in one for one in verify_store(store).problems)
 
 
 def test_many_problems_are_counted_and_not_all_told(filled: Path, make_key, full_store: Path) -> None:
     with Ledger(filled) as ledger:
         for number in range(MAX_PROBLEMS + 20):
             ledger.store(make_key("7"), StoredExample(f"S{number}", "L1", values(0.5)), run=None)
-    problems = verify(filled).problems
+    problems = verify_store(filled).problems
     assert len(problems) == MAX_PROBLEMS + 1
     assert problems[-1] == "And 21 more that don't fit."
 
@@ -426,17 +428,17 @@ def test_many_problems_are_counted_and_not_all_told(filled: Path, make_key, full
 @pytest.mark.parametrize("head", ["", "1234", "g" * 64, "a" * 63])
 def test_a_head_that_is_no_hash_is_wrong_use(full_store: Path, head: str) -> None:
     with pytest.raises(UsageError, match="is no SHA-256"):
-        verify(full_store, head=head)
+        verify_store(full_store, head=head)
 
 
 def test_a_head_may_be_typed_in_capitals(full_store: Path) -> None:
-    head = verify(full_store).head
-    assert verify(full_store, head=f" {head.upper()}\n").problems == []
+    head = verify_store(full_store).head
+    assert verify_store(full_store, head=f" {head.upper()}\n").problems == []
 
 
 def test_no_ledger_is_no_forgery_but_a_fault_of_the_setup(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="There is no ledger"):
-        verify(tmp_path)
+        verify_store(tmp_path)
     (tmp_path / "ledger.sqlite").write_bytes(b"")
     with pytest.raises(SetupError, match="There is no ledger"):
-        verify(tmp_path)
+        verify_store(tmp_path)

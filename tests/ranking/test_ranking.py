@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.ledger.ledger import AuditRecord, Entry, Key, Ledger, Roster, Scorer, StoredExample
+from harness.ledger.entities import AuditRecord, Entry, Key, Roster, Scorer, StoredExample
+from harness.ledger.ledger import Ledger
 from harness.protocol.errors import SubmissionError, UsageError
 from harness.ranking.render import RENDERERS, markdown, notes, write_atomically, write_ranking
 from harness.ranking.scores import read_scores, write_scores
 from harness.ranking.selfreport import add_self_reported
 from harness.ranking.tables import Row, ranked, tables
-from harness.score.conductor import roster_of
+from harness.ledger.rosters import roster_of
 from tests.values import values
 from validator import Challenge
 
@@ -181,7 +182,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("harness.ranking.render.os.fsync", fail)
+    monkeypatch.setattr("harness.ranking.files.os.fsync", fail)
     with pytest.raises(Exception, match="No space left"):
         write_atomically(path, "new")
     assert path.read_text() == "old"
