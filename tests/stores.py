@@ -32,7 +32,7 @@ RUN = RunRecord(
 
 
 def fill(store: Path) -> None:
-    """Fills a store: two ranked teams, one incomplete, one disqualified, one self-reported; audits, failures, steps."""
+    """Fills a store: two ranked teams, one incomplete, one disqualified, one self-reported; audits and failures."""
     with Ledger(store) as ledger:
         ledger.add_roster(ROSTER)
         for number, team in enumerate(("E001", "E002", "E003", "E004"), start=1):

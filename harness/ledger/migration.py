@@ -97,7 +97,7 @@ def _add_steps(transaction: Transaction) -> None:
 
 def _to_version_3(transaction: Transaction) -> None:
     """Stores the values of an example as one JSON object by name, and renames `why` to `reason`."""
-    logged = _latest_digests(transaction)
+    logged = dict(_logged_rows(transaction)) if transaction.logged else {}
     facts = {"from_version": 2, "to_version": 3}
     examples = _rewrite(transaction, "examples", _with_named_values, logged)
     for _, rows in groupby(examples, key=lambda row: row[1][:_KEY]):
@@ -147,17 +147,13 @@ def _rewrite(
         new = convert(row)
         transaction.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(new))})", new)  # noqa: S608
         name = (table, tuple(row[column] for column in IDENTITY[table]))
-        if logged.get(name) == row_digest(table, values):
+        if transaction.logged and logged.get(name) == row_digest(table, values):
             unchanged.append(name)
     return unchanged
 
 
-def _latest_digests(transaction: Transaction) -> dict[RowName, str | None]:
-    """The digest of each row according to the log; an entry that is damaged counts for nothing."""
-    return dict(_logged_rows(transaction))
-
-
 def _logged_rows(transaction: Transaction) -> Iterator[tuple[RowName, str | None]]:
+    """Every row that the log mentions with its digest, the latest last; damaged entries are skipped."""
     for (text,) in transaction.execute("SELECT rows FROM log ORDER BY number"):
         try:
             rows = [((row["table"], tuple(row["row"])), row["sha256"]) for row in json.loads(text)]

@@ -22,13 +22,14 @@ class Transaction:
         logged: False only for a copy in memory, which is discarded: its log stays as it was stored.
 
     Attributes:
+        logged: Whether `log` writes.
         at: When it began, in UTC; everything that it writes has this time.
         who: `user@host`.
     """
 
     def __init__(self, db: sqlite3.Connection, *, logged: bool = True) -> None:
         self._db = db
-        self._logged = logged
+        self.logged = logged
         self.at = now()
         self.who = current_author()
         self._last: tuple[int, str] | None = None
@@ -39,7 +40,7 @@ class Transaction:
 
     def log(self, kind: str, facts: Mapping[str, object], *rows: RowName) -> None:
         """Appends an entry to the log, with the current digest of each of the rows."""
-        if not self._logged:
+        if not self.logged:
             return
         if self._last is None:
             last = self.execute("SELECT number, sha256 FROM log ORDER BY number DESC LIMIT 1").fetchone()

@@ -116,14 +116,6 @@ def _first_error(error: ValidationError) -> str:
     return f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}"
 
 
-def is_signed(path: Path) -> bool:
-    """Whether a bundle has a signature, valid or not; False for a file that is not a bundle."""
-    try:
-        return ENVELOPE in unpack(read_bundle(path))
-    except ArchiveError:
-        return False
-
-
 def _check_contents(members: Mapping[str, bytes]) -> list[str]:
     try:
         record = Record.model_validate_json(members["run.json"])

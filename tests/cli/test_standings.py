@@ -72,7 +72,7 @@ def test_status_says_where_everybody_is(cad1: Cad1, store: Path) -> None:
         "E004": ("scoring", "", 2),
     }
     by_team = {one["team"]: one for one in found}
-    assert "ended without a word" in by_team["E003"]["cause"]
+    assert "ended unexpectedly" in by_team["E003"]["cause"]
     assert by_team["E004"]["rate"] > 0
     assert by_team["E004"]["left"] > 0
     text = cad1("status", "--store", store).stdout
@@ -119,7 +119,9 @@ def test_verify_finds_a_changed_score_and_a_changed_ranking(cad1: Cad1, store: P
     assert "ranking.md" in changed.stdout
     ranking.write_text(text)
     database = sqlite3.connect(store / "ledger.sqlite")
-    database.execute("UPDATE examples SET left_bass = 0.9 WHERE song = 'Song A' AND listener = 'L1'")
+    database.execute(
+        "UPDATE examples SET haaqi = replace(haaqi, '0.1', '0.9') WHERE song = 'Song A' AND listener = 'L1'"
+    )
     database.commit()
     database.close()
     flipped = cad1("verify", "--store", store)

@@ -71,7 +71,7 @@ def test_another_key_with_the_right_id(bundle_store: Path, keys, tmp_path: Path)
 def test_an_unsigned_bundle_where_a_key_is_given(bundle_store: Path, keys, tmp_path: Path) -> None:
     path = export(bundle_store, "E001", tmp_path)
     assert provenance.verify_bundle(path) == []
-    assert not provenance.is_signed(path)
+    assert ENVELOPE not in unpack(path.read_bytes())
     assert provenance.verify_bundle(path, key=keys("organiser")[1]) == ["E001_test.cad1.zip is not signed."]
 
 

@@ -122,9 +122,9 @@ def test_the_notes_list_undefined_values_and_audits(ledger: Ledger) -> None:
     key = add(ledger, "E001", 0.5)
     ledger.store_audit(key, AuditRecord("Z song", "L1", "left_bass", 0.5, 0.5 + 3e-13))
     (table,) = make_tables(ledger)
-    expected = "\n".join(notes(table))
-    assert "4 HAAQI values are undefined" in expected
-    assert "1 stem spot-checked with pyclarity, greatest difference 3.0e-13" in expected
+    text = "\n".join(notes(table))
+    assert "4 HAAQI values are undefined" in text
+    assert "1 stem spot-checked with pyclarity, greatest difference 3.0e-13" in text
     assert table.rows[0].average == 0.5
 
 
@@ -230,7 +230,7 @@ def test_every_problem_of_a_scores_csv_is_reported_at_once(tmp_path: Path) -> No
 def test_the_scores_of_a_real_team_are_entered_as_self_reported(tmp_path: Path) -> None:
     path = Path(__file__).resolve().parents[3] / "shared/data/real_scores/scores.csv"
     if not path.is_file():
-        pytest.skip("the real data is not beside the project (../shared/data)")
+        pytest.skip("the real data is not next to the project (../shared/data)")
     challenge = Challenge.load(None, split="valid")
     average = add_self_reported("E005", path, challenge=challenge, store=tmp_path)
     assert average == pytest.approx(0.2046, abs=5e-5)
