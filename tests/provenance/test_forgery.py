@@ -117,7 +117,9 @@ def forge(store: Path, full_store: Path, *, keep: int) -> str:
         (True, False, "entries are missing or were renumbered"),
     ],
 )
-def test_an_entry_removed_from_the_chain(full_store: Path, relink: bool, renumber: bool, expected: str) -> None:
+def test_an_entry_removed_from_the_chain(
+    full_store: Path, relink: bool, renumber: bool, expected: str
+) -> None:
     """The entries after it are made to look right but for one thing."""
     with Ledger(full_store, read_only=True) as ledger:
         log = ledger.log()
