@@ -17,6 +17,7 @@ from harness.ledger.entities import Entry, Key, Roster, Scorer, StoredExample
 from harness.ledger.ledger import Ledger
 from harness.provenance import verify_store
 from harness.ranking import store as ranking_store
+from harness.ranking.files import write_atomically
 from harness.ranking.render import markdown
 from harness.ranking.store import RANKING_FILE, write_ranking
 from harness.ranking.tables import make_tables
@@ -117,7 +118,7 @@ def enter(ledger: Ledger, team: str, value: float) -> None:
 def test_an_older_ranking_never_replaces_a_newer_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread is held up between making its ranking and writing it, while another enters and writes."""
     made, go_on = threading.Event(), threading.Event()
-    real = ranking_store.write_atomically
+    real = write_atomically
 
     def slow(path: Path, content: str | bytes) -> None:
         if threading.current_thread().name == "slow":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -38,7 +39,13 @@ def dead(_: Lease) -> bool:
     return True
 
 
-def claim(ledger: Ledger, runner: str, is_dead=alive, team: str = "E001", key: Key = KEY) -> Lease | None:
+def claim(
+    ledger: Ledger,
+    runner: str,
+    is_dead: Callable[[Lease], bool] = alive,
+    team: str = "E001",
+    key: Key = KEY,
+) -> Lease | None:
     return ledger.leases.claim(key, team=team, runner=runner, done=1, total=4, is_dead=is_dead)
 
 
@@ -166,7 +173,7 @@ def test_a_failure_needs_a_known_cause(ledger: Ledger) -> None:
     assert ledger.failures(KEY) == []
 
 
-def test_the_largest_peak_is_kept(filled: Path, make_key) -> None:
+def test_the_largest_peak_is_kept(filled: Path, make_key: Callable[[str], Key]) -> None:
     with Ledger(filled) as ledger:
         (details,) = ledger.run_details(make_key("1"))
         assert (details.peak_memory, details.examples, details.seconds) == (10**9 + 1, 4, 6.0)

@@ -113,6 +113,19 @@ def test_version_2_is_verified_as_it_is_stored(version2: Path) -> None:
     assert contents(version2) == before
 
 
+def test_version_2_is_verified_while_another_process_writes(version2: Path) -> None:
+    with closing(sqlite3.connect(version2 / FILE, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("UPDATE examples SET left_bass = 0.5")
+        assert (version2 / f"{FILE}-wal").exists()
+        found = verify_store(version2)
+        assert (found.problems, found.head) == ([], HEAD)
+        with Ledger(version2, read_only=True) as ledger:
+            assert ledger.head() == HEAD
+        writer.execute("COMMIT")
+        assert len([one for one in verify_store(version2).problems if "table examples" in one]) > 10
+
+
 def test_version_2_is_migrated_with_its_log(version2: Path, tmp_path: Path) -> None:
     with Ledger(version2, read_only=True) as ledger:
         old = ledger.log()

@@ -7,13 +7,13 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from harness.ledger.entities import StoredExample
+from harness.ledger.entities import Key, StoredExample
 from harness.ledger.ledger import Ledger
 from harness.protocol.errors import BugError, SetupError
 from harness.provenance import verify_store
@@ -70,7 +70,7 @@ def test_reading_creates_nothing(filled: Path) -> None:
         assert listing(filled) == before
 
 
-def test_a_read_only_ledger_can_not_be_written(filled: Path, make_key) -> None:
+def test_a_read_only_ledger_can_not_be_written(filled: Path, make_key: Callable[[str], Key]) -> None:
     with Ledger(filled, read_only=True) as ledger:
         with pytest.raises(BugError, match="opened for reading"):
             ledger.store(make_key("1"), StoredExample("A", "L1", values(0.5)), run=None)

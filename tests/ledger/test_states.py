@@ -133,7 +133,9 @@ def test_steps_and_log_are_append_only(ledger: Ledger, tmp_path: Path, table: st
     database.close()
 
 
-def test_a_disqualified_team_is_not_ranked_and_the_reason_is_shown(filled: Path, make_key) -> None:
+def test_a_disqualified_team_is_not_ranked_and_the_reason_is_shown(
+    filled: Path, make_key: Callable[[str], Key]
+) -> None:
     with Ledger(filled) as ledger:
         table = make_tables(ledger)[0]
         assert "E004" not in [row.team for row in table.rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from harness.ledger.ledger import Ledger
 from harness.protocol.records import RunRecord
 from harness.provenance.packing import pack, unpack
 from tests.values import values
+
+Keys = Callable[[str], tuple[Path, Path]]
+"""Makes a private and a public key from a name; returns their paths."""
 
 SCORER = Scorer("d" * 64, "fast", True)
 ROSTER = Roster("c" * 64, "test", ("A - I'm Alright", 'Ünï, "code" & co'), ("L1", "L2"))

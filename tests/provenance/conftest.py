@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from tests.provenance.bundles import export, fill
+from tests.provenance.bundles import Keys, export, fill
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +45,6 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path
 
 
 @pytest.fixture
-def signed(bundle_store: Path, keys, tmp_path: Path) -> Path:
+def signed(bundle_store: Path, keys: Keys, tmp_path: Path) -> Path:
     """A signed bundle, which the test may write to."""
     return export(bundle_store, "E001", tmp_path / "signed.zip", key=keys("organiser")[0])

@@ -17,10 +17,10 @@ from harness.ledger.ledger import Ledger
 from harness.protocol.errors import SetupError, UsageError
 from harness.provenance import packing
 from harness.provenance.packing import ENVELOPE, pack, unpack
-from tests.provenance.bundles import KEY, ROSTER, RUN, SCORER, export
+from tests.provenance.bundles import KEY, ROSTER, RUN, SCORER, Keys, export
 
 
-def test_the_same_ledger_gives_the_same_bytes(bundle_store: Path, keys, tmp_path: Path) -> None:
+def test_the_same_ledger_gives_the_same_bytes(bundle_store: Path, keys: Keys, tmp_path: Path) -> None:
     private, public = keys("organiser")
     bundles = [export(bundle_store, "E001", tmp_path / name, key=private) for name in ("one.zip", "two.zip")]
     assert bundles[0].read_bytes() == bundles[1].read_bytes()

@@ -6,17 +6,19 @@ import io
 import json
 import random
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness import provenance
 from harness.provenance import packing
 from harness.provenance.packing import ENVELOPE, pack, unpack
-from tests.provenance.bundles import ROSTER, export, reseal
+from tests.provenance.bundles import ROSTER, Keys, export, reseal
 
 
-def test_a_changed_byte_is_found(signed: Path, keys, tmp_path: Path) -> None:
+def test_a_changed_byte_is_found(signed: Path, keys: Keys, tmp_path: Path) -> None:
     public = keys("organiser")[1]
     good = signed.read_bytes()
     generator = random.Random(2023)
@@ -67,7 +69,9 @@ def test_a_member_changed_and_packed_again(signed: Path, member: str) -> None:
         (lambda run: run["runs"][0].update(cpu="x" * 5000), "run.json is not valid"),
     ],
 )
-def test_a_wrong_run_record(bundle_store: Path, tmp_path: Path, change, expected: str) -> None:
+def test_a_wrong_run_record(
+    bundle_store: Path, tmp_path: Path, change: Callable[[Any], Any], expected: str
+) -> None:
     path = export(bundle_store, "E001", tmp_path)
     run = json.loads(unpack(path.read_bytes())["run.json"])
     change(run)
@@ -86,7 +90,9 @@ def test_a_wrong_run_record(bundle_store: Path, tmp_path: Path, change, expected
         (lambda text: "\ufffd" + text, "expected the header"),
     ],
 )
-def test_wrong_scores(bundle_store: Path, tmp_path: Path, change, expected: str) -> None:
+def test_wrong_scores(
+    bundle_store: Path, tmp_path: Path, change: Callable[[Any], Any], expected: str
+) -> None:
     path = export(bundle_store, "E001", tmp_path)
     text = unpack(path.read_bytes())["scores.csv"].decode()
     changed = change(text)

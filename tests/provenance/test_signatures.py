@@ -26,12 +26,12 @@ from harness.ledger.entities import Entry, Key, Scorer, StoredExample
 from harness.ledger.ledger import Ledger
 from harness.protocol.errors import SetupError, UsageError
 from harness.provenance.packing import ENVELOPE, pack, unpack
-from tests.provenance.bundles import ROSTER, export, reseal
+from tests.provenance.bundles import ROSTER, Keys, export, reseal
 from tests.values import values
 
 
 def test_a_better_score_everywhere_but_in_the_signature(
-    bundle_store: Path, signed: Path, keys, tmp_path: Path
+    bundle_store: Path, signed: Path, keys: Keys, tmp_path: Path
 ) -> None:
     """A forger can make everything consistent but the signature."""
     copy = Path(shutil.copytree(bundle_store, tmp_path / "store"))
@@ -49,13 +49,13 @@ def test_a_better_score_everywhere_but_in_the_signature(
         ]
 
 
-def test_the_wrong_key(signed: Path, keys) -> None:
+def test_the_wrong_key(signed: Path, keys: Keys) -> None:
     other = keys("another")[1]
     (problem,) = provenance.verify_bundle(signed, key=other)
     assert "was not made by the owner of" in problem
 
 
-def test_another_key_with_the_right_id(bundle_store: Path, keys, tmp_path: Path) -> None:
+def test_another_key_with_the_right_id(bundle_store: Path, keys: Keys, tmp_path: Path) -> None:
     right, wrong = (
         export(bundle_store, "E001", tmp_path / f"{name}.zip", key=keys(name)[0])
         for name in ("organiser", "forger")
@@ -68,14 +68,14 @@ def test_another_key_with_the_right_id(bundle_store: Path, keys, tmp_path: Path)
     assert "was not made by the owner of" in problem
 
 
-def test_an_unsigned_bundle_where_a_key_is_given(bundle_store: Path, keys, tmp_path: Path) -> None:
+def test_an_unsigned_bundle_where_a_key_is_given(bundle_store: Path, keys: Keys, tmp_path: Path) -> None:
     path = export(bundle_store, "E001", tmp_path)
     assert provenance.verify_bundle(path) == []
     assert ENVELOPE not in unpack(path.read_bytes())
     assert provenance.verify_bundle(path, key=keys("organiser")[1]) == ["E001_test.cad1.zip is not signed."]
 
 
-def test_the_envelope_is_dsse(signed: Path, keys) -> None:
+def test_the_envelope_is_dsse(signed: Path, keys: Keys) -> None:
     """Checked by the specification itself: the key signs the pre-authentication encoding."""
     members = unpack(signed.read_bytes())
     envelope = json.loads(members[ENVELOPE])
@@ -98,7 +98,7 @@ def test_two_signatures_are_refused(signed: Path) -> None:
     assert "is not a valid DSSE envelope" in problem
 
 
-def test_an_envelope_changed_and_packed_again_never_passes_the_key(signed: Path, keys) -> None:
+def test_an_envelope_changed_and_packed_again_never_passes_the_key(signed: Path, keys: Keys) -> None:
     good = unpack(signed.read_bytes())
     content = good[ENVELOPE]
     public = keys("organiser")[1]
@@ -109,7 +109,7 @@ def test_an_envelope_changed_and_packed_again_never_passes_the_key(signed: Path,
         assert provenance.verify_bundle(signed, key=public), f"byte {place}"
 
 
-def test_files_that_are_not_keys(bundle_store: Path, signed: Path, keys, tmp_path: Path) -> None:
+def test_files_that_are_not_keys(bundle_store: Path, signed: Path, keys: Keys, tmp_path: Path) -> None:
     private, public = keys("organiser")
     curve = generate_private_key(SECP256R1())
     key = Ed25519PrivateKey.generate()
@@ -134,7 +134,7 @@ def test_files_that_are_not_keys(bundle_store: Path, signed: Path, keys, tmp_pat
 
 
 def test_missing_libraries_are_explained(
-    bundle_store: Path, signed: Path, keys, monkeypatch: pytest.MonkeyPatch
+    bundle_store: Path, signed: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = builtins.__import__
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.ledger.entities import StoredExample
+from harness.ledger.entities import Key, StoredExample
 from harness.ledger.ledger import Ledger
 from harness.ledger.log import GENESIS
 from harness.protocol.errors import SetupError, UsageError
@@ -51,7 +52,7 @@ def test_the_log_has_every_kind_of_entry(full_store: Path) -> None:
     assert json.loads(log[-1].facts) == {"team": "E004", "reason": "scored with the test songs"}
 
 
-def test_scoring_with_another_scorer_is_logged(filled: Path, make_key) -> None:
+def test_scoring_with_another_scorer_is_logged(filled: Path, make_key: Callable[[str], Key]) -> None:
 
     with Ledger(filled) as ledger:
         entry = ledger.entries()[0]
@@ -83,7 +84,9 @@ def test_a_ranking_that_is_missing_or_not_text(store: Path) -> None:
     assert "can't be read" in verify_store(store).problems[0]
 
 
-def test_many_problems_are_counted_and_not_all_listed(filled: Path, make_key, full_store: Path) -> None:
+def test_many_problems_are_counted_and_not_all_listed(
+    filled: Path, make_key: Callable[[str], Key], full_store: Path
+) -> None:
     with Ledger(filled) as ledger:
         for number in range(MAX_PROBLEMS + 20):
             ledger.store(make_key("7"), StoredExample(f"S{number}", "L1", values(0.5)), run=None)
