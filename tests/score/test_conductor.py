@@ -11,12 +11,12 @@ import pytest
 
 from harness.ledger.entities import Key, Scorer
 from harness.ledger.ledger import Ledger
+from harness.ledger.rosters import challenge_digest, roster_of
 from harness.ledger.states import Case, State, Step
 from harness.protocol.errors import BugError, DeadlineError, MachineError, SetupError
 from harness.protocol.records import AuditScore, ExampleFailure, ExampleScore, Hello
 from harness.sandbox.contract import Environment, Records, Stopped, Task
 from harness.score import heartbeat, shards
-from harness.ledger.rosters import challenge_digest, roster_of
 from harness.score.conductor import Request, score, submission_digest
 from tests.values import values
 from validator import Challenge
