@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.ledger.entities import Key, Scorer
+from harness.ledger.leases import Leases
 from harness.ledger.ledger import Ledger
 from harness.ledger.rosters import challenge_digest, roster_of
 from harness.ledger.states import Case, State, Step
@@ -300,7 +301,7 @@ def test_a_run_takes_over_from_one_that_died(request_: Request) -> None:
 
 def test_a_run_that_lost_its_lease_ends(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
-    monkeypatch.setattr(Ledger, "beat", lambda *_, **__: False)
+    monkeypatch.setattr(Leases, "beat", lambda *_, **__: False)
 
     class Endless(FakeSandbox):
         def run(self, task: Task) -> Records:
