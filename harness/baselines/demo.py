@@ -7,11 +7,11 @@ from pathlib import Path
 
 from harness.baselines.synthetic import make_challenge
 from harness.enhance import enhance
-from harness.ledger.ledger import Ledger
 from harness.protocol.errors import SetupError
 from harness.protocol.lock import Lock
 from harness.protocol.records import Engine
-from harness.ranking.tables import Table, tables
+from harness.ranking.store import read_tables
+from harness.ranking.tables import Table
 from harness.sandbox.contract import Sandbox
 from harness.sandbox.docker.container import DockerSandbox, connect
 from harness.sandbox.docker.image import IMAGE, build, check_image, default_base
@@ -99,8 +99,7 @@ def run(
         )
         outcome = score(request, sandbox, progress=progress)
         say(f"{archive.name} ({separator}): {_verdict(outcome)}")
-    with Ledger(store, read_only=True) as ledger:
-        return tables(ledger)
+    return read_tables(store)
 
 
 def _verdict(outcome: Outcome) -> str:

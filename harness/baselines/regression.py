@@ -29,14 +29,16 @@ from harness.enhance import Separator, enhance, load_separator
 from harness.enhance.neural import lacking_openunmix
 from harness.enhance.track import Track
 from harness.enhance.training import train_openunmix
-from harness.ledger.ledger import Key, Ledger, Roster, Scorer, StoredExample
+from harness.ledger.entities import Key, Roster, Scorer, StoredExample
+from harness.ledger.rosters import roster_of
 from harness.protocol.errors import HarnessError, SetupError
 from harness.protocol.lock import HARNESS
 from harness.protocol.records import Engine
-from harness.ranking.render import write_atomically
+from harness.ranking.files import write_atomically
 from harness.ranking.scores import read_scores, write_scores
+from harness.ranking.store import read_examples
 from harness.sandbox.contract import Sandbox
-from harness.score.conductor import Outcome, Request, roster_of, score, submission_digest
+from harness.score.conductor import Outcome, Request, score, submission_digest
 from validator import Challenge
 
 TRAINED = "trained"
@@ -292,8 +294,7 @@ def _score(
     key = Key(
         submission_digest(archive), roster.digest, Scorer(environment.scorer, engine, environment.locked)
     )
-    with Ledger(work / "store", read_only=True) as ledger:
-        return ledger.examples(key), environment.locked
+    return read_examples(work / "store", key), environment.locked
 
 
 def _must_be_complete(name: str, outcome: Outcome) -> None:

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from harness.protocol.errors import BugError, HarnessError, SetupError, UsageError
-from harness.ranking.render import write_atomically
+from harness.ranking.files import write_atomically
 from validator import ChallengeError, SubmissionNotFound
 
 err = Console(stderr=True)

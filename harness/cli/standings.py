@@ -27,12 +27,10 @@ def ranking_command(
     store: Store = STORE,
 ) -> None:
     """Prints the ranking table."""
-    from harness.ledger.ledger import Ledger
     from harness.ranking.render import RENDERERS, terminal
-    from harness.ranking.tables import tables
+    from harness.ranking.store import read_tables
 
-    with Ledger(store, read_only=True) as ledger:
-        found = tables(ledger, split=split)
+    found = read_tables(store, split=split)
     emit(terminal(found, out) if format_ == "table" else RENDERERS[format_](found), output)
 
 
@@ -43,16 +41,12 @@ def scores_command(
     store: Store = STORE,
 ) -> None:
     """Prints a team's scores.csv, of its latest submission."""
-    from harness.ledger.ledger import Ledger
-    from harness.ranking.scores import entries_of, write_scores
+    from harness.ranking.store import read_team_scores
 
-    with Ledger(store, read_only=True) as ledger:
-        entry = entries_of(ledger, team, split=split)[-1]
-        roster = ledger.rosters()[entry.key.challenge]
-        examples = ledger.examples(entry.key)
-    if len(examples) < len(roster.examples):
-        say(f"Not complete: {len(examples)} of {len(roster.examples)} examples are scored.")
-    emit(write_scores(roster, examples), output)
+    scores = read_team_scores(store, team, split=split)
+    if scores.stored < scores.total:
+        say(f"Not complete: {scores.stored} of {scores.total} examples are scored.")
+    emit(scores.text, output)
 
 
 def add_scores_command(
@@ -64,10 +58,9 @@ def add_scores_command(
 ) -> None:
     """Enters a scores.csv that a team computed itself, marked as self-reported."""
     from harness.ranking.selfreport import add_self_reported
-    from harness.score.conductor import roster_of
 
     average = add_self_reported(
-        checked_team(team), scores, roster=roster_of(Challenge.load(data, split=split)), store=store
+        checked_team(team), scores, challenge=Challenge.load(data, split=split), store=store
     )
     say(f"{team}: self-reported average score {average:.4f}")
 
@@ -98,14 +91,9 @@ def disqualify_command(
     store: Store = STORE,
 ) -> None:
     """Takes a team out of the ranking; its scores, and the reason, are kept."""
-    from harness.ledger.ledger import Ledger
-    from harness.ranking.render import write_ranking
+    from harness.ranking.store import disqualify, reinstate
 
-    with Ledger(store, read_only=True):
-        pass  # a mistyped --store must not become a new one
-    with Ledger(store) as ledger:
-        ledger.disqualify(team, why=why, revoke=revoke)
-        write_ranking(ledger, store)
+    (reinstate if revoke else disqualify)(store, team, reason=why)
     say(f"{team} is {'ranked again' if revoke else 'no longer ranked'}: {why}")
 
 
@@ -126,20 +114,19 @@ def verify_command(
     if bundle is not None:
         from harness import provenance
 
-        problems = provenance.verify(bundle, key=key)
-        whose = (
-            f"signed by the holder of {key}" if key else "whose it is was not checked, for no --key was given"
-        )
-        answer = f"{bundle} fits; {whose}."
+        problems = provenance.verify_bundle(bundle, key=key)
+        signature = f"signed by the holder of {key}" if key else "signature not checked (no --key)"
+        answer = f"{bundle} verified; {signature}."
     else:
-        from harness.provenance.verification import verify
+        from harness.provenance import verify_store
 
         if key is not None:
             raise UsageError("--key goes with a bundle.", hint="`cad1 verify BUNDLE --key KEY` checks one.")
-        found = verify(store, head=head or None)
+        found = verify_store(store, head=head or None)
         problems = found.problems
         answer = (
-            f"{store} fits: {found.examples} examples, {found.entries} entries in the log, head {found.head}"
+            f"{store} verified: {found.examples} examples, {found.entries} entries in the log, "
+            f"head {found.head}"
         )
     for problem in problems:
         sys.stdout.write(f"{problem}\n")
@@ -159,8 +146,6 @@ def export_command(
 ) -> None:
     """Writes a team's scores with their provenance as one bundle, signed on request."""
     from harness import provenance
-    from harness.ledger.ledger import Ledger
 
-    with Ledger(store, read_only=True) as ledger:
-        path = provenance.export(ledger, checked_team(team), split=split, output=output, key=sign)
+    path = provenance.export(store, checked_team(team), split=split, output=output, key=sign)
     sys.stdout.write(f"{path}\n")

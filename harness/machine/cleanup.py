@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.ledger.ledger import FILE, Ledger
+from harness.ledger.database import FILE
+from harness.ledger.ledger import Ledger
 from harness.protocol.errors import HarnessError
 from harness.protocol.lock import Lock
 from harness.sandbox.docker.container import connect, engine_failed
@@ -35,7 +36,7 @@ def clean(store: Path, *, images: bool = False) -> list[str]:
     lines += [f"could not remove {one.kind} {one.name}: {why}" for one, why in done.kept]
     if (store / FILE).is_file():
         with Ledger(store) as ledger:
-            for lease in ledger.bury(is_dead):
+            for lease in ledger.leases.remove_dead(is_dead):
                 lines.append(f"{lease.team} is no longer held by {lease.runner}; score it again to go on")
         lines += _half_written(store)
     if images:

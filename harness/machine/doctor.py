@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 
 from harness.evaluator.process import cpu_model
-from harness.ledger.ledger import FILE, Ledger
+from harness.ledger.database import FILE
+from harness.ledger.ledger import Ledger
 from harness.protocol.errors import HarnessError, SetupError
 from harness.protocol.lock import Lock
 from harness.sandbox.docker.container import connect
@@ -152,7 +153,9 @@ def _left_overs(store: Path) -> Check:
     if (store / FILE).is_file():
         with Ledger(store, read_only=True) as ledger:
             dead += [
-                f"the lease of {lease.runner} on {lease.team}" for lease in ledger.leases() if is_dead(lease)
+                f"the lease of {lease.runner} on {lease.team}"
+                for lease in ledger.leases.all()
+                if is_dead(lease)
             ]
     if dead:
         return Check(

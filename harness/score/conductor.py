@@ -6,45 +6,24 @@ sandboxes, song by song, and stores each example as it arrives. Every step on th
 
 from __future__ import annotations
 
-import hashlib
-import json
 from contextlib import suppress
 from pathlib import Path
 
-from harness.ledger.ledger import Case, Entry, Key, Ledger, Roster, Scorer, State
+from harness.ledger.entities import Entry, Key, Roster, Scorer
+from harness.ledger.ledger import Ledger
+from harness.ledger.rosters import roster_of
+from harness.ledger.states import Case, State
 from harness.protocol.errors import Fault, HarnessError, SetupError
-from harness.ranking.render import write_ranking
+from harness.ranking.store import write_ranking
 from harness.sandbox.contract import Sandbox
 from harness.sandbox.leftovers import sweep
 from harness.score.heartbeat import Heartbeat
 from harness.score.request import Outcome, Request, Say, Told
 from harness.score.run import Run
-from validator import Challenge, Report, Severity, validate
+from validator import Report, Severity, validate
 from validator.archive.submission import digest
 
-__all__ = ["Outcome", "Request", "challenge_digest", "roster_of", "score", "submission_digest"]
-
-
-def challenge_digest(challenge: Challenge) -> str:
-    """Tells one challenge from another: its split, songs, segments, audio lengths, listeners and audiograms."""
-    facts = {
-        "split": challenge.split,
-        "songs": [
-            [song.name, song.frames, song.objective_slice, song.subjective_slice] for song in challenge.songs
-        ],
-        "listeners": [[one.id, one.frequencies, one.left, one.right] for one in challenge.listeners],
-    }
-    return hashlib.sha256(json.dumps(facts, separators=(",", ":")).encode()).hexdigest()
-
-
-def roster_of(challenge: Challenge) -> Roster:
-    """The challenge as the ledger keeps it."""
-    return Roster(
-        digest=challenge_digest(challenge),
-        split=challenge.split,
-        songs=tuple(song.name for song in challenge.songs),
-        listeners=tuple(listener.id for listener in challenge.listeners),
-    )
+__all__ = ["Outcome", "Request", "score", "submission_digest"]
 
 
 def score(
@@ -94,8 +73,8 @@ def score(
         with Heartbeat(
             ledger, key, team=request.team, count=run.count, wait=run.wait_for, lost=run.lose
         ) as heart:
-            ledger.move(case, State.RECEIVED, cause=f"{report.subject.name} came in")
-            ledger.move(case, State.SCORING, scorer=key.scorer)
+            ledger.history.move(case, State.RECEIVED, cause=f"{report.subject.name} came in")
+            ledger.history.move(case, State.SCORING, scorer=key.scorer)
             try:
                 run.finish()
                 if heart.error is not None:
@@ -106,10 +85,10 @@ def score(
                 state, fault, cause = stopped_by(error)
                 if not run.lost:  # else it is another's to say
                     with suppress(HarnessError):  # a full disk must not hide what has stopped the run
-                        ledger.move(case, state, fault=fault, cause=cause, scorer=key.scorer)
+                        ledger.history.move(case, state, fault=fault, cause=cause, scorer=key.scorer)
                 raise
             state, fault, cause = ended(outcome)
-            ledger.move(case, state, fault=fault, cause=cause, scorer=key.scorer)
+            ledger.history.move(case, state, fault=fault, cause=cause, scorer=key.scorer)
     return outcome
 
 
@@ -121,8 +100,8 @@ def refuse(request: Request, report: Report, roster: Roster) -> None:
     case = Case(request.team, found, roster.digest)
     with Ledger(request.store) as ledger:
         ledger.add_roster(roster)
-        ledger.move(case, State.RECEIVED, cause=f"{report.subject.name} came in")
-        ledger.move(case, State.INVALID, fault=Fault.SUBMISSION, cause=summary(report))
+        ledger.history.move(case, State.RECEIVED, cause=f"{report.subject.name} came in")
+        ledger.history.move(case, State.INVALID, fault=Fault.SUBMISSION, cause=summary(report))
 
 
 def summary(report: Report) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.ledger.ledger import AuditRecord
+from harness.ledger.entities import AuditRecord
 from harness.protocol.errors import HarnessError
 from harness.protocol.records import Engine
 from validator import Challenge, Finding, Report

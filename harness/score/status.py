@@ -13,12 +13,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.ledger.leases import WITHOUT_A_WORD
-from harness.ledger.ledger import Failure, Key, Lease, Ledger, Roster, State, Step
+from harness.ledger.entities import Failure, Key, Roster
+from harness.ledger.leases import ENDED_UNEXPECTEDLY, Lease
+from harness.ledger.ledger import Ledger
+from harness.ledger.states import State, Step
 from harness.protocol.errors import Fault
 from harness.score.heartbeat import is_dead
 
-DIED = f"{WITHOUT_A_WORD}; run the same command again, it goes on"
+DIED = f"{ENDED_UNEXPECTEDLY}; run the same command again, it goes on"
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,9 @@ def look(ledger: Ledger, *, team: str | None = None, split: str | None = None) -
     """The standing of each submission, the one that moved last at the end."""
     rosters = ledger.rosters()
     keys = {(e.team, e.key.submission, e.key.challenge): e.key for e in ledger.entries()}
-    leases = {lease.key: lease for lease in ledger.leases()}
+    leases = {lease.key: lease for lease in ledger.leases.all()}
     found = []
-    for step in ledger.latest(team=team, split=split):
+    for step in ledger.history.latest(team=team, split=split):
         case, roster = step.case, rosters[step.case.challenge]
         key = keys.get((case.team, case.submission, case.challenge))
         if key is not None and step.scorer is not None:

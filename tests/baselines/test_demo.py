@@ -21,14 +21,14 @@ from harness.cli import app, console, scoring
 from harness.enhance import Separator, encoding, example, loading
 from harness.enhance.neural import lacking_openunmix
 from harness.enhance.separators import Mixture, Oracle
-from harness.ledger.ledger import StoredExample
+from harness.ledger.entities import StoredExample
+from harness.ledger.rosters import roster_of
 from harness.protocol.errors import SetupError
 from harness.protocol.lock import HARNESS
 from harness.ranking.scores import read_scores, write_scores
 from harness.sandbox.contract import Environment
 from harness.sandbox.local.bubblewrap import BubblewrapSandbox
 from harness.sandbox.local.process import ProcessSandbox
-from harness.score.conductor import roster_of
 from validator import Challenge
 
 Cad1 = Callable[..., subprocess.CompletedProcess[str]]

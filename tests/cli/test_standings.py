@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.ledger.ledger import Case, Entry, Failure, Key, Ledger, Roster, Scorer, State, StoredExample
-from harness.ranking.render import write_ranking
+from harness.ledger.entities import Entry, Failure, Key, Roster, Scorer, StoredExample
+from harness.ledger.ledger import Ledger
+from harness.ledger.states import Case, State
+from harness.ranking.store import write_ranking
 from harness.score.heartbeat import is_dead, runner
 
 Cad1 = Callable[..., subprocess.CompletedProcess[str]]
@@ -32,8 +34,8 @@ def enter(ledger: Ledger, team: str, number: int, *, examples: int = 4) -> Case:
     ledger.add_roster(ROSTER)
     ledger.enter(Entry(team, key(number), f"submission_{team}.zip", 1000, "scored"))
     case = Case(team, key(number).submission, ROSTER.digest)
-    ledger.move(case, State.RECEIVED)
-    ledger.move(case, State.SCORING, scorer=SCORER)
+    ledger.history.move(case, State.RECEIVED)
+    ledger.history.move(case, State.SCORING, scorer=SCORER)
     for song, listener in ROSTER.examples[:examples]:
         ledger.store(key(number), StoredExample(song, listener, (number / 10,) * 8), run=None)
     return case
@@ -44,18 +46,18 @@ def store(tmp_path: Path) -> Path:
     """E001 is scored, E002 has failed on one example, E003's run has died, E004 is being scored."""
     folder = tmp_path / "store"
     with Ledger(folder) as ledger:
-        ledger.move(enter(ledger, "E001", 1), State.SCORED, scorer=SCORER)
+        ledger.history.move(enter(ledger, "E001", 1), State.SCORED, scorer=SCORER)
         failed = enter(ledger, "E002", 2, examples=3)
         ledger.store_failure(
             key(2),
             Failure("Song B", "L2", "timeout", "timeout", "Scoring it took longer than its deadline.", ""),
         )
-        ledger.move(failed, State.FAILED, fault="timeout", cause="late", scorer=SCORER)
+        ledger.history.move(failed, State.FAILED, fault="timeout", cause="late", scorer=SCORER)
         for team, number, who in (("E003", 3, DEAD), ("E004", 4, runner())):
-            ledger.claim(key(number), team=team, runner=who, done=0, total=4, is_dead=is_dead)
+            ledger.leases.claim(key(number), team=team, runner=who, done=0, total=4, is_dead=is_dead)
             enter(ledger, team, number, examples=2)
         time.sleep(0.01)
-        ledger.beat(key(4), runner=runner(), done=2)
+        ledger.leases.beat(key(4), runner=runner(), done=2)
         write_ranking(ledger, folder)
     return folder
 
@@ -70,7 +72,7 @@ def test_status_says_where_everybody_is(cad1: Cad1, store: Path) -> None:
         "E004": ("scoring", "", 2),
     }
     by_team = {one["team"]: one for one in found}
-    assert "ended without a word" in by_team["E003"]["cause"]
+    assert "ended unexpectedly" in by_team["E003"]["cause"]
     assert by_team["E004"]["rate"] > 0
     assert by_team["E004"]["left"] > 0
     text = cad1("status", "--store", store).stdout
@@ -117,7 +119,9 @@ def test_verify_finds_a_changed_score_and_a_changed_ranking(cad1: Cad1, store: P
     assert "ranking.md" in changed.stdout
     ranking.write_text(text)
     database = sqlite3.connect(store / "ledger.sqlite")
-    database.execute("UPDATE examples SET left_bass = 0.9 WHERE song = 'Song A' AND listener = 'L1'")
+    database.execute(
+        "UPDATE examples SET haaqi = replace(haaqi, '0.1', '0.9') WHERE song = 'Song A' AND listener = 'L1'"
+    )
     database.commit()
     database.close()
     flipped = cad1("verify", "--store", store)
@@ -174,8 +178,8 @@ def test_clean_frees_what_a_dead_run_held(
     assert list(temporary.iterdir()) == []
     assert not half.exists()
     with Ledger(store, read_only=True) as ledger:
-        assert [lease.team for lease in ledger.leases()] == ["E004"], "a living run's is kept"
-        (step,) = ledger.latest(team="E003")
+        assert [lease.team for lease in ledger.leases.all()] == ["E004"], "a living run's is kept"
+        (step,) = ledger.history.latest(team="E003")
     assert (step.state, step.fault) == (State.FAILED, "setup")
     assert cad1("verify", "--store", store).returncode == 0
     assert cad1("clean", "--store", store).stdout == "Nothing was left behind.\n"

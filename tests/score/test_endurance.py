@@ -22,9 +22,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.ledger.ledger import Ledger, State
+from harness.ledger.ledger import Ledger
+from harness.ledger.states import State
 from harness.protocol.errors import SetupError
-from harness.provenance.verification import verify
+from harness.provenance import verify_store
 from harness.sandbox.docker.container import LABEL, connect
 from harness.sandbox.stamp import is_alive
 from harness.score import shards
@@ -118,13 +119,13 @@ def test_killed_at_random_moments_it_loses_nothing(
         assert last.returncode == 0, last.stderr
         finished += 1
         assert cad1("scores", "E001", "--store", store).stdout == expected
-        assert verify(store).problems == []
+        assert verify_store(store).problems == []
         counts = scored(store)
         assert len(counts) == 4
         assert set(counts.values()) == {1}
         with Ledger(store, read_only=True) as ledger:
-            assert ledger.leases() == []
-            (step,) = ledger.latest()
+            assert ledger.leases.all() == []
+            (step,) = ledger.history.latest()
         assert step.state is State.SCORED
         assert {one.name.removesuffix("-wal").removesuffix("-shm") for one in store.iterdir()} <= {
             "ledger.sqlite",
@@ -154,7 +155,7 @@ def test_two_runs_at_once_score_once(cad1: Cad1, line: Line, tmp_path: Path, tem
         assert cad1("scores", "E001", "--store", store).stdout == expected
         assert set(scored(store).values()) == {1}
         assert len(scored(store)) == 4
-        assert verify(store).problems == []
+        assert verify_store(store).problems == []
         assert sum("waiting for it to end" in log.read_text() for log in logs) <= 1
         assert list(temporary.iterdir()) == []
 
@@ -197,7 +198,7 @@ def test_a_full_disk_loses_nothing(
     filler.unlink()
     again = cad1(*line(store))
     assert again.returncode == 0, again.stderr
-    assert verify(store).problems == []
+    assert verify_store(store).problems == []
     assert set(scored(store).values()) == {1}
     assert len(scored(store)) == 4
     assert not [one for one in store.iterdir() if one.name.startswith(".ranking")]
@@ -218,7 +219,7 @@ def test_a_disk_that_fills_in_mid_run_loses_nothing(cad1: Cad1, line: Line, smal
     assert "Traceback" not in log.read_text()
     (small_disk / "filler").unlink()
     assert cad1(*line(store)).returncode == 0
-    assert verify(store).problems == []
+    assert verify_store(store).problems == []
     assert len(scored(store)) == 4
 
 
@@ -246,7 +247,7 @@ def test_a_store_that_becomes_read_only(cad1: Cad1, line: Line, small_disk: Path
         assert read.returncode == 0, read.stderr
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
     assert cad1(*line(store)).returncode == 0
-    assert verify(store).problems == []
+    assert verify_store(store).problems == []
     assert len(scored(store)) == 4
 
 
@@ -342,7 +343,7 @@ def test_an_engine_that_stops_in_mid_run(
         assert "cad1: " in text
         own_engine()
         assert cad1(*line(store, "docker")).returncode == 0
-    assert verify(store).problems == []
+    assert verify_store(store).problems == []
     assert set(scored(store).values()) == {1}
     assert len(scored(store)) == 4
     left = connect().containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
