@@ -31,8 +31,8 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from validator import Challenge, validate
-from validator.challenge.challenge import Segment
-from validator.challenge.manifest import Kind, entries
+from validator.challenge.songs import Segment
+from validator.challenge.manifest import Kind, expected_files
 
 REAL_SECONDS, REAL_SONGS, REAL_LISTENERS = 30.0, 12, 12
 """Length of the stems of a real test submission, and how many songs and listeners of that length."""
@@ -75,7 +75,7 @@ def make(challenge: Challenge, folder: Path, *, seconds: float) -> int:
         for index in range(16)
     ]
     count = 0
-    for count, entry in enumerate(entries(challenge), start=1):
+    for count, entry in enumerate(expected_files(challenge), start=1):
         path = folder / entry.path
         path.parent.mkdir(parents=True, exist_ok=True)
         if entry.kind is Kind.SCALE:

@@ -13,7 +13,8 @@ from harness.enhance.compressor import Compressor
 from harness.enhance.encoding import Pcm, encode_remix, encode_stem, resample, write_flac
 from harness.enhance.gain import SongSpectra
 from harness.enhance.nalr import Samples, convolve, nalr_taps
-from validator.challenge.challenge import Listener, Segment, Song
+from validator.challenge.listeners import Listener
+from validator.challenge.songs import Segment, Song
 from validator.challenge.rules import CAD1
 
 Separated = NDArray[np.float32]  # shape (4, 2, samples): CAD1.stems, then CAD1.sides; 44.1 kHz

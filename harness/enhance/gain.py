@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from harness.enhance.encoding import resample
 from harness.enhance.nalr import Samples, nalr_taps
 from harness.enhance.track import Track
-from validator.challenge.challenge import Listener
+from validator.challenge.listeners import Listener
 from validator.challenge.rules import CAD1
 
 SCORER_ORDER = 140  # of HAAQI's NAL-R filter, at 24 kHz

@@ -23,8 +23,10 @@ from harness.enhance.track import Track
 from harness.enhance.workspace import Workspace
 from harness.protocol.errors import BugError, SetupError, UsageError
 from harness.protocol.teams import checked_team
-from validator.challenge.challenge import Challenge, Listener, Song
-from validator.challenge.manifest import entries
+from validator.challenge.challenge import Challenge
+from validator.challenge.listeners import Listener
+from validator.challenge.songs import Song
+from validator.challenge.manifest import expected_files
 
 Gain = Literal["nalr", "match"]
 Progress = Callable[[int, int, str], None]  # examples done, examples in all, what is going on
@@ -98,7 +100,7 @@ def enhance(
             workspace.check_space(challenge)
             run = _Run(challenge, separator, workspace, match=gain == "match", compressor=compressor)
             run.finish(workers=workers, progress=progress or _silent)
-            names = [entry.path for entry in entries(challenge)]
+            names = [entry.path for entry in expected_files(challenge)]
             pack(workspace.examples, names, target=zipped)
         workspace.delete()
     return zipped

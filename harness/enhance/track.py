@@ -9,7 +9,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from harness.protocol.errors import SetupError, UsageError
-from validator.challenge.challenge import Song
+from validator.challenge.songs import Song
 from validator.challenge.rules import CAD1
 
 Stereo = NDArray[np.float32]  # shape (2, samples): left, right; full scale ±1

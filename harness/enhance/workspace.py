@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from harness.enhance.pack import WRAPPER
 from harness.protocol.errors import SetupError, UsageError
-from validator.challenge.challenge import Challenge, Listener, Song
+from validator.challenge.challenge import Challenge
+from validator.challenge.listeners import Listener
+from validator.challenge.songs import Song
 from validator.challenge.manifest import Kind, length_of
 from validator.challenge.rules import CAD1
 

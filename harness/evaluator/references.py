@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from harness.protocol.errors import SetupError
 from validator.archive.submission import DamagedMemberError, Submission
-from validator.challenge.challenge import Listener, Song
+from validator.challenge.listeners import Listener
+from validator.challenge.songs import Song
 from validator.challenge.manifest import Kind, length_of
 from validator.challenge.rules import CAD1, side_and_stem
 from validator.formats.flac import AudioError, decode_flac

@@ -10,7 +10,7 @@ import soundfile
 
 from harness.protocol.errors import BugError, SetupError
 from harness.protocol.records import ExampleScore
-from validator.challenge.challenge import Song
+from validator.challenge.songs import Song
 from validator.challenge.rules import CAD1, value_name
 
 BLOCK = 1 << 18

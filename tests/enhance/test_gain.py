@@ -17,7 +17,8 @@ from harness.enhance.nalr import convolve, nalr_taps
 from harness.enhance.separators import Oracle
 from harness.enhance.track import Track
 from validator import validate
-from validator.challenge.challenge import Challenge, ChallengeError
+from validator.challenge.challenge import Challenge
+from validator.challenge.metadata import ChallengeError
 from validator.challenge.rules import CAD1
 
 WAVS = [f"{stem}.wav" for stem in CAD1.stems]

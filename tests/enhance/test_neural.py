@@ -18,7 +18,8 @@ from harness.enhance.neural import PUBLISHED_OPENUNMIX, check_digest
 from harness.enhance.track import Track
 from harness.protocol.errors import SetupError, UsageError
 from validator import validate
-from validator.challenge.challenge import Challenge, Song
+from validator.challenge.challenge import Challenge
+from validator.challenge.songs import Song
 from validator.challenge.rules import CAD1
 
 SEED = 20230817

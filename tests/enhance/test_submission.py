@@ -19,7 +19,7 @@ from harness.enhance.separators import Mixture, Oracle
 from harness.protocol.errors import SetupError, SubmissionError, UsageError
 from validator import validate
 from validator.challenge.challenge import Challenge
-from validator.challenge.manifest import entries
+from validator.challenge.manifest import expected_files
 
 
 def read(archive, name):
@@ -92,7 +92,7 @@ def test_members_are_named_and_wrapped_as_the_recipe_does(challenge, tmp_path):
     assert packed == tmp_path / "new" / "folder" / "submission_E-0_1.zip"
     with zipfile.ZipFile(packed) as archive:
         assert archive.testzip() is None
-        assert archive.namelist() == sorted(f"evaluation/{entry.path}" for entry in entries(challenge))
+        assert archive.namelist() == sorted(f"evaluation/{entry.path}" for entry in expected_files(challenge))
     assert [path.name for path in packed.parent.iterdir()] == [packed.name]
 
 

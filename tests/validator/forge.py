@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from validator.challenge.challenge import Challenge, Listener, Segment, Song
-from validator.challenge.manifest import Kind, entries
+from validator.challenge.challenge import Challenge
+from validator.challenge.listeners import Listener
+from validator.challenge.songs import Segment, Song
+from validator.challenge.manifest import Kind, expected_files
 
 SONGS = ("Ann O'Nym & The Dots - M.E.R.C.", "RöCKSHOW (Live) - I'm Alright")
 LISTENERS = ("L6001", "L6002")
@@ -56,7 +58,7 @@ def stems() -> dict[str, bytes]:
 @functools.lru_cache(maxsize=1)
 def _stems() -> dict[str, bytes]:
     out = {}
-    for seed, entry in enumerate(entries(CHALLENGE)):
+    for seed, entry in enumerate(expected_files(CHALLENGE)):
         if entry.kind is Kind.SCALE:
             out[entry.path] = b"0.7314285714285714"
         elif entry.kind is Kind.REMIX:

@@ -30,8 +30,10 @@ from hypothesis import strategies as st
 
 from tests.validator import forge
 from validator import validate
-from validator.challenge.challenge import Challenge, Listener, Segment, Song
-from validator.challenge.manifest import Kind, entries
+from validator.challenge.challenge import Challenge
+from validator.challenge.listeners import Listener
+from validator.challenge.songs import Segment, Song
+from validator.challenge.manifest import Kind, expected_files
 from validator.checks.filenames import check_names
 from validator.formats import libflac
 from validator.formats.flac import AudioError, check_format, decode_flac
@@ -66,7 +68,7 @@ def _alarm(number: int, _frame: object) -> None:
 
 def _files() -> dict[str, bytes]:
     out = {}
-    for seed, entry in enumerate(entries(CHALLENGE)):
+    for seed, entry in enumerate(expected_files(CHALLENGE)):
         if entry.kind is Kind.SCALE:
             out[entry.path] = b"0.5"
         elif entry.kind is Kind.REMIX:

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from validator import Challenge, ChallengeError
-from validator.challenge.challenge import Listener
+from validator.challenge.listeners import Listener
 from validator.challenge.rules import CAD1
 
 CFS = [250, 500, 1000, 2000, 3000, 4000, 6000, 8000]

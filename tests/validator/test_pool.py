@@ -6,12 +6,12 @@ import pytest
 
 from tests.validator import forge
 from validator.archive.submission import SubmissionNotFound, open_submission
-from validator.challenge.manifest import Entry, Kind, entries, limits
+from validator.challenge.manifest import ExpectedFile, Kind, expected_files, archive_limits
 from validator.checks.filenames import check_names
 from validator.checks.pool import Plan, by_example, in_processes
 
 
-class Deadly(Entry):
+class Deadly(ExpectedFile):
     """Kills the process that receives it, as a decoder that crashes would."""
 
     def __reduce__(self):
@@ -26,7 +26,7 @@ def submission(tmp_path):
 
 
 def plan_of(path):
-    return Plan(path, limits(forge.CHALLENGE), forge.CHALLENGE, sense=False)
+    return Plan(path, archive_limits(forge.CHALLENGE), forge.CHALLENGE, sense=False)
 
 
 def test_a_crash_is_pinned_to_its_file(submission):
@@ -47,12 +47,12 @@ def test_a_crash_is_pinned_to_its_file(submission):
 
 
 def test_what_a_process_cannot_open_is_raised_here(tmp_path):
-    present = list(entries(forge.CHALLENGE))
+    present = list(expected_files(forge.CHALLENGE))
     with pytest.raises(SubmissionNotFound):
         list(in_processes(plan_of(tmp_path / "gone.zip"), present, workers=1))
 
 
 def test_examples_keep_together():
-    groups = list(by_example(list(entries(forge.CHALLENGE))))
+    groups = list(by_example(list(expected_files(forge.CHALLENGE))))
     assert [len(group) for group in groups] == [17] * 4
     assert all(len({(entry.song, entry.listener) for entry in group}) == 1 for group in groups)

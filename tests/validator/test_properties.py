@@ -12,7 +12,7 @@ from tests.validator import forge
 from validator.archive.members import find_wrapper, folded, is_junk, unsafe
 from validator.archive.submission import open_submission
 from validator.archive.tarfiles import _pax
-from validator.challenge.manifest import Kind, Length, entries, length_of
+from validator.challenge.manifest import Kind, Length, expected_files, length_of
 from validator.challenge.rules import CAD1
 from validator.checks.filenames import check_names
 from validator.checks.groups import REMIX, Place, grouped
@@ -21,8 +21,8 @@ from validator.formats.frames import goes_on
 from validator.formats.scale import ScaleError, parse_scale
 from validator.formats.streaminfo import StreamInfoError, parse
 
-NAMES = [entry.path for entry in entries(forge.CHALLENGE)]
-AUDIO = [entry.path for entry in entries(forge.CHALLENGE) if entry.kind is not Kind.SCALE]
+NAMES = [entry.path for entry in expected_files(forge.CHALLENGE)]
+AUDIO = [entry.path for entry in expected_files(forge.CHALLENGE) if entry.kind is not Kind.SCALE]
 UNIVERSE = [
     Place(listener, song, side, stem)
     for listener in ("L1", "L2", "L3")

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from validator import Challenge, validate
-from validator.challenge.manifest import Kind, entries
+from validator.challenge.manifest import Kind, expected_files
 from validator.challenge.rules import CAD1
 
 SET = Path(__file__).resolve().parents[3] / "shared" / "data" / "music_set"
@@ -236,7 +236,7 @@ def test_whole_songs_and_a_silent_reference(challenge, tmp_path):
     valid = Challenge.load(root, split="valid")
     frames = valid.songs[0].expected_stem_frames
     files = {}
-    for entry in entries(valid):
+    for entry in expected_files(valid):
         out = io.BytesIO()
         if entry.kind is Kind.SCALE:
             continue
