@@ -1,6 +1,6 @@
 """What a submission to CAD1 Task 1 must be, and everything that is wrong with one, found at once.
 
-Names are imported when they are first asked for: the evaluator's sandbox holds only the rooms that score, and
+Names are imported on first use: the evaluator's sandbox contains only the packages that scoring needs, and
 `import validator` must work there too.
 """
 
