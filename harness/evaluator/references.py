@@ -16,7 +16,8 @@ import soxr
 from numpy.typing import NDArray
 
 from harness.protocol.errors import SetupError
-from validator.archive.submission import DamagedMemberError, Submission
+from validator.archive.members import DamagedMemberError
+from validator.archive.submission import Submission
 from validator.challenge.listeners import Listener
 from validator.challenge.songs import Song
 from validator.challenge.manifest import Kind, length_of

@@ -187,7 +187,7 @@ def check_local_header(  # noqa: PLR0911 - one return for each difference
     """
     header = file.read_at(record.offset, _LOCAL.size + len(record.raw_name))
     if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":
-        return "header", "no local header where the directory points"
+        return "header", "other data at the offset in the directory"
     _, _, flags, method, _, _, crc, packed, size, n_name, n_extra = _LOCAL.unpack_from(header)
     begin: int = record.offset + _LOCAL.size + n_name + n_extra
     if header[_LOCAL.size :] != record.raw_name or n_name != len(record.raw_name):
@@ -196,18 +196,18 @@ def check_local_header(  # noqa: PLR0911 - one return for each difference
     if flags & ~0x6 != record.flags & ~0x6:
         return "flags", f"{flags:#06x} instead of {record.flags:#06x}"
     if method != record.method:
-        return "method", f"{method} instead of {record.method}"
+        return "compression method", f"{method} instead of {record.method}"
     if _MAX32 in (packed, size):
         extra = file.read_at(begin - n_extra, n_extra)
         try:
             size, packed, _ = _zip64(_extra_fields(extra), (size, packed, 0))
         except ValueError as error:
-            return "zip64 field", str(error)
+            return "the zip64 field", str(error)
     declared = (crc, packed, size)
     if declared != (record.crc, record.packed, record.size) and not (
         flags & _FLAG_DESCRIPTOR and declared == (0, 0, 0)
     ):
         return "size or checksum", f"{packed} bytes packed, {size} unpacked, CRC {crc:08x}"
     if begin + record.packed > end:
-        return "extent", "it overlaps the next member or the directory"
+        return "extent", f"an end at byte {begin + record.packed} instead of {end} or before"
     return begin

@@ -134,10 +134,14 @@ def _check_members(file: Source, records: list[Record], end: int, index: Index, 
         begin = check_local_header(file, record, limit)
         if isinstance(begin, tuple):
             difference, details = begin
-            code = "archive-structure" if difference in ("extent", "header") else "member-mismatch"
-            index.refuse(
-                code, path, f"The local header differs from the directory: {difference}.", found=details
-            )
+            if difference == "header":
+                index.refuse("archive-structure", path, "This member has no local header.", found=details)
+            elif difference == "extent":
+                message = "This member overlaps the next member or the directory."
+                index.refuse("archive-structure", path, message, found=details)
+            else:
+                message = f"The local header and the directory differ in {difference}."
+                index.refuse("member-mismatch", path, message, found=details)
             continue
         if path.endswith("/"):
             continue

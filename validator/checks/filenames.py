@@ -177,13 +177,5 @@ def _choose(
 
 def _missing(group: Group) -> Finding:
     if group.count == 1:
-        return new_finding(
-            "missing", group.path, "This file is missing.", expected=group.path, found="no file"
-        )
-    return new_finding(
-        "missing",
-        group.path,
-        f"{group.subject('file')} are missing.",
-        expected=_files(group.count),
-        found="no files",
-    )
+        return new_finding("missing", group.path, "This file is missing.", expected=group.path)
+    return new_finding("missing", group.path, f"{group.subject('file')} are missing.")

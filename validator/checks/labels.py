@@ -28,8 +28,8 @@ GAIN_RATIO = 2.0
 """By what factor it must contain more of the other reference than of its own; less is leakage into a quiet stem."""
 
 QUIET_REFERENCE_DB = -30.0
-"""Level of a reference, relative to the song's loudest stem, below which ordinary leakage hides it: neither the label
-nor the level of its stem is checked."""
+"""Level of a reference relative to the song's loudest stem, below which ordinary leakage hides it, so that neither
+the label nor the level of its stem is checked."""
 
 SYSTEMATIC = 0.8
 """Share of the stems that must agree for one finding about all of them."""

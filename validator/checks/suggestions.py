@@ -151,11 +151,11 @@ def describe_difference(path: str, target: str) -> str:  # noqa: PLR0911 - one f
         return "The Unicode form is wrong: NFD, as macOS writes it, instead of NFC."
     if path.casefold() == target.casefold():
         return "The letter case is wrong."
+    if target.startswith(f"{path}."):
+        return f"The suffix {target[len(path) :]} is missing."
     (stem, _, suffix), (right_stem, _, right_suffix) = path.rpartition("."), target.rpartition(".")
     if stem == right_stem:
         return f"The suffix is .{suffix} instead of .{right_suffix}."
-    if not stem and suffix == right_stem:
-        return f"The suffix .{right_suffix} is missing."
     if stem.casefold() == right_stem.casefold() and suffix.casefold() == right_suffix:
         return "The letter case is wrong."
     found, wanted = path.split("/"), target.split("/")

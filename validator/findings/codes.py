@@ -40,8 +40,7 @@ _CODES = (
         "archive-unreadable",
         ERROR,
         "The archive cannot be read",
-        "Nothing in an archive can be trusted if its directory is damaged; an interrupted upload is a "
-        "common cause.",
+        "An archive with a damaged directory cannot be trusted; an interrupted upload is a common cause.",
         "Test it with `unzip -t`, then upload or pack it again.",
     ),
     Code(
@@ -55,8 +54,7 @@ _CODES = (
         "archive-structure",
         ERROR,
         "The archive has an invalid structure",
-        "If members are out of order, overlap or lie outside the file, different programs read different "
-        "contents.",
+        "If members are out of order, overlap or lie outside the file, different programs read different contents.",
         _REPACK,
     ),
     Code(
@@ -70,8 +68,7 @@ _CODES = (
         "member-compression",
         ERROR,
         "A member uses an unsupported compression method",
-        "Methods other than stored and deflated are not supported everywhere, and their decoders are less "
-        "tested.",
+        "Methods other than stored and deflated are not supported everywhere, and their decoders are less tested.",
         _REPACK,
     ),
     Code(
@@ -100,8 +97,7 @@ _CODES = (
         "member-duplicate",
         ERROR,
         "Two members have the same name",
-        "Which of the two is used would depend on the program, or on the file system (letter case, Unicode"
-        " form).",
+        "Which of the two is used would depend on the program, or on the file system (letter case, Unicode form).",
         "Keep only one of them.",
     ),
     Code(
@@ -130,8 +126,7 @@ _CODES = (
         "missing",
         ERROR,
         "A file is missing",
-        "Every listener needs all eight stems and the remix of every song; an incomplete submission is "
-        "never ranked.",
+        "Every listener needs eight stems and a remix of every song; an incomplete submission is never ranked.",
         "Add the file under exactly the expected name.",
     ),
     Code(
@@ -231,8 +226,7 @@ _CODES = (
         "flac-md5",
         ERROR,
         "The audio of a FLAC file does not match its MD5",
-        "The encoder stores the MD5 of the audio in the header; a mismatch means that the file was damaged"
-        " or edited.",
+        "The header contains the MD5 of the audio; a mismatch means that the file was damaged or edited.",
         "Write the file again.",
     ),
     # --- scale files ---------------------------------------------------------------------------------
@@ -267,23 +261,20 @@ _CODES = (
         "The audio is silent",
         "A silent stem scores 0.03 to 0.09, several times less than a correct one; a dead channel cost a "
         "team half its score in 2023.",
-        "Check the step that wrote this channel for a lost channel, a division by zero or an empty "
-        "separation.",
+        "Check the step that wrote this channel for a lost channel, a division by zero or an empty separation.",
     ),
     Code(
         "sides-equal",
         WARNING,
         "Left and right are identical",
-        "Two ears with their own audiograms hardly ever get the same samples: one channel was probably "
-        "written twice.",
+        "Two ears with their own audiograms rarely get the same samples; probably one channel was written twice.",
         "Save each ear's own channel, amplified for that ear's audiogram.",
     ),
     Code(
         "stems-identical",
         WARNING,
         "Several stems are identical",
-        "Different stems never have the same samples: a file was copied, or the mixture was saved in place"
-        " of the stems.",
+        "Different stems never have the same samples; a file was copied, or the mixture saved as every stem.",
         "Save each separated stem under its own name.",
     ),
     Code(
@@ -313,8 +304,7 @@ _CODES = (
         "not-personal",
         INFO,
         "All listeners have the same audio",
-        "The challenge asks for audio made for each listener; one version for all is allowed, but often an"
-        " oversight.",
+        "The challenge asks for audio made for each listener; one version for all is allowed but often a mistake.",
         "Amplify for each listener's audiogram, unless one version for all is intended.",
     ),
     Code(

@@ -90,7 +90,11 @@ def _section(code: str, group: list[Finding], *, paint: Callable[[str, str], str
         lines.append(f"    {finding.message}")
         if finding.expected and finding.expected != finding.path:
             lines.append(f"    expected: {finding.expected}")
-        if finding.found and finding.found != finding.path:
+        if (
+            finding.found
+            and finding.found != finding.path
+            and (finding.expected or finding.found not in finding.message)
+        ):
             lines.append(f"    found:    {finding.found}")
         if finding.hint != hint and finding.hint:
             lines.append(f"    How to fix: {finding.hint}")
