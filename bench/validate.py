@@ -31,8 +31,8 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from validator import Challenge, validate
-from validator.challenge.songs import Segment
 from validator.challenge.manifest import Kind, expected_files
+from validator.challenge.songs import Segment
 
 REAL_SECONDS, REAL_SONGS, REAL_LISTENERS = 30.0, 12, 12
 """Length of the stems of a real test submission, and how many songs and listeners of that length."""

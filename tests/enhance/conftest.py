@@ -1,4 +1,4 @@
-"""What the tests of the first stage share: a synthetic challenge, and the shared music set where it is."""
+"""Fixtures for the tests of enhancement: a synthetic challenge, and the shared music set if it is available."""
 
 from __future__ import annotations
 
