@@ -124,7 +124,7 @@ class TeamSeparator:
         hint = f"Return a dict from {', '.join(CAD1.stems)} to arrays of shape (2, samples)."
         if not isinstance(stems, Mapping):
             raise SubmissionError(
-                f"The separator {self._spec} returned a {type(stems).__name__} for {track.name!r}; "
+                f"The separator {self._spec} returned {type(stems).__name__} for {track.name!r}; "
                 "expected a dict.",
                 hint=hint,
             )
@@ -138,8 +138,8 @@ class TeamSeparator:
             signal = np.asarray(stems[stem])
         except Exception as error:  # tensors on a device or with gradients, ragged lists
             raise SubmissionError(
-                f"The separator {self._spec} returned {stem} of {track.name!r} as a "
-                f"{type(stems[stem]).__name__} that cannot be converted to an array: {error}",
+                f"The separator {self._spec} returned {stem} of {track.name!r} as "
+                f"{type(stems[stem]).__name__}, which cannot be converted to an array: {error}",
                 hint=hint,
             ) from error
         if not np.issubdtype(signal.dtype, np.floating):
