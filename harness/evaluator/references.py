@@ -19,9 +19,9 @@ from harness.protocol.errors import SetupError
 from validator.archive.members import DamagedMemberError
 from validator.archive.submission import Submission
 from validator.challenge.listeners import Listener
-from validator.challenge.songs import Song
 from validator.challenge.manifest import Kind, length_of
 from validator.challenge.rules import CAD1, side_and_stem
+from validator.challenge.songs import Song
 from validator.formats.flac import AudioError, decode_flac
 from validator.formats.scale import SCALE_BYTES, ScaleError, parse_scale
 

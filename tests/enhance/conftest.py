@@ -31,7 +31,7 @@ def whole_songs(tmp_path_factory):
 def music_set():
     """The folder of the shared music set."""
     if not MUSIC_SET.is_dir():
-        pytest.skip("needs the shared music set, ../shared/data/music_set beside the repository")
+        pytest.skip("needs the shared music set, ../shared/data/music_set next to the repository")
     return MUSIC_SET
 
 

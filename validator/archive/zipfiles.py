@@ -75,7 +75,9 @@ def read_directory(file: Source, limits: SizeLimits) -> Index:
         )
         return index
     if end.size < least:
-        raise UnreadableArchiveError(f"its directory of {end.size} bytes cannot hold {end.entries} entries")
+        raise UnreadableArchiveError(
+            f"its directory of {end.size} bytes is too small for {end.entries} entries"
+        )
     directory = file.read_at(end.offset, end.size)
     if len(directory) < end.size:
         raise UnreadableArchiveError("its directory is outside the file")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from validator.challenge.rules import CAD1
 from validator.checks.groups import path_of
 from validator.findings.codes import new_finding
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from validator.checks.summary import AudioSummary
     from validator.findings.finding import Finding
 
-FULL_SCALE = 32767
+FULL_SCALE = CAD1.full_scale - 1
 """Magnitude at which a sample is at full scale."""
 
 CLIP_RUN = 8

@@ -35,7 +35,7 @@ SYSTEMATIC = 0.8
 """Share of the stems that must agree for one finding about all of them."""
 
 SIDES_APART = 0.95
-"""Correlation of a reference's channels above which they cannot be told apart."""
+"""Correlation of a reference's channels above which they cannot be distinguished."""
 
 
 def check_labels(stems: Sequence[AudioSummary]) -> tuple[set[FileKey], list[Finding]]:
@@ -135,8 +135,8 @@ def _swapped_sides(matches: Mapping[FileKey, Match]) -> tuple[set[FileKey], list
         finding = new_finding(
             "sides-swapped",
             "",
-            f"Left and right are swapped throughout: {len(swapped)} of {len(decidable)} stems whose channels can "
-            "be told apart match the other channel's reference.",
+            f"Left and right are swapped throughout: {len(swapped)} of {len(decidable)} stems whose channels "
+            "differ match the other channel's reference.",
             expected="the left channel in *_left_*.flac",
             found="the right channel",
         )

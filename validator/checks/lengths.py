@@ -23,7 +23,7 @@ SLACK_SECONDS = CAD1.tail / CAD1.reference_rate + 2 * CAD1.length_tolerance / CA
 
 
 def check_lengths(summaries: Sequence[AudioSummary], challenge: Challenge) -> list[Finding]:
-    """Findings about files of unlike length, for songs whose length is unknown.
+    """Findings about files of different length, for songs whose length is unknown.
 
     Args:
         summaries: Every readable audio file.

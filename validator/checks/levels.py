@@ -31,7 +31,7 @@ OFFSET_DB = 6.0
 """Level difference that is reported: half or twice the amplitude."""
 
 SPREAD_DB = 3.0
-"""Least standard deviation of the prescribed gain over frequency at which a flat gain can be told from it."""
+"""Least standard deviation over frequency at which a prescribed gain can be distinguished from a flat one."""
 
 
 def check_remix_levels(remixes: Sequence[AudioSummary]) -> list[Finding]:

@@ -150,7 +150,7 @@ class SongReferences:
                 key = (side, stem)
                 signal = pcm[:, channel]
                 rms = math.sqrt(float(np.mean(np.square(signal, dtype=np.float64)))) if len(signal) else 0.0
-                self._levels_db[key] = 20 * math.log10(rms / 32768) if rms > 0 else -math.inf
+                self._levels_db[key] = 20 * math.log10(rms / CAD1.full_scale) if rms > 0 else -math.inf
                 self._spectra[key] = _spectra(signal, CAD1.reference_rate)
                 self._bins[key] = _power(self._spectra[key])
         self._sides_alike = {stem: self._correlate_sides(stem) for stem in CAD1.stems}
