@@ -3,11 +3,11 @@
 
     python bench/validate.py [--seconds 0.5] [--songs 49] [--listeners 53] [--rounds 3] [--quick-only|--decode-only]
 
-Makes a submission with the official names (49 songs x 53 listeners: 44,149 files) of short FLAC files in a temporary
-folder. Measures time and peak memory of `validate(..., quick=True)` on its zip, in a process on one core. Then
-decodes folders alternately with the validator and with Debian's `flac -t`, in one and two processes each, and prints
-the ratio of the best times, for the short files and for files as long as in a real test submission (30-s stems, 15-s
-stereo remixes; fewer files).
+Makes a submission with the official names (49 songs x 53 listeners: 44,149 files) of short FLAC files in a
+temporary folder. Measures time and peak memory of `validate(..., quick=True)` on its zip, in a process on one core.
+Then decodes folders alternately with the validator and with Debian's `flac -t`, in one and two processes each, and
+prints the ratio of the best times, for the short files and for files as long as in a real test submission (30-s
+stems, 15-s stereo remixes; fewer files).
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def decode(folder: Path, challenge: Challenge, *, workers: int, rounds: int) -> 
         assert not errors, errors[:3]
     (wall, used), (their_wall, their_used) = (map(min, zip(*runs, strict=True)) for runs in (ours, theirs))
     print(
-        f"decoding {len(flacs)} files in {'1 process' if workers == 1 else f'{workers} processes'}, best of {rounds}: "
+        f"decoding {len(flacs)} files with {workers=}, best of {rounds}: "
         f"validator {wall:.2f} s ({len(flacs) / wall:.0f} files/s, {used:.2f} s of CPU), "
         f"flac -t {their_wall:.2f} s ({len(flacs) / their_wall:.0f} files/s, {their_used:.2f} s of CPU); "
         f"speed {their_wall / wall:.2f} of flac -t in wall-clock time, {their_used / used:.2f} in CPU time"
