@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from validator.report.report import Report as Report
     from validator.validation import validate as validate
 
-_HOMES = {
+_MODULES = {
     "Challenge": "validator.challenge.challenge",
     "ChallengeError": "validator.challenge.metadata",
     "Finding": "validator.findings.finding",
@@ -28,10 +28,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(_HOMES)
+    return sorted(_MODULES)

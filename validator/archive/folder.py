@@ -22,8 +22,8 @@ def read_folder(root: Path, limits: SizeLimits) -> tuple[Index, int]:
     seen: dict[str, str] = {}
     pending = [(str(root), "")]
     while pending:
-        place, prefix = pending.pop()
-        with os.scandir(place) as found:
+        folder, prefix = pending.pop()
+        with os.scandir(folder) as found:
             items = sorted(found, key=lambda item: item.name)
         for item in items:
             path = prefix + item.name

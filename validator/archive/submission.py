@@ -226,21 +226,21 @@ def digest(path: Path | str) -> str | None:
     Raises:
         SubmissionNotFound: there is nothing at `path`.
     """
-    place = Path(path)
-    if not place.exists():
+    path = Path(path)
+    if not path.exists():
         raise SubmissionNotFound(f"There is no submission at {path}.")
-    if not place.is_dir():
-        if not place.is_file():
+    if not path.is_dir():
+        if not path.is_file():
             return None
-        with place.open("rb") as stream:
+        with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     lines = []
-    for folder, _, names in os.walk(place):
+    for folder, _, names in os.walk(path):
         for name in names:
-            one = Path(folder, name)
-            relative = one.relative_to(place).as_posix()
-            if one.is_symlink() or not one.is_file() or is_junk(relative):
+            file = Path(folder, name)
+            relative = file.relative_to(path).as_posix()
+            if file.is_symlink() or not file.is_file() or is_junk(relative):
                 continue
-            with one.open("rb") as stream:
+            with file.open("rb") as stream:
                 lines.append(f"{hashlib.file_digest(stream, 'sha256').hexdigest()}  {relative}\n")
     return hashlib.sha256("".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
