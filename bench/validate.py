@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""How fast the validator is: a full-size synthetic test submission, and decoding against `flac -t`.
+"""Measures the speed of the validator, on a full-size synthetic submission and compared with `flac -t`.
 
     python bench/validate.py [--seconds 0.5] [--songs 49] [--listeners 53] [--rounds 3] [--quick-only|--decode-only]
 
-Makes a submission with the official names (49 songs x 53 listeners: 44,149 files) of short but real FLAC
-files, in a temporary folder. Times `validate(..., quick=True)` on its zip in a process held to one core, with
-its peak memory. Then decodes folders by the validator and by Debian's `flac -t` with the same number of
-processes, one and two, by turns, and prints the ratio of the best times of each: the short files, and files of
-the length of a real test submission (30-s stems, 15-s stereo remixes; fewer of them).
+Makes a submission with the official names (49 songs x 53 listeners: 44,149 files) of short FLAC files in a
+temporary folder. Measures time and peak memory of `validate(..., quick=True)` on its zip, in a process on one core.
+Then decodes folders alternately with the validator and with Debian's `flac -t`, in one and two processes each, and
+prints the ratio of the best times, for the short files and for files as long as in a real test submission (30-s
+stems, 15-s stereo remixes; fewer files).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from validator import Challenge, validate
-from validator.challenge.challenge import Segment
-from validator.challenge.manifest import Kind, entries
+from validator.challenge.manifest import Kind, expected_files
+from validator.challenge.songs import Segment
 
 REAL_SECONDS, REAL_SONGS, REAL_LISTENERS = 30.0, 12, 12
 """Length of the stems of a real test submission, and how many songs and listeners of that length."""
@@ -48,11 +48,11 @@ def short(challenge: Challenge, *, seconds: float) -> Challenge:
 
 
 def music(rng: np.random.Generator, *, frames: int, channels: int) -> np.ndarray:
-    """Something that compresses about as music does: noise with a falling spectrum, and a slow swell."""
+    """A signal about as compressible as music: noise with a falling spectrum and a slowly varying level."""
     white = rng.standard_normal((frames + 64, channels))
     red = np.stack([np.convolve(one, np.hanning(24), "same") for one in white.T], axis=1)[:frames]
-    swell = 0.2 + np.abs(np.sin(np.arange(frames) / 9000))[:, None]
-    pcm = red * swell * 2500 + white[:frames] * 60
+    envelope = 0.2 + np.abs(np.sin(np.arange(frames) / 9000))[:, None]
+    pcm = red * envelope * 2500 + white[:frames] * 60
     return np.clip(pcm, -32768, 32767).astype(np.int16)
 
 
@@ -63,7 +63,7 @@ def stored(path: Path, pcm: np.ndarray, rate: int) -> Path:
 
 
 def make(challenge: Challenge, folder: Path, *, seconds: float) -> int:
-    """Write the submission; 64 different stems and 16 remixes go round. Returns the number of files."""
+    """Write the submission from 64 different stems and 16 remixes. Returns the number of files."""
     rng = np.random.default_rng(1)
     folder.mkdir(parents=True)
     stems = [
@@ -75,58 +75,60 @@ def make(challenge: Challenge, folder: Path, *, seconds: float) -> int:
         for index in range(16)
     ]
     count = 0
-    for count, entry in enumerate(entries(challenge), start=1):
-        path = folder / entry.path
+    for count, file in enumerate(expected_files(challenge), start=1):
+        path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        if entry.kind is Kind.SCALE:
+        if file.kind is Kind.SCALE:
             path.write_bytes(b"0.8314285714285714")
         else:
-            pool = remixes if entry.kind is Kind.REMIX else stems
+            pool = remixes if file.kind is Kind.REMIX else stems
             os.link(pool[count % len(pool)], path)
     return count
 
 
 def quick(path: Path, arguments: argparse.Namespace) -> None:
-    """In a process of its own, on one core: time, and peak memory."""
+    """Measure time and peak memory in a separate process on one core."""
     command = [sys.executable, __file__, "--quick-run", str(path), *common(arguments)]
     if shutil.which("taskset"):
         command = ["taskset", "-c", str(min(os.sched_getaffinity(0))), *command]
     start = time.perf_counter()
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     whole = time.perf_counter() - start
-    told = json.loads(done.stdout)
+    result = json.loads(done.stdout)
     print(
-        f"quick, {path.name}, one core: {told['seconds']:.1f} s for {told['files']} files "
-        f"({whole:.1f} s with the interpreter's start), peak memory {told['peak_mb']:.0f} MB, "
-        f"{told['findings']} findings"
+        f"quick, {path.name}, one core: {result['seconds']:.1f} s for {result['files']} files "
+        f"({whole:.1f} s including the start of the interpreter), peak memory {result['peak_mb']:.0f} MB, "
+        f"{result['findings']} findings"
     )
 
 
 def common(arguments: argparse.Namespace) -> list[str]:
-    """The options that the process of its own needs too."""
+    """The options that the separate process needs too."""
     return ["--seconds", str(arguments.seconds), "--songs", str(arguments.songs),
             "--listeners", str(arguments.listeners)]  # fmt: skip
 
 
 def quick_run(path: Path, challenge: Challenge) -> None:
-    """Inside that process: prints what it took as JSON."""
+    """Run in the separate process: prints the measurements as JSON."""
     start = time.perf_counter()
     report = validate(path, challenge, quick=True)
-    told = {
+    result = {
         "seconds": time.perf_counter() - start,
         "files": report.files,
         "findings": len(report.findings),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-    print(json.dumps(told))
+    print(json.dumps(result))
 
 
 def decode(folder: Path, challenge: Challenge, *, workers: int, rounds: int) -> None:
-    """The validator and `flac -t` by turns over the same files with the same number of processes."""
+    """Decode the same files with the validator and with `flac -t`, in the same number of processes."""
     listing = folder.parent / "listing"
     flacs = sorted(str(path) for path in folder.rglob("*.flac"))
     listing.write_bytes(b"\0".join(map(os.fsencode, flacs)))
-    share = str(min(300, -(-len(flacs) // (4 * workers))))  # files to a call: every process gets several
+    share = str(
+        min(300, -(-len(flacs) // (4 * workers)))
+    )  # files per call, so that every process gets several calls
     ours, theirs = [], []
     for _ in range(rounds):
         start, used = time.perf_counter(), cpu()
@@ -142,21 +144,21 @@ def decode(folder: Path, challenge: Challenge, *, workers: int, rounds: int) -> 
         assert not errors, errors[:3]
     (wall, used), (their_wall, their_used) = (map(min, zip(*runs, strict=True)) for runs in (ours, theirs))
     print(
-        f"decoding {len(flacs)} files in {workers} process(es), best of {rounds}: "
+        f"decoding {len(flacs)} files with {workers=}, best of {rounds}: "
         f"validator {wall:.2f} s ({len(flacs) / wall:.0f} files/s, {used:.2f} s of CPU), "
         f"flac -t {their_wall:.2f} s ({len(flacs) / their_wall:.0f} files/s, {their_used:.2f} s of CPU); "
-        f"throughput {their_wall / wall:.2f} of flac -t by the clock, {their_used / used:.2f} by CPU time"
+        f"speed {their_wall / wall:.2f} of flac -t in wall-clock time, {their_used / used:.2f} in CPU time"
     )
 
 
 def cpu() -> float:
-    """Seconds of CPU used so far by this process and by its children that have ended."""
+    """CPU seconds used so far by this process and its finished children."""
     spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in spent)
 
 
 def main() -> None:
-    """Parses the options and runs what they ask for."""
+    """Parse the options and run the benchmark."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -208,7 +210,7 @@ def main() -> None:
 
 
 def compare(folder: Path, challenge: Challenge, *, rounds: int) -> None:
-    """Decoding by one process and by two."""
+    """Compare the speed of decoding in one and in two processes."""
     for workers in (1, 2):
         decode(folder, challenge, workers=workers, rounds=rounds)
 

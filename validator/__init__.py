@@ -1,6 +1,6 @@
 """What a submission to CAD1 Task 1 must be, and everything that is wrong with one, found at once.
 
-Names are imported when they are first asked for: the evaluator's sandbox holds only the rooms that score, and
+Names are imported on first use: the evaluator's sandbox contains only the packages that scoring needs, and
 `import validator` must work there too.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from validator.report.report import Report as Report
     from validator.validation import validate as validate
 
-_HOMES = {
+_MODULES = {
     "Challenge": "validator.challenge.challenge",
     "ChallengeError": "validator.challenge.metadata",
     "Finding": "validator.findings.finding",
@@ -28,10 +28,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(_HOMES)
+    return sorted(_MODULES)

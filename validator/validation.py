@@ -1,4 +1,4 @@
-"""The one call: a submission in, a report out."""
+"""Runs the checks on a submission, and makes the report."""
 
 from __future__ import annotations
 
@@ -7,23 +7,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from validator.archive.submission import digest, open_submission
-from validator.challenge.manifest import limits
+from validator.challenge.manifest import archive_limits
 from validator.challenge.rules import CAD1
-from validator.checks.examiner import Examined, Examiner
+from validator.checks.clipping import check_clipping
+from validator.checks.copies import check_listeners, check_remix_sides, check_stem_sides, check_stems
+from validator.checks.examiner import Examiner
 from validator.checks.filenames import check_names
-from validator.checks.overview import overall
-from validator.checks.pool import Plan, by_example, in_processes
+from validator.checks.labels import check_labels
+from validator.checks.lengths import check_lengths
+from validator.checks.levels import check_remix_levels, check_scale_files, check_stem_levels
+from validator.checks.pool import Plan, examine_in_processes, group_by_example
+from validator.checks.silence import check_references, check_silence
+from validator.checks.summary import Examination
 from validator.report.report import Report, in_order
-from validator.report.subject import Scope, Subject
-
-FEW = 8 * CAD1.files_per_example
-"""Files that are decoded sooner than a second process has started: those of eight examples."""
+from validator.report.subject import ChallengeInfo, SubmissionInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator
+    from collections.abc import Callable, Container, Iterator, Sequence
 
     from validator.challenge.challenge import Challenge
+    from validator.checks.summary import AudioSummary
     from validator.findings.finding import Finding
+
+FEW_FILES = 8 * CAD1.files_per_example
+"""Files up to which one process is faster than starting a second: those of eight examples."""
 
 
 def validate(
@@ -31,7 +38,7 @@ def validate(
     challenge: Challenge,
     *,
     quick: bool = False,
-    sense: bool = True,
+    compare_references: bool = True,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
     examples: Container[tuple[str, str]] | None = None,
@@ -40,30 +47,30 @@ def validate(
 
     Args:
         path: A zip, a tar, a tar.gz or a folder.
-        challenge: What it is held against.
-        quick: Read headers only; nothing is decoded.
-        sense: Compare the audio with the references too, where the challenge has a data root and `quick`
-            is not set.
-        workers: Processes that decode; 1 decodes in this one, and so do few files.
-        progress: Called with (files done, files in all) now and then.
-        examples: Where given, only these (song, listener) pairs are asked for; files of others are let be.
+        challenge: The challenge that it is checked against.
+        quick: Read only headers; decode nothing.
+        compare_references: Compare the audio with the references, if the challenge has a data root and `quick` is
+            not set.
+        workers: Number of processes that decode; with 1, or with few files, this process decodes.
+        progress: Called now and then with (files done, files in all).
+        examples: Expect only the files of these (song, listener) pairs, and ignore those of others; None for all.
 
     Returns:
-        The report, whatever the submission is like.
+        The report, whatever the submission contains.
 
     Raises:
         SubmissionNotFound: there is nothing at `path`.
-        ChallengeError: a reference cannot be read (only with `sense`).
+        ChallengeError: a reference cannot be read (only with `compare_references`).
         ValueError: `workers` is less than 1.
     """
     if workers < 1:
-        raise ValueError(f"workers is {workers}; at least 1 is needed")
-    place = Path(path)
-    bounds = limits(challenge)
+        raise ValueError(f"workers is {workers}; it must be at least 1")
+    path = Path(path)
+    limits = archive_limits(challenge)
     findings: list[Finding] = []
-    with ThreadPoolExecutor(1) as aside, open_submission(place, limits=bounds) as submission:
-        # beside the rest: a submission of 21 GB takes the better part of a minute
-        sha256 = aside.submit(digest, place) if place.is_file() else None
+    with ThreadPoolExecutor(1) as background, open_submission(path, limits=limits) as submission:
+        # hashing 21 GB takes most of a minute
+        sha256 = background.submit(digest, path) if path.is_file() else None
         findings += submission.problems
         size, files = submission.size, len(submission.members)
         if submission.readable:
@@ -71,26 +78,55 @@ def validate(
                 submission.members, challenge, refused=submission.refused, examples=examples
             )
             findings += about_names
-            whole = Examined()
-            done = 0
-            parts: Iterator[tuple[int, Examined]]
-            if quick or workers == 1 or len(present) <= FEW:
-                examiner = Examiner(submission, challenge, decode=not quick, sense=sense)
-                parts = ((len(example), examiner(example)) for example in by_example(present))
+            results: Iterator[tuple[int, Examination]]
+            if quick or workers == 1 or len(present) <= FEW_FILES:
+                examiner = Examiner(
+                    submission, challenge, decode=not quick, compare_references=compare_references
+                )
+                results = ((len(example), examiner.examine(example)) for example in group_by_example(present))
             else:
-                parts = in_processes(Plan(place, bounds, challenge, sense), present, workers=workers)
-            for count, part in parts:
-                whole.findings += part.findings
-                whole.facts += part.facts
+                plan = Plan(path, limits, challenge, compare_references)
+                results = examine_in_processes(plan, present, workers=workers)
+            examination = Examination()
+            done = 0
+            for count, result in results:
+                examination += result
                 done += count
                 if progress is not None:
                     progress(done, len(present))
-            findings += whole.findings
-            findings += overall(whole.facts, challenge, decoded=not quick)
+            findings += examination.findings
+            findings += check_lengths(examination.summaries, challenge)
+            if not quick:
+                findings += _check_audio(examination.summaries, challenge)
     return Report(
-        subject=Subject(place.resolve().name, None if sha256 is None else sha256.result(), size),
-        scope=Scope(challenge.split, len(challenge.songs), len(challenge.listeners), len(challenge.examples)),
+        submission=SubmissionInfo(path.resolve().name, None if sha256 is None else sha256.result(), size),
+        challenge=ChallengeInfo(
+            challenge.split, len(challenge.songs), len(challenge.listeners), len(challenge.examples)
+        ),
         findings=in_order(findings),
         files=files,
         depth="headers" if quick else "decoded",
     )
+
+
+def _check_audio(summaries: Sequence[AudioSummary], challenge: Challenge) -> list[Finding]:
+    """Findings that need the decoded audio of all files."""
+    stems = [summary for summary in summaries if not summary.is_remix]
+    remixes = [summary for summary in summaries if summary.is_remix]
+    findings = [
+        *check_silence(stems),
+        *check_silence(remixes),
+        *check_references(stems),
+        *check_scale_files(stems),
+        *check_remix_sides(remixes),
+        *check_clipping(remixes),
+        *check_remix_levels(remixes),
+        *check_listeners(summaries),
+    ]
+    equal, about_sides = check_stem_sides(stems, challenge)
+    copied, about_stems = check_stems(stems)
+    # what is reported as a copy is not reported as mislabelled or too loud as well
+    distinct = [stem for stem in stems if stem.peak > 0 and stem.key not in equal | copied]
+    mislabelled, about_labels = check_labels(distinct)
+    about_levels = check_stem_levels([stem for stem in distinct if stem.key not in mislabelled])
+    return [*findings, *about_sides, *about_stems, *about_labels, *about_levels]

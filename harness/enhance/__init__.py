@@ -1,6 +1,6 @@
-"""The challenge's first stage: a submission out of songs.
+"""Makes submissions: the enhancement stage of the challenge.
 
-`enhance` separates each song, amplifies the stems for each listener and packs what a team hands in.
+`enhance` separates each song, amplifies the stems for each listener and packs the submission.
 """
 
 from harness.enhance.loading import BUILT_IN, load_separator, needs_stems

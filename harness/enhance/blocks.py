@@ -1,8 +1,7 @@
-"""Separation of a long song block by block, with overlaps and linear fades, in bounded memory.
+"""Separates a song block by block, with overlaps and linear fades, in bounded memory.
 
-The blocks are those of the challenge's recipe, which has them from the Hybrid Demucs tutorial of torchaudio:
-11 s each, overlapping by 0.1 s. Unlike the recipe, a song shorter than one block keeps its end (there, the
-last tenth of a second of such a song is faded out).
+The blocks are those of the challenge's recipe, which follows torchaudio's Hybrid Demucs tutorial: 11 s each,
+overlapping by 0.1 s. Unlike in the recipe, the end of a song shorter than one block is not faded out.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.enhance.separators import Report
+from harness.enhance.separators import BlockProgress
 from harness.enhance.track import Track
 from harness.protocol.errors import SetupError, UsageError
 from validator.challenge.rules import CAD1
@@ -26,7 +25,7 @@ OVERLAP = CAD1.reference_rate // 10  # samples
 
 @dataclass(frozen=True)
 class Block:
-    """Samples `start` to `stop` of a song, the first `fade_in` and last `fade_out` of them shared."""
+    """Samples `start` to `stop` of a song; neighbours share the first `fade_in` and the last `fade_out`."""
 
     start: int
     stop: int
@@ -34,7 +33,7 @@ class Block:
     fade_out: int
 
     def fade(self) -> NDArray[np.float32]:
-        """Weights, one a sample: with those of the neighbours they sum to one."""
+        """Weight of each sample; the weights of overlapping blocks sum to 1."""
         weights = np.ones(self.stop - self.start, dtype=np.float32)
         ramp = np.linspace(0, 1, max(self.fade_in, self.fade_out), dtype=np.float32)
         if self.fade_in:
@@ -48,9 +47,9 @@ def blocks(length: int, *, block: int = BLOCK, overlap: int = OVERLAP) -> Iterat
     """The blocks of a song.
 
     Args:
-        length: Samples of the song, at least 1.
-        block: Samples from the end of one block to the end of the next, above twice the overlap.
-        overlap: Samples that neighbours share.
+        length: Length of the song in samples, at least 1.
+        block: Samples from the end of one block to the end of the next, more than twice the overlap.
+        overlap: Samples that neighbouring blocks share.
 
     Raises:
         UsageError: The blocks are too short for their overlap.
@@ -70,11 +69,11 @@ class BlockSeparator:
     """A separator that runs a model over the blocks of a song.
 
     Args:
-        identity: Names the model and everything its result depends on.
+        identity: Name of the model and of everything that its result depends on.
         model: Takes a block, float32, shape (2, samples), and returns its stems, (4, 2, samples).
-        order: Names of the stems in the order in which the model returns them.
-        normalise: Whether the model is given the song with zero mean and unit deviation, both taken over
-            the mid channel of the whole song, and its stems are scaled and shifted back.
+        order: Names of the stems in the order of the model.
+        normalise: Whether the model gets the song with zero mean and unit standard deviation, both measured
+            on the mid channel of the whole song; its stems are then scaled and shifted back.
         block: See `blocks`.
         overlap: See `blocks`.
     """
@@ -86,11 +85,11 @@ class BlockSeparator:
     block: int = BLOCK
     overlap: int = OVERLAP
 
-    def separate(self, track: Track, target: NDArray[np.float32], report: Report) -> None:
-        """Separates one song; memory beside the mixture is that of one block.
+    def separate(self, track: Track, target: NDArray[np.float32], report: BlockProgress) -> None:
+        """Separate one song; besides the mixture, only one block is in memory.
 
         Raises:
-            SetupError: The model failed or gave values that are not numbers.
+            SetupError: The model failed, or returned too few stems or values that are not finite.
         """
         mixture = track.read("mixture")
         mean, deviation = _moments(mixture) if self.normalise else (np.float32(0), np.float32(1))
@@ -100,9 +99,9 @@ class BlockSeparator:
             report(number, len(plan))
             stems = self._run((mixture[:, here.start : here.stop] - mean) / deviation, track)
             stems = (stems[positions] * deviation + mean) * here.fade()
-            fresh = here.start + here.fade_in
-            target[:, :, here.start : fresh] += stems[:, :, : here.fade_in]
-            target[:, :, fresh : here.stop] = stems[:, :, here.fade_in :]
+            after_fade = here.start + here.fade_in
+            target[:, :, here.start : after_fade] += stems[:, :, : here.fade_in]
+            target[:, :, after_fade : here.stop] = stems[:, :, here.fade_in :]
         report(len(plan), len(plan))
 
     def _run(self, block: NDArray[np.float32], track: Track) -> NDArray[np.float32]:
@@ -111,12 +110,12 @@ class BlockSeparator:
         except (RuntimeError, MemoryError) as error:
             raise SetupError(
                 f"{self.identity} failed on {track.name!r}: {error}",
-                hint="If memory ran out, free some, or choose --device cpu.",
+                hint="If it ran out of memory, free some or use --device cpu.",
             ) from error
         if stems.shape != (len(self.order), *block.shape) or not np.all(np.isfinite(stems)):
             raise SetupError(
-                f"{self.identity} gave values that are not numbers, or too few of them, for {track.name!r}.",
-                hint="The weights do not belong to this model or are damaged.",
+                f"{self.identity} returned too few stems, or values that are not finite, for {track.name!r}.",
+                hint="The weights belong to another model or are damaged.",
             )
         return stems
 

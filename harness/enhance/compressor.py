@@ -1,8 +1,8 @@
 """The recipe's dynamic-range compressor, off by default.
 
-Its gain moves towards a level-dependent target while the running rms is above the threshold (attack), and
-back to 1 below it (release), each as a first-order recursion. The numbers are those of pyclarity 0.3.2's
-`clarity.enhancer.compressor` within 1e-9; the values of `Compressor()` are the recipe's configuration.
+While the running RMS is above the threshold, the gain approaches a level-dependent target (attack); below it, the
+gain returns to 1 (release). Both are first-order recursions. Results are within 1e-9 of pyclarity 0.3.2's
+`clarity.enhancer.compressor`; the defaults of `Compressor` are the recipe's configuration.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Compressor:
     """A compressor for signals with full scale ±1.
 
     Args:
-        threshold: Running rms above which the gain falls.
-        attenuation: Weight of the rms in the gain aimed at, 0 to 1; the threshold has the rest.
-        attack: Time constant in ms of the gain's fall, at least 1.
-        release: Time constant in ms of its return, at least 1.
-        window: Seconds of the running rms.
+        threshold: Running RMS above which the gain is reduced.
+        attenuation: Weight of the RMS in the target gain, 0 to 1; the threshold has the remaining weight.
+        attack: Time constant in ms of the gain reduction, at least 1.
+        release: Time constant in ms of the return to 1, at least 1.
+        window: Window of the running RMS in seconds.
         sample_rate: Hz.
     """
 
@@ -41,37 +41,37 @@ class Compressor:
     sample_rate: int = CAD1.reference_rate
 
     def __call__(self, signal: Samples) -> Samples:
-        """Compresses a one-dimensional signal from its first sample on; the result has its length."""
+        """Compress a one-dimensional signal; the result has the same length."""
         rms = self._running_rms(signal)
         loud = rms > self.threshold
         rate = np.where(loud, self._rate(self.attack), self._rate(self.release))
-        aim = np.where(loud, rms * self.attenuation + (1 - self.attenuation) * self.threshold, 1.0)
-        compressed: Samples = signal * _follow(aim, rate)
+        target = np.where(loud, rms * self.attenuation + (1 - self.attenuation) * self.threshold, 1.0)
+        compressed: Samples = signal * _follow(target, rate)
         return compressed
 
     def _rate(self, milliseconds: float) -> float:
-        """Share of the way to its aim that the gain goes in one sample."""
+        """Fraction of the distance to its target that the gain covers in one sample."""
         return 1000 / milliseconds / self.sample_rate
 
     def _running_rms(self, signal: Samples) -> Samples:
-        """Rms over the window that ends at each sample; silence comes before the first."""
+        """RMS over the window that ends at each sample; the signal is preceded by silence."""
         width = int(self.window * self.sample_rate)
         energy = np.concatenate((np.zeros(width), np.cumsum(signal**2)))
         running: Samples = np.sqrt(np.maximum(energy[width:] - energy[:-width], 0.0) / width + _FLOOR)
         return running
 
 
-def _follow(aim: Samples, rate: Samples) -> Samples:
-    """Solves g[i] = g[i-1] + rate[i] (aim[i] - g[i-1]) from g = 1, block by block.
+def _follow(target: Samples, rate: Samples) -> Samples:
+    """Solve g[i] = g[i-1] + rate[i] (target[i] - g[i-1]) from g = 1, block by block.
 
-    Within a block the recursion is a cumulative sum weighted by the cumulative product of 1 - rate, which
-    over 4096 samples stays far above underflow for time constants of 1 ms and more.
+    Within a block, the recursion is a cumulative sum weighted by the cumulative product of 1 - rate, which does not
+    underflow in 4096 samples for time constants of at least 1 ms.
     """
-    out = np.empty_like(aim)
+    out = np.empty_like(target)
     gain = 1.0
-    for start in range(0, len(aim), _BLOCK):
+    for start in range(0, len(target), _BLOCK):
         here = slice(start, start + _BLOCK)
         decay = np.cumprod(1 - rate[here])
-        out[here] = decay * (gain + np.cumsum(rate[here] * aim[here] / decay))
+        out[here] = decay * (gain + np.cumsum(rate[here] * target[here] / decay))
         gain = out[here][-1]
     return out

@@ -1,7 +1,7 @@
-"""From an amplified signal to the bytes of a submission: rate, level, rounding and codec.
+"""Encodes amplified signals: sample rate, level, rounding and codec.
 
-Every step is the challenge recipe's: soxr at its HQ quality, then either the peak factored out into a
-scale file (stems) or a soft clip (remix), then times 32768, clipped, cut towards zero to 16 bits, FLAC.
+Every step follows the challenge's recipe: resampling with soxr (HQ), then the peak moved to a scale file (stems) or
+a soft limiter (remix), then 16-bit samples rounded towards zero, then FLAC.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from validator.challenge.rules import CAD1
 
-RESAMPLING = "HQ"  # soxr's name of the quality
+RESAMPLING = "HQ"  # quality setting of soxr
 
 Pcm = NDArray[np.int16]
 Signal = NDArray[np.floating]
@@ -25,38 +25,39 @@ Signal = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class EncodedStem:
-    """A mono stem as it is submitted: full-scale 16-bit samples and the factor that restores the level."""
+    """A mono stem as submitted: 16-bit samples normalised to full scale, and the factor that restores the level."""
 
     pcm: Pcm
     scale: float
 
     @property
     def scale_text(self) -> str:
-        """What the scale file holds: the shortest decimal that reads back as `scale`, no newline."""
+        """Contents of the scale file: the shortest decimal that reads back as `scale`, without a newline."""
         return repr(self.scale)
 
 
 def resample(signal: Signal, *, target_rate: int) -> Signal:
-    """Brings a signal, samples along the first axis, from 44.1 kHz to `target_rate` Hz."""
+    """Resample a signal, samples along the first axis, from 44.1 kHz to `target_rate` Hz."""
     resampled: Signal = soxr.resample(signal, CAD1.reference_rate, target_rate, quality=RESAMPLING)
     return resampled
 
 
 def to_pcm(signal: Signal) -> Pcm:
-    """16-bit samples of a signal with full scale ±1: times 32768, clipped, cut towards zero."""
-    pcm: Pcm = np.clip(signal * 32768.0, -32768.0, 32767.0).astype(np.int16)
+    """16-bit samples of a signal with full scale ±1: scaled, clipped, rounded towards zero."""
+    full = float(CAD1.full_scale)
+    pcm: Pcm = np.clip(signal * full, -full, full - 1.0).astype(np.int16)
     return pcm
 
 
 def encode_stem(amplified: Signal) -> EncodedStem:
-    """A stem at 24 kHz with its peak factored out.
+    """Encode a stem at 24 kHz, with its peak moved to the scale.
 
     Args:
         amplified: One-dimensional, 44.1 kHz, any level.
 
     Returns:
-        Samples that reach full scale, and the peak. A silent stem keeps its zeros and has the factor 1:
-        the recipe divides by zero there, and a factor of 0 would break the contract of one positive number.
+        Samples that reach full scale, and the peak. A silent stem has zeros and the factor 1: the recipe divides
+        by zero in this case, and a scale file must contain a positive number.
     """
     signal = resample(amplified, target_rate=CAD1.stem_rate)
     peak = float(np.max(np.abs(signal), initial=0.0))
@@ -66,7 +67,7 @@ def encode_stem(amplified: Signal) -> EncodedStem:
 
 
 def encode_remix(amplified: Signal) -> Pcm:
-    """One channel of the remix at 32 kHz, softly clipped by tanh.
+    """Encode one channel of the remix at 32 kHz, soft-limited by tanh.
 
     Args:
         amplified: The sum of one ear's four amplified stems: one-dimensional, 44.1 kHz.
@@ -75,11 +76,11 @@ def encode_remix(amplified: Signal) -> Pcm:
 
 
 def write_flac(path: Path, pcm: Pcm, *, sample_rate: int) -> None:
-    """Writes 16-bit samples, (samples,) or (samples, channels), as FLAC; the same bytes each time.
+    """Write 16-bit samples, (samples,) or (samples, channels), as FLAC; the same bytes every time.
 
     Raises:
-        OSError: The disk is full, or cannot be written to.
+        OSError: The disk is full or not writable.
     """
-    encoded = io.BytesIO()  # libsndfile cannot say why a disk would not take its bytes; Python can
+    encoded = io.BytesIO()  # unlike libsndfile, Python reports why writing failed
     soundfile.write(encoded, pcm, sample_rate, format="FLAC", subtype="PCM_16")
     path.write_bytes(encoded.getbuffer())

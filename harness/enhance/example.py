@@ -1,4 +1,4 @@
-"""One example: a separated song made into the eight stems and the remix of one listener."""
+"""Makes one example: the eight stems and the remix of one song for one listener."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ from harness.enhance.compressor import Compressor
 from harness.enhance.encoding import Pcm, encode_remix, encode_stem, resample, write_flac
 from harness.enhance.gain import SongSpectra
 from harness.enhance.nalr import Samples, convolve, nalr_taps
-from validator.challenge.challenge import Listener, Segment, Song
+from validator.challenge.listeners import Listener
 from validator.challenge.rules import CAD1
+from validator.challenge.songs import Segment, Song
 
 Separated = NDArray[np.float32]  # shape (4, 2, samples): CAD1.stems, then CAD1.sides; 44.1 kHz
 
 
 @dataclass(frozen=True)
 class Span:
-    """Samples at 44.1 kHz of an amplified signal that are kept; to its very end where `stop` is None."""
+    """Samples at 44.1 kHz of an amplified signal that are kept; up to its end if `stop` is None."""
 
     start: int = 0
     stop: int | None = None
 
     @classmethod
     def of(cls, segment: Segment | None) -> Span:
-        """The span of a segment in seconds; the whole signal where there is none."""
+        """The span of a segment; the whole signal if there is none."""
         return cls() if segment is None else cls(*segment.samples())
 
 
 @dataclass(frozen=True)
 class SeparatedSong:
-    """What every listener's examples of one song are made from.
+    """A song from which the examples of all listeners are made.
 
     Args:
-        song: Says which parts the stems and the remix cover.
+        song: Defines which parts the stems and the remix cover.
         stems: The separated stems.
-        compressor: Applied after NAL-R, where there is one.
-        spectra: Where the stems' levels are to be matched: what to match.
+        compressor: Applied after NAL-R, if there is one.
+        spectra: Spectra to whose level the stems are matched; None to leave the levels unchanged.
     """
 
     song: Song
@@ -49,55 +50,55 @@ class SeparatedSong:
     spectra: SongSpectra | None = None
 
     def amplified(self, stem: str, *, side: str, taps: Samples, span: Span) -> Samples:
-        """A stem after NAL-R and compressor: the samples of `span`, at 44.1 kHz."""
+        """The samples of `span` at 44.1 kHz of a stem after NAL-R and compressor."""
         signal = self.stems[CAD1.stems.index(stem), CAD1.sides.index(side)]
         if self.compressor is None:
             return convolve(signal, taps, start=span.start, stop=span.stop)
         return self.compressor(convolve(signal, taps))[span.start : span.stop]
 
     def factors(self, listener: Listener, *, side: str, taps: Samples) -> Samples:
-        """What each of the four amplified stems of one ear is multiplied by; shape (4,)."""
+        """Level factors for the four amplified stems of one ear; shape (4,)."""
         if self.spectra is None:
             return np.ones(len(CAD1.stems))
         span = Span.of(self.song.objective)
         powers = []
         total: Samples = np.zeros(1)
         for stem in CAD1.stems:
-            # Measured at the rate at which it is submitted: what lies above 12 kHz is never heard.
+            # Measured at the submitted sample rate, because frequencies above 12 kHz are lost.
             amplified = self.amplified(stem, side=side, taps=taps, span=span)
-            heard = resample(amplified, target_rate=CAD1.stem_rate)
-            powers.append(float(np.mean(heard**2)))
-            total = total + heard
+            resampled = resample(amplified, target_rate=CAD1.stem_rate)
+            powers.append(float(np.mean(resampled**2)))
+            total = total + resampled
         powers.append(float(np.mean(total**2)))
         return self.spectra.factors(np.array(powers), listener=listener, side=side)
 
 
 def make_example(source: SeparatedSong, listener: Listener, *, target: Path, scratch: Path) -> None:
-    """Writes an example's seventeen files, all or none.
+    """Write all files of an example, or none of them.
 
     Args:
         source: The separated song.
-        listener: For whom.
-        target: Folder of all examples; theirs is `target/<listener>/<song>`.
-        scratch: A folder to work in, on the same disk as `target`; it is emptied first, and renamed when
-            all is written.
+        listener: The listener.
+        target: Folder of all examples; this one goes to `target/<listener>/<song>`.
+        scratch: Temporary folder on the same disk as `target`; it is emptied first, and moved to its place when
+            all files are written.
 
     Raises:
-        OSError: The disk is full, or cannot be written to.
+        OSError: The disk is full or not writable.
     """
     song = source.song.name
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     sides = [_make_side(source, listener, side=side, scratch=scratch) for side in CAD1.sides]
     remix = np.stack(sides, axis=1)
-    write_flac(scratch / _base(CAD1.remix_name(listener.id, song)), remix, sample_rate=CAD1.remix_rate)
+    write_flac(scratch / _file_name(CAD1.remix_name(listener.id, song)), remix, sample_rate=CAD1.remix_rate)
     final = target / CAD1.folder(listener.id, song)
     final.parent.mkdir(parents=True, exist_ok=True)
     scratch.rename(final)
 
 
 def _make_side(source: SeparatedSong, listener: Listener, *, side: str, scratch: Path) -> Pcm:
-    """Writes the four stems of one ear; returns its channel of the remix."""
+    """Write the four stems of one ear; returns its channel of the remix."""
     song = source.song
     objective, subjective = Span.of(song.objective), Span.of(song.subjective)
     taps = nalr_taps(frequencies=listener.frequencies, levels=getattr(listener, side))
@@ -107,9 +108,9 @@ def _make_side(source: SeparatedSong, listener: Listener, *, side: str, scratch:
         amplified = source.amplified(stem, side=side, taps=taps, span=objective)
         amplified *= factor
         encoded = encode_stem(amplified)
-        flac = scratch / _base(CAD1.stem_name(listener.id, song.name, side, stem))
+        flac = scratch / _file_name(CAD1.stem_name(listener.id, song.name, side, stem))
         write_flac(flac, encoded.pcm, sample_rate=CAD1.stem_rate)
-        scale = scratch / _base(CAD1.scale_name(listener.id, song.name, side, stem))
+        scale = scratch / _file_name(CAD1.scale_name(listener.id, song.name, side, stem))
         scale.write_text(encoded.scale_text, encoding="ascii")
         if subjective != objective:
             amplified = source.amplified(stem, side=side, taps=taps, span=subjective)
@@ -123,5 +124,5 @@ def _make_side(source: SeparatedSong, listener: Listener, *, side: str, scratch:
     return encode_remix(total)
 
 
-def _base(member: str) -> str:
+def _file_name(member: str) -> str:
     return member.rpartition("/")[2]

@@ -1,9 +1,9 @@
-"""Level matching: each stem scaled to the level at which the scorer hears its reference.
+"""Level matching: scales each stem to the level of its reference in the scorer.
 
-HAAQI amplifies the reference itself, by an NAL-R filter of its own (140 taps at 24 kHz), and compares levels
-among other things. A separator that loses energy, or the coarser filter, leaves a stem off that level;
-`--gain match` puts it there. This is beyond the challenge's recipe. It uses the true stems where the data
-root has them, so it tells a team what level matching is worth; it is no part of a fair submission.
+HAAQI amplifies the reference with its own NAL-R filter (140 taps at 24 kHz) and compares levels, among others. A
+stem is at another level if the separator loses energy, and because the filters differ; `--gain match` corrects
+that. It is not part of the challenge's recipe. It uses the true stems if the data root has them, so it shows what
+level matching can gain, but does not make a fair submission.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from harness.enhance.encoding import resample
 from harness.enhance.nalr import Samples, nalr_taps
 from harness.enhance.track import Track
-from validator.challenge.challenge import Listener
+from validator.challenge.listeners import Listener
 from validator.challenge.rules import CAD1
 
 SCORER_ORDER = 140  # of HAAQI's NAL-R filter, at 24 kHz
@@ -25,12 +25,12 @@ _FRAME = 2048  # samples of one frame of the long-term spectrum
 
 @dataclass(frozen=True)
 class SongSpectra:
-    """Long-term power spectra of a song at 24 kHz, over what is scored.
+    """Long-term power spectra of the scored part of a song at 24 kHz.
 
     Args:
-        power: For each part a spectrum of each side, shape (parts, 2, 1025); the bins of one sum to the
-            mean square of that signal.
-        matched: Whether the parts are the four stems; otherwise there is one, the mixture.
+        power: Spectrum of each part and side, shape (parts, 2, 1025); the bins of a spectrum sum to the mean
+            square of the signal.
+        matched: Whether the parts are the four stems; otherwise the only part is the mixture.
     """
 
     power: Samples
@@ -38,22 +38,22 @@ class SongSpectra:
 
     @classmethod
     def measure(cls, track: Track) -> SongSpectra:
-        """Reads a song's stems, or the mixture where a stem's file is missing.
+        """Measure a song's stems, or its mixture if the file of a stem is missing.
 
         Raises:
             SetupError: A file cannot be read.
         """
         matched = all(track.song.reference_path(stem).is_file() for stem in CAD1.stems)
         segment = track.song.objective
-        here = slice(None) if segment is None else slice(*segment.samples())
+        scored = slice(None) if segment is None else slice(*segment.samples())
         power = [
-            [_spectrum(resample(side[here], target_rate=CAD1.stem_rate)) for side in track.read(part)]
+            [_spectrum(resample(side[scored], target_rate=CAD1.stem_rate)) for side in track.read(part)]
             for part in (CAD1.stems if matched else ("mixture",))
         ]
         return cls(power=np.array(power), matched=matched)
 
     def levels(self, listener: Listener, side: str) -> Samples:
-        """Rms of each part after the scorer's NAL-R for one ear; shape (parts,)."""
+        """RMS of each part after the scorer's NAL-R for one ear; shape (parts,)."""
         taps = nalr_taps(
             frequencies=listener.frequencies,
             levels=getattr(listener, side),
@@ -65,16 +65,16 @@ class SongSpectra:
         return levels
 
     def factors(self, amplified: Samples, *, listener: Listener, side: str) -> Samples:
-        """Factors that bring one ear's stems to the scorer's levels.
+        """Factors that scale one ear's stems to the scorer's levels.
 
         Args:
             amplified: Mean squares of the four amplified stems, and of their sum: shape (5,).
-            listener: Whose ear.
+            listener: The listener.
             side: "left" or "right".
 
         Returns:
-            Four factors: one for each stem, or where only the mixture is known four times the one that
-            brings the sum of the stems to the mixture's level. 1 where either level is zero.
+            Four factors, one for each stem. If only the mixture is known they are equal, and scale the sum of the
+            stems to the mixture's level. A factor is 1 if either level is zero.
         """
         wanted = self.levels(listener, side)
         found = np.sqrt(amplified[: len(CAD1.stems)] if self.matched else amplified[len(CAD1.stems) :])

@@ -1,4 +1,4 @@
-"""Finding the separator that a user names: a model, a yardstick or a callable of the user's own."""
+"""Loads a separator by name: a model, a yardstick or a callable of the user."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ BUILT_IN = (*MODELS, *YARDSTICKS)
 
 
 def needs_stems(spec: str) -> bool:
-    """Whether a separator, as a user names it, reads a song's true stems; all others get by on the mixture."""
+    """Whether a separator reads a song's true stems, and not only its mixture."""
     return spec in {"oracle", "leaky"}
 
 
 def load_separator(spec: str, *, weights: Path | None = None, device: str | None = None) -> Separator:
-    """The separator that a user names.
+    """Load a separator by name.
 
     Args:
-        spec: One of `BUILT_IN`, or `package.module:name` for a callable of the user's own. The current
-            folder is searched after the installed packages.
-        weights: A file of weights for a model; its publisher's own are downloaded where None.
-        device: Where a model runs: "cpu", "cuda", "cuda:1"; the best there is where None.
+        spec: One of `BUILT_IN`, or `package.module:name` for the user's own callable. The current folder is
+            searched after the installed packages.
+        weights: File with the weights of a model; None to download the published weights.
+        device: Device of a model: "cpu", "cuda", "cuda:1"; None for the best device.
 
     Raises:
-        UsageError: There is no such separator, it cannot be imported, or it takes no weights or device.
-        SetupError: A model's library or weights cannot be had.
+        UsageError: There is no such separator, it cannot be imported, or it has no weights or device.
+        SetupError: A model's library or weights are not available.
     """
     if spec in MODELS:
         return MODELS[spec](weights=weights, device=device)
     if weights is not None or device is not None:
         raise UsageError(
-            f"The separator {spec!r} takes neither weights nor a device.",
-            hint=f"--weights and --device are for {' and '.join(MODELS)}.",
+            f"The separator {spec!r} has neither weights nor a device.",
+            hint=f"Use --weights and --device only with {' and '.join(MODELS)}.",
         )
     if spec in YARDSTICKS:
         return YARDSTICKS[spec]()
@@ -52,7 +52,7 @@ def load_separator(spec: str, *, weights: Path | None = None, device: str | None
     if not (colon and module_name and attribute):
         raise UsageError(
             f"There is no separator {spec!r}.",
-            hint=f"Built in are {', '.join(BUILT_IN)}; your own is named package.module:name.",
+            hint=f"Use one of {', '.join(BUILT_IN)}, or package.module:name for your own.",
         )
     found = _import(spec, module_name=module_name, attribute=attribute)
     if inspect.isclass(found):
@@ -60,14 +60,14 @@ def load_separator(spec: str, *, weights: Path | None = None, device: str | None
             found = found()
         except Exception as error:
             raise UsageError(
-                f"The separator class {spec} cannot be made without arguments: "
+                f"The separator class {spec} cannot be created without arguments: "
                 f"{type(error).__name__}: {error}",
-                hint="Give its arguments defaults, or name a function instead.",
+                hint="Give its arguments defaults, or use a function instead.",
             ) from error
     if not callable(found):
         raise UsageError(
-            f"{spec} is a {type(found).__name__}, which cannot be called.",
-            hint="Name a function of (mixture, sample_rate), or a class whose instances are called so.",
+            f"{spec} is not callable: its type is {type(found).__name__}.",
+            hint="Use a function of (mixture, sample_rate), or a class whose instances are called like it.",
         )
     return TeamSeparator(spec, found)
 
@@ -81,13 +81,13 @@ def _import(spec: str, *, module_name: str, attribute: str) -> Any:
     except Exception as error:
         raise UsageError(
             f"The module of the separator {spec} cannot be imported: {type(error).__name__}: {error}",
-            hint="Start the command in the folder that holds it, or install it beside cad1-harness.",
+            hint="Run the command in the folder that contains it, or install it in the same environment.",
         ) from error
     try:
         return getattr(module, attribute)
     except AttributeError as error:
         names = sorted(name for name in vars(module) if not name.startswith("_"))
         raise UsageError(
-            f"The module {module_name} has nothing called {attribute!r}.",
-            hint=f"It has {', '.join(names) or 'nothing'}.",
+            f"The module {module_name} has no attribute {attribute!r}.",
+            hint=f"Its attributes are {', '.join(names)}." if names else "It is empty.",
         ) from error

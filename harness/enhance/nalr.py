@@ -1,14 +1,9 @@
-"""NAL-R: the linear amplification that the challenge prescribes for a hearing loss.
+"""The NAL-R filter: linear amplification for a hearing loss.
 
-Conventions: an audiogram is a list of frequencies in Hz and of hearing levels in dB HL at them; a signal
-is a one-dimensional array, full scale ±1. The filter is the one that pyclarity 0.3.2 designs
-(`clarity.enhancer.nalr`), to which `tests/enhance` holds it within 1e-12.
-
-Sources:
-    Byrne & Dillon (1986), "The National Acoustic Laboratories' (NAL) new procedure for selecting the gain
-    and frequency response of a hearing aid", Ear and Hearing 7(4): the prescription.
-    Frequency-sampling design of a linear-phase FIR filter, on a grid of 513 bins and with a Hamming window
-    (as MATLAB's `fir2`): the filter.
+Conventions: an audiogram is a list of frequencies in Hz and a list of hearing levels in dB HL; a signal is a
+one-dimensional array with full scale ±1. The filter has the gains of `validator.checks.nalr` and the design of
+pyclarity 0.3.2 (`clarity.enhancer.nalr`): a linear-phase FIR filter by frequency sampling, on a grid of 513 bins
+and with a Hamming window, like MATLAB's `fir2`. Tests compare it with pyclarity (within 1e-12).
 """
 
 from __future__ import annotations
@@ -16,39 +11,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+from validator.challenge.rules import CAD1
+from validator.checks.nalr import FREQUENCIES, is_normal_hearing, nalr_gains
 
 Samples = NDArray[np.float64]
 
-PRESCRIPTION_FREQUENCIES = (250, 500, 1000, 2000, 4000, 6000)  # Hz, where NAL-R prescribes a gain
-NALR_ORDER = 220  # the challenge's filter, at 44.1 kHz; it delays by half of that
-_BIAS = (-17.0, -8.0, 1.0, -1.0, -2.0, -2.0)  # dB, Byrne & Dillon's k for each frequency
-_KNEE = 180.0  # dB, summed loss at 500, 1000 and 2000 Hz above which the gain grows more slowly
-_GRID = 512  # half the length of the transform that turns the response into taps
+NALR_ORDER = CAD1.tail  # of the recipe's filter at 44.1 kHz; its delay is half of it
+_GRID = 512  # half the length of the transform from the response to the taps
 
 _BLOCK = 4096  # samples of one transform in the overlap-save convolution
-_BATCH = 16  # transforms at a time: fits the cache, bounds the memory
-
-
-def nalr_gains(levels: ArrayLike) -> Samples:
-    """Insertion gains for one ear, in dB, at `PRESCRIPTION_FREQUENCIES`.
-
-    Args:
-        levels: The six hearing levels at those frequencies, dB HL.
-
-    Returns:
-        Six gains, none below 0 dB (Byrne & Dillon 1986, with the 0.116 slope above 180 dB summed loss).
-
-    Raises:
-        ValueError: The levels are not six finite numbers.
-    """
-    loss = np.asarray(levels, dtype=np.float64)
-    if loss.shape != (len(PRESCRIPTION_FREQUENCIES),) or not np.all(np.isfinite(loss)):
-        raise ValueError(f"NAL-R takes six finite hearing levels in dB HL, not {levels!r}")
-    summed = loss[1] + loss[2] + loss[3]
-    common = 0.05 * summed if summed <= _KNEE else 9.0 + 0.116 * (summed - _KNEE)
-    gains: Samples = np.maximum(common + 0.31 * loss + np.array(_BIAS), 0.0)
-    return gains
+_BATCH = 16  # transforms at a time: fits the cache and limits the memory
 
 
 def nalr_taps(
@@ -61,26 +35,26 @@ def nalr_taps(
     """Taps of the NAL-R filter for one ear.
 
     Args:
-        frequencies: The audiogram's frequencies in Hz, rising, covering 250 to 6000 Hz.
-        levels: Its hearing levels in dB HL, one for each frequency.
-        sample_rate: Hz, above 12000.
+        frequencies: Frequencies of the audiogram in Hz, increasing, covering 250 to 6000 Hz.
+        levels: Hearing levels in dB HL, one for each frequency.
+        sample_rate: Sample rate in Hz, above 12000.
         order: Order of the filter, even; its delay is `order // 2` samples.
 
     Returns:
-        `order + 1` taps. Where no level at the six prescription frequencies is above 0 dB HL the filter
-        only delays.
+        `order + 1` taps. With normal hearing (no level above 0 dB HL at the frequencies of NAL-R) the filter is a
+        pure delay.
 
     Raises:
-        ValueError: An argument is out of its range.
+        ValueError: An argument is invalid.
     """
-    heard = np.asarray(frequencies, dtype=np.float64)
+    measured = np.asarray(frequencies, dtype=np.float64)
     loss = np.asarray(levels, dtype=np.float64)
-    if heard.ndim != 1 or heard.shape != loss.shape or not np.all(np.diff(heard) > 0):
-        raise ValueError("an audiogram needs rising frequencies and one hearing level for each")
-    wanted = np.array(PRESCRIPTION_FREQUENCIES, dtype=np.float64)
-    if heard[0] > wanted[0] or heard[-1] < wanted[-1]:
+    if measured.ndim != 1 or measured.shape != loss.shape or not np.all(np.diff(measured) > 0):
+        raise ValueError("an audiogram needs increasing frequencies and one hearing level for each")
+    wanted = np.array(FREQUENCIES, dtype=np.float64)
+    if measured[0] > wanted[0] or measured[-1] < wanted[-1]:
         raise ValueError(
-            f"an audiogram must cover 250 to 6000 Hz, this one has {heard[0]:g} to {heard[-1]:g} Hz"
+            f"an audiogram must cover 250 to 6000 Hz; this one covers {measured[0]:g} to {measured[-1]:g} Hz"
         )
     nyquist = sample_rate / 2
     if nyquist <= wanted[-1]:
@@ -88,9 +62,9 @@ def nalr_taps(
     if order < 2 or order % 2:
         raise ValueError(f"the filter's order must be even and at least 2, not {order}")
 
-    loss = np.interp(wanted, heard, loss)
+    loss = np.interp(wanted, measured, loss)
     gains = nalr_gains(loss)
-    if np.max(loss) <= 0:
+    if is_normal_hearing(loss):
         flat = np.zeros(order + 1)
         flat[order // 2] = 1.0
         return flat
@@ -101,15 +75,15 @@ def nalr_taps(
 
 
 def _frequency_sampling(breakpoints: Samples, gains: Samples) -> Samples:
-    """Linear-phase taps, as many as breakpoints, of a response given by linear gains at `breakpoints`.
+    """Linear-phase taps, as many as breakpoints, with linear gains at the breakpoints.
 
     Args:
-        breakpoints: Rising frequencies from 0 to 1 (Nyquist).
-        gains: Linear gain at each.
+        breakpoints: Increasing frequencies from 0 to 1 (Nyquist).
+        gains: Linear gain at each breakpoint.
     """
     bins = _GRID + 1
-    # Each span between two breakpoints owns the bins after the last of the span before it, and reaches
-    # the gain of its own end in its last bin. A span of one bin has the gain of its start.
+    # Each span between two breakpoints has the bins after the last bin of the span before it, and reaches
+    # the gain at its end in its last bin. A span of one bin has the gain at its start.
     last = np.trunc(breakpoints[1:] * bins).astype(np.int64) - 1
     first = np.concatenate(([0], last[:-1] + 1))
     response = np.empty(bins)
@@ -120,7 +94,7 @@ def _frequency_sampling(breakpoints: Samples, gains: Samples) -> Samples:
     count = len(breakpoints)
     delay = (count - 1) / 2
     half = response * np.exp(-1j * np.pi * delay * np.arange(bins) / _GRID)
-    # irfft takes the real part at Nyquist, as the real part of the full transform does.
+    # Like the real part of the full transform, irfft uses the real part at Nyquist.
     impulse = np.fft.irfft(half, 2 * _GRID)
     return impulse[:count] * np.hamming(count)
 
@@ -130,29 +104,29 @@ def convolve(
 ) -> Samples:
     """Samples `start` to `stop` of the full convolution of a signal with a filter.
 
-    Overlap-save with transforms of 4096 samples, batch by batch: the memory beside input and output is
-    under 2 MB whatever the length. Differs from `numpy.convolve` by rounding only (some 1e-15 of the
-    peak); where a block of the signal is all zeros, so is its result.
+    Overlap-save with transforms of 4096 samples, batch by batch: besides input and output it needs less than
+    2 MB, whatever the length. It differs from `numpy.convolve` only by rounding (about 1e-15 of the peak); the
+    result of a block of zeros is zeros.
 
     Args:
         signal: One-dimensional.
         taps: The filter, at most 2048 taps.
-        start: First sample wanted.
-        stop: One past the last wanted; the end of the full convolution, `len(signal) + len(taps) - 1`,
-            where None or beyond it.
+        start: First sample.
+        stop: One past the last sample; None, or a value beyond it, for the end of the full convolution,
+            `len(signal) + len(taps) - 1`.
 
     Returns:
-        `stop - start` samples, float64; none where the range is empty.
+        `stop - start` samples, float64; empty if the range is empty.
 
     Raises:
-        ValueError: The signal is not one-dimensional or empty, or the filter is too long.
+        ValueError: The signal is empty or not one-dimensional, or the filter is too long.
     """
     if signal.ndim != 1 or not len(signal):
         raise ValueError(
-            f"a signal of one dimension and at least one sample is needed, not shape {signal.shape}"
+            f"the signal must have one dimension and at least one sample, not shape {signal.shape}"
         )
     if taps.ndim != 1 or not 0 < len(taps) <= _BLOCK // 2:
-        raise ValueError(f"a filter of 1 to {_BLOCK // 2} taps is needed, not shape {taps.shape}")
+        raise ValueError(f"the filter must have 1 to {_BLOCK // 2} taps, not shape {taps.shape}")
     full = len(signal) + len(taps) - 1
     end = full if stop is None else min(stop, full)
     wanted = max(end - start, 0)

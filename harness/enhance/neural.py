@@ -1,6 +1,6 @@
-"""The challenge's two baselines: Hybrid Demucs and Open-Unmix, from PyTorch models.
+"""The models of the challenge's two baselines: Hybrid Demucs and Open-Unmix.
 
-Torch, torchaudio and openunmix are the extra `baselines`; they are imported only when a model is asked for.
+torch, torchaudio and openunmix belong to the extra `baselines`; they are imported only when a model is loaded.
 
 Sources:
     Défossez (2021), "Hybrid Spectrogram and Waveform Source Separation", MDX workshop: torchaudio's
@@ -26,24 +26,24 @@ from harness.enhance.blocks import BlockSeparator, Model
 from harness.protocol.errors import SetupError, UsageError
 from validator.challenge.rules import CAD1
 
-# The start of the SHA-256 of Open-Unmix's published weights (umxhq), one file for each stem.
+# First digits of the SHA-256 of Open-Unmix's published weights (umxhq), one file for each stem.
 PUBLISHED_OPENUNMIX = {"bass": "8d85a5bd", "drums": "9619578f", "other": "b52fbbf7", "vocals": "b62c91ce"}
 
 _HASHED_NAME = re.compile(r"-([0-9a-f]{8,64})\.[A-Za-z]+$")  # PyTorch's convention: name-<sha256>.pth
 _INSTALL = "Install the extra: pip install 'cad1-harness[baselines]'."
-_NO_HIDDEN_STATE = "num_batches_tracked"  # a counter that models saved long ago do not have
+_OPTIONAL = "num_batches_tracked"  # a counter that older saved models do not have
 
 
 def load_demucs(*, weights: Path | None, device: str | None) -> BlockSeparator:
-    """Hybrid Demucs as the recipe runs it: blocks of 11 s, on the normalised song.
+    """Load Hybrid Demucs as in the recipe: blocks of 11 s of the normalised song.
 
     Args:
-        weights: A state dictionary of torchaudio's `hdemucs_high` for drums, bass, other and vocals; the
-            pipeline's own are downloaded, or taken from PyTorch's cache, where None.
-        device: A device's name in PyTorch; the best there is where None.
+        weights: File with a state dictionary of torchaudio's `hdemucs_high` for drums, bass, other and vocals;
+            None to use the published weights, from PyTorch's cache or downloaded.
+        device: Name of a PyTorch device; None for the best device.
 
     Raises:
-        SetupError: A library or the weights cannot be had, or do not fit.
+        SetupError: A library or the weights are not available, or the weights do not match the model.
         UsageError: There is no such device.
     """
     torch, torchaudio = libraries("demucs", "torch", "torchaudio")
@@ -64,16 +64,16 @@ def load_demucs(*, weights: Path | None, device: str | None) -> BlockSeparator:
 
 
 def load_openunmix(*, weights: Path | None, device: str | None) -> BlockSeparator:
-    """Open-Unmix (umxhq, no Wiener iterations) as the recipe runs it: blocks of 11 s.
+    """Load Open-Unmix (umxhq, no Wiener iterations) as in the recipe: blocks of 11 s.
 
     Args:
-        weights: A state dictionary of openunmix's `Separator`, or a mapping from stems to state
-            dictionaries of `OpenUnmix` (of any size), or a folder of the four published files; those are
-            downloaded, or taken from PyTorch's cache, where None.
-        device: A device's name in PyTorch; the best there is where None.
+        weights: File with a state dictionary of openunmix's `Separator`, or with a dict from stems to state
+            dictionaries of `OpenUnmix` (of any size); or a folder with the four published files; None to use
+            the published weights, from PyTorch's cache or downloaded.
+        device: Name of a PyTorch device; None for the best device.
 
     Raises:
-        SetupError: A library or the weights cannot be had, or do not fit.
+        SetupError: A library or the weights are not available, or the weights do not match the model.
         UsageError: There is no such device.
     """
     torch, openunmix = libraries("openunmix", "torch", "openunmix")
@@ -97,24 +97,24 @@ def load_openunmix(*, weights: Path | None, device: str | None) -> BlockSeparato
 
 
 def check_digest(path: Path) -> None:
-    """Compares a file with the SHA-256 in its name, where it has one (`name-<hexadecimal>.pth`).
+    """Verify the SHA-256 in the name of a file, if there is one (`name-<hexadecimal>.pth`).
 
     Raises:
-        SetupError: They differ, or there is no such file.
+        SetupError: It differs, or there is no such file.
     """
     named = _HASHED_NAME.search(path.name)
     if not path.is_file():
         raise SetupError(
-            f"There is no file of weights {path}.", hint="Give the path of a file saved by torch.save."
+            f"There is no file with weights at {path}.", hint="Give the path of a file saved by torch.save."
         )
     if named is None:
         return
     found = _digest(path)
     if not found.startswith(named[1]):
         raise SetupError(
-            f"{path} is damaged or not what its name says: its SHA-256 begins with {found[:16]}, "
-            f"expected is {named[1]}.",
-            hint="Fetch the file again, or rename it if it is your own.",
+            f"{path} is damaged or has the wrong name: its SHA-256 starts with {found[:16]}, "
+            f"expected {named[1]}.",
+            hint="Download the file again, or rename it if it is your own.",
         )
 
 
@@ -124,10 +124,10 @@ def _digest(path: Path) -> str:
 
 
 def libraries(model: str, *names: str) -> list[ModuleType]:
-    """Imports what a model needs.
+    """Import the libraries that a model needs.
 
     Raises:
-        SetupError: Something is not installed, or does not load.
+        SetupError: A library is not installed or cannot be loaded.
     """
     try:
         return [import_module(name) for name in names]
@@ -136,7 +136,7 @@ def libraries(model: str, *names: str) -> list[ModuleType]:
 
 
 def lacking_openunmix() -> str:
-    """Why Open-Unmix cannot run here, in a sentence; empty where it can."""
+    """Why Open-Unmix cannot run on this machine, in one sentence; empty if it can."""
     try:
         libraries("openunmix", "torch", "openunmix")
     except SetupError as error:
@@ -152,8 +152,8 @@ def _device(torch: Any, name: str | None) -> Any:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(
-            f"PyTorch has no device {name!r} here: {str(error).splitlines()[0]}",
-            hint="Choose --device cpu, or leave it out.",
+            f"PyTorch has no device {name!r} on this machine: {str(error).splitlines()[0]}",
+            hint="Use --device cpu, or omit it.",
         ) from error
     return device
 
@@ -161,26 +161,26 @@ def _device(torch: Any, name: str | None) -> Any:
 def _fetched(model: str, fetch: Callable[[], Any]) -> Any:
     try:
         return fetch()
-    except Exception as error:  # whatever network, cache and unpickling may raise
+    except Exception as error:  # network, cache and unpickling raise many kinds
         raise SetupError(
-            f"The weights of {model} cannot be had: {type(error).__name__}: {error}",
+            f"The weights of {model} are not available: {type(error).__name__}: {error}",
             hint="Connect to the internet once, or give a file with --weights.",
         ) from error
 
 
 def _state(torch: Any, path: Path) -> dict[str, Any]:
-    """Reads a state dictionary; nothing in the file is run."""
+    """Read a state dictionary, without running code from the file."""
     check_digest(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file raises whatever its bytes lead to
+    except Exception as error:  # a damaged file can raise any kind
         raise SetupError(
             f"{path} cannot be read as weights: {type(error).__name__}: {str(error).splitlines()[0]}",
             hint="It must be a state dictionary saved by torch.save.",
         ) from error
     if not isinstance(state, Mapping):
         raise SetupError(
-            f"{path} holds a {type(state).__name__}, not a state dictionary.",
+            f"{path} contains a {type(state).__name__}, expected a state dictionary.",
             hint="Save model.state_dict(), not the model.",
         )
     return dict(state)
@@ -203,9 +203,9 @@ def _openunmix_states(torch: Any, weights: Path) -> dict[str, dict[str, Any]]:
 
 
 def openunmix_separator(models: Mapping[str, Any]) -> Any:
-    """openunmix's `Separator` around one `OpenUnmix` for each stem, without Wiener iterations.
+    """openunmix's `Separator` with one `OpenUnmix` for each stem, without Wiener iterations.
 
-    It computes in the models' own precision, its transforms too.
+    It computes in the precision of the models, including the transforms.
     """
     bins = {int(model.nb_output_bins) for model in models.values()}.pop()
     separator = import_module("openunmix.model").Separator(
@@ -226,7 +226,7 @@ def openunmix_separator(models: Mapping[str, Any]) -> Any:
 
 
 def _openunmix_model(state: Mapping[str, Any], *, weights: Path) -> Any:
-    """An `OpenUnmix` of the size that a state dictionary has, with that state."""
+    """An `OpenUnmix` of the size of a state dictionary, with that state."""
     try:
         network = import_module("openunmix.model").OpenUnmix(
             nb_bins=len(state["output_mean"]),
@@ -238,7 +238,7 @@ def _openunmix_model(state: Mapping[str, Any], *, weights: Path) -> Any:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise SetupError(
-            f"{weights} does not fit the model: it does not have an OpenUnmix for each stem ({error}).",
+            f"{weights} does not match the model: it does not have an OpenUnmix for each stem ({error}).",
             hint="The weights belong to another model.",
         ) from error
     torch = import_module("torch")
@@ -249,24 +249,24 @@ def _openunmix_model(state: Mapping[str, Any], *, weights: Path) -> Any:
 
 
 def _fill(network: Any, state: Mapping[str, Any], *, weights: Path) -> None:
-    """Loads a state into a network; a tensor too few or of another shape is an error."""
+    """Load a state into a network; a missing tensor or another shape is an error."""
     try:
         result = network.load_state_dict(state, strict=False)
     except RuntimeError as error:
         raise SetupError(
-            f"{weights} does not fit the model: {str(error).splitlines()[-1].strip()}",
+            f"{weights} does not match the model: {str(error).splitlines()[-1].strip()}",
             hint="The weights belong to another model.",
         ) from error
-    missing = [name for name in result.missing_keys if not name.endswith(_NO_HIDDEN_STATE)]
+    missing = [name for name in result.missing_keys if not name.endswith(_OPTIONAL)]
     if missing:
         raise SetupError(
-            f"{weights} does not fit the model: {len(missing)} tensors are missing, such as {missing[0]}.",
+            f"{weights} does not match the model: {len(missing)} tensors are missing, such as {missing[0]}.",
             hint="The weights belong to another model.",
         )
 
 
 def _fingerprint(network: Any) -> str:
-    """The start of the SHA-256 over all tensors of a network, by name."""
+    """First digits of the SHA-256 of all tensors of a network, in the order of their names."""
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode())

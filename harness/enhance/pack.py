@@ -1,4 +1,4 @@
-"""A folder of examples made into the zip that a team hands in."""
+"""Packs a folder of examples as the zip of a submission."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-WRAPPER = "evaluation"  # folder inside the zip, as the challenge's recipe has it
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: the same bytes each time
+WRAPPER = "evaluation"  # folder inside the zip, as in the challenge's recipe
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip, so that the bytes are the same every time
 _UNIX = 3
 _BUFFER = 1 << 20
 
 
 def pack(folder: Path, names: Iterable[str], *, target: Path) -> None:
-    """Packs files into a zip, the same bytes for the same files.
+    """Pack files into a zip; the same files give the same bytes.
 
-    Members are stored, not deflated (FLAC hardly shrinks), in sorted order, without folders of their own.
-    The zip appears under its name only when it is complete.
+    Members are stored, because FLAC is hardly compressible, and sorted; there are no entries for folders. The
+    zip gets its name only when it is complete.
 
     Args:
-        folder: Where the files lie.
-        names: Their relative POSIX paths; every one is packed as `evaluation/<name>`.
-        target: The zip; an older one is replaced.
+        folder: Folder with the files.
+        names: Their relative POSIX paths; each is packed as `evaluation/<name>`.
+        target: The zip; an existing one is replaced.
 
     Raises:
         OSError: A file is missing, or the disk is full.

@@ -1,13 +1,13 @@
-"""Separators: a stereo song in, four stereo stems out.
+"""Separators: from a stereo song to four stereo stems.
 
-A team's own is any callable named by `package.module:name`:
+A team's own separator is any callable given as `package.module:name`:
 
     def separate(mixture, sample_rate):
         return {"drums": ..., "bass": ..., "other": ..., "vocals": ...}
 
 `mixture` is a float32 array of shape (2, samples), left then right, full scale ±1, at 44100 Hz; each stem
-is an array of that shape. A class is made without arguments once, and its instance is called.
-Stems are named and never numbered: a submission of 2023 lost half its score to stems in another order.
+is an array of that shape. A class is instantiated once, without arguments, and its instance is called.
+Stems are named, not numbered: a submission of 2023 lost half its score because of their order.
 """
 
 from __future__ import annotations
@@ -25,63 +25,63 @@ from harness.enhance.track import Stereo, Track
 from harness.protocol.errors import HarnessError, SubmissionError
 from validator.challenge.rules import CAD1
 
-Report = Callable[[int, int], None]
+BlockProgress = Callable[[int, int], None]  # blocks done, blocks in all
 Stems = Mapping[str, Stereo]
-LEAKAGE = 0.2  # share of every other stem that the `leaky` separator lets through
+LEAKAGE = 0.2  # gain of the other stems in each stem of the `leaky` separator
 
 
 class Separator(Protocol):
-    """What makes four stems out of a song."""
+    """Separates a song into four stems."""
 
     @property
     def identity(self) -> str:
-        """Names the separator and everything its result depends on.
+        """Name of the separator and of everything that its result depends on.
 
-        A half-finished run goes on only with the same one.
+        An unfinished run is only continued with the same identity.
         """
 
-    def separate(self, track: Track, target: NDArray[np.float32], report: Report) -> None:
-        """Separates one song.
+    def separate(self, track: Track, target: NDArray[np.float32], report: BlockProgress) -> None:
+        """Separate one song.
 
         Args:
             track: The song.
-            target: Shape (4, 2, samples), in the order of `CAD1.stems`, left then right; written to. It may
-                lie on disk, so that a song's stems never have to fit into memory.
-            report: May be called with the number of blocks done, and of all, as a long separation goes on.
+            target: Array for the result, shape (4, 2, samples), in the order of `CAD1.stems`, left then right.
+                It may be on disk, so that the stems need not fit into memory.
+            report: May be called with the number of blocks done and in all.
 
         Raises:
-            HarnessError: It cannot be done; the sentence says by whose fault.
+            HarnessError: It failed; the class of the error gives the cause.
         """
 
 
 class Oracle:
-    """The true stems: the ceiling."""
+    """The true stems: the upper bound."""
 
     identity = "oracle"
 
-    def separate(self, track: Track, target: NDArray[np.float32], report: Report) -> None:
-        """Copies the song's own stems."""
+    def separate(self, track: Track, target: NDArray[np.float32], report: BlockProgress) -> None:
+        """Copy the true stems."""
         for index, stem in enumerate(CAD1.stems):
             target[index] = track.read(stem)
 
 
 class Mixture:
-    """A quarter of the song in every stem: the floor."""
+    """A quarter of the mixture as every stem: the lower bound."""
 
     identity = "mixture"
 
-    def separate(self, track: Track, target: NDArray[np.float32], report: Report) -> None:
-        """Copies the mixture, divided by the number of stems."""
+    def separate(self, track: Track, target: NDArray[np.float32], report: BlockProgress) -> None:
+        """Copy the mixture, divided by the number of stems."""
         target[:] = track.read("mixture") / np.float32(len(CAD1.stems))
 
 
 class Leaky:
-    """Each true stem with a fifth of the sum of the other three: a known quality in between."""
+    """Each true stem with a fifth of the sum of the others: a known quality between the bounds."""
 
     identity = f"leaky {LEAKAGE}"
 
-    def separate(self, track: Track, target: NDArray[np.float32], report: Report) -> None:
-        """Mixes the true stems into one another."""
+    def separate(self, track: Track, target: NDArray[np.float32], report: BlockProgress) -> None:
+        """Mix the true stems."""
         true = [track.read(stem) for stem in CAD1.stems]
         for index in range(len(CAD1.stems)):
             others = sum(stem for position, stem in enumerate(true) if position != index)
@@ -92,8 +92,8 @@ class TeamSeparator:
     """A team's own callable.
 
     Args:
-        spec: How the user named it, for the error sentences.
-        call: Takes the mixture and the sample rate in Hz, returns the stems.
+        spec: Its name, for error messages.
+        call: Function of the mixture and the sample rate in Hz that returns the stems.
     """
 
     def __init__(self, spec: str, call: Callable[[Stereo, int], Stems]) -> None:
@@ -101,11 +101,11 @@ class TeamSeparator:
         self._call = call
         self.identity = f"{spec} {_source_digest(call)}".strip()
 
-    def separate(self, track: Track, target: NDArray[np.float32], report: Report) -> None:
-        """Calls it once with the whole mixture and checks what comes back.
+    def separate(self, track: Track, target: NDArray[np.float32], report: BlockProgress) -> None:
+        """Call it once with the whole mixture, and check the result.
 
         Raises:
-            SubmissionError: It raised, or returned something else than four finite stems of the right shape.
+            SubmissionError: It raised an error, or did not return four finite stems of the right shape.
         """
         mixture = track.read("mixture")
         try:
@@ -115,43 +115,43 @@ class TeamSeparator:
         except Exception as error:
             raise SubmissionError(
                 f"The separator {self._spec} raised {type(error).__name__} on {track.name!r}: {error}",
-                hint="Run it alone on that song's mixture.wav to see where.",
+                hint="Run it on that song's mixture.wav to find the cause.",
             ) from error
         for index, stem in enumerate(CAD1.stems):
             target[index] = self._checked(stems, stem, track=track, shape=mixture.shape)
 
     def _checked(self, stems: Any, stem: str, *, track: Track, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        hint = f"Return a mapping from {', '.join(CAD1.stems)} to arrays of shape (2, samples)."
+        hint = f"Return a dict from {', '.join(CAD1.stems)} to arrays of shape (2, samples)."
         if not isinstance(stems, Mapping):
             raise SubmissionError(
-                f"The separator {self._spec} returned a {type(stems).__name__} for {track.name!r}; "
-                "expected is a mapping.",
+                f"The separator {self._spec} returned {type(stems).__name__} for {track.name!r}; "
+                "expected a dict.",
                 hint=hint,
             )
         if set(stems) != set(CAD1.stems):
             raise SubmissionError(
                 f"The separator {self._spec} returned the stems {', '.join(map(str, stems)) or 'none'} for "
-                f"{track.name!r}; expected are {', '.join(CAD1.stems)}.",
+                f"{track.name!r}; expected {', '.join(CAD1.stems)}.",
                 hint=hint,
             )
         try:
             signal = np.asarray(stems[stem])
         except Exception as error:  # tensors on a device or with gradients, ragged lists
             raise SubmissionError(
-                f"The separator {self._spec} returned {stem} of {track.name!r} as a "
-                f"{type(stems[stem]).__name__} that cannot be made an array: {error}",
+                f"The separator {self._spec} returned {stem} of {track.name!r} as "
+                f"{type(stems[stem]).__name__}, which cannot be converted to an array: {error}",
                 hint=hint,
             ) from error
         if not np.issubdtype(signal.dtype, np.floating):
             raise SubmissionError(
                 f"The separator {self._spec} returned {stem} of {track.name!r} as {signal.dtype}; "
-                "expected are floating-point samples with full scale ±1.",
+                "expected floating-point samples with full scale ±1.",
                 hint=hint,
             )
         if signal.shape != shape:
             raise SubmissionError(
-                f"The separator {self._spec} returned {stem} of {track.name!r} in the shape {signal.shape}; "
-                f"expected is the mixture's, {shape}.",
+                f"The separator {self._spec} returned {stem} of {track.name!r} with the shape {signal.shape}; "
+                f"expected the shape of the mixture, {shape}.",
                 hint=hint,
             )
         with np.errstate(over="ignore"):
@@ -159,15 +159,15 @@ class TeamSeparator:
         if not np.all(np.isfinite(signal)):
             where = int(np.argmin(np.all(np.isfinite(signal), axis=0)))
             raise SubmissionError(
-                f"The separator {self._spec} returned {stem} of {track.name!r} with a value that is not a "
-                f"number or infinite, first at sample {where}.",
+                f"The separator {self._spec} returned {stem} of {track.name!r} with a value that is not "
+                f"finite, first at sample {where}.",
                 hint="Look for a division by zero or an overflow in the model.",
             )
         return signal
 
 
 def _source_digest(thing: object) -> str:
-    """The start of the SHA-256 of the file that defines a callable; empty where there is no such file."""
+    """First digits of the SHA-256 of the file that defines a callable; empty if there is no such file."""
     try:
         source = inspect.getsourcefile(inspect.unwrap(thing) if inspect.isroutine(thing) else type(thing))
     except TypeError:

@@ -1,4 +1,4 @@
-"""From songs to a submission: separates each song once, finishes it for every listener, packs."""
+"""Makes a submission: separates each song once, makes the examples of every listener, packs them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ from harness.enhance.track import Track
 from harness.enhance.workspace import Workspace
 from harness.protocol.errors import BugError, SetupError, UsageError
 from harness.protocol.teams import checked_team
-from validator.challenge.challenge import Challenge, Listener, Song
-from validator.challenge.manifest import entries
+from validator.challenge.challenge import Challenge
+from validator.challenge.listeners import Listener
+from validator.challenge.manifest import expected_files
+from validator.challenge.songs import Song
 
 Gain = Literal["nalr", "match"]
-Progress = Callable[[int, int, str], None]  # examples done, examples in all, what is going on
+Progress = Callable[[int, int, str], None]  # examples done, examples in all, current step
 
 
 def enhance(
@@ -43,46 +45,48 @@ def enhance(
     device: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Makes a complete submission to a challenge.
+    """Make a complete submission to a challenge.
 
-    A song is separated once for all its listeners; NAL-R, resampling and encoding of one song run in
-    `workers` threads while the next is separated. Run again after an interruption, it goes on at the
-    example where it stopped. The zip's bytes depend neither on `workers` nor on interruptions.
+    A song is separated once for all listeners; NAL-R, resampling and encoding of one song run in `workers` threads
+    while the next song is separated. After an interruption, the next run continues at the example where the last
+    one stopped. The bytes of the zip depend neither on `workers` nor on interruptions.
 
     Args:
         challenge: Songs and listeners, from a data root.
-        separator: A name that `load_separator` knows, or a separator.
-        output: Folder for the submission, made where it is missing. While the work goes on it also
-            holds `submission_TEAM.work`, about as large as the submission.
+        separator: Name for `load_separator`, or a separator.
+        output: Folder for the submission, created if it is missing. During the run it also contains
+            `submission_TEAM.work`, about as large as the submission.
         team: See `checked_team`.
-        workers: Threads that finish examples, at least 1.
-        gain: "nalr", as the recipe; or "match", which also scales each stem to the level at which the
-            scorer hears the reference (see `harness.enhance.gain`).
-        compress: Whether the recipe's compressor follows NAL-R.
+        workers: Threads that make examples, at least 1.
+        gain: "nalr" as in the recipe, or "match", which also scales each stem to the level of its reference in
+            the scorer (see `harness.enhance.gain`).
+        compress: Whether to apply the recipe's compressor after NAL-R.
         weights: See `load_separator`; only with a name.
         device: See `load_separator`; only with a name.
-        progress: Called from the calling thread, now and then, with the number of examples done, of all
-            examples, and what is going on.
+        progress: Called now and then, in the calling thread, with the number of examples done and in all, and
+            the current step.
 
     Returns:
         Path of `submission_TEAM.zip`.
 
     Raises:
-        UsageError: An argument is out of its range, or `output` holds another half-finished run.
+        UsageError: An argument is invalid, or `output` contains another unfinished run.
         SubmissionError: The team's own separator failed.
-        SetupError: The data root, the model's weights or the disk is at fault.
+        SetupError: The data root, the weights of a model or the disk cannot be used.
     """
     checked_team(team)
     if workers < 1:
         raise UsageError(f"At least one worker is needed, not {workers}.")
     if gain not in ("nalr", "match"):
-        raise UsageError(f"There is no gain {gain!r}.", hint="Choose nalr or match.")
+        raise UsageError(f"There is no gain {gain!r}.", hint="Use nalr or match.")
     if challenge.root is None:
-        raise UsageError("The roster holds no audio to enhance.", hint="Give the data root with --data.")
+        raise UsageError(
+            "The official roster has no audio to enhance.", hint="Give the data root with --data."
+        )
     if isinstance(separator, str):
         separator = load_separator(separator, weights=weights, device=device)
     elif weights is not None or device is not None:
-        raise UsageError("Weights and a device go with a separator's name, not with a separator.")
+        raise UsageError("Weights and a device can only be given with the name of a separator.")
     compressor = Compressor() if compress else None
     settings = {
         "separator": separator.identity,
@@ -96,20 +100,22 @@ def enhance(
     with _disk(output):
         with workspace.open(settings):
             workspace.check_space(challenge)
-            run = _Run(challenge, separator, workspace, match=gain == "match", compressor=compressor)
-            run.finish(workers=workers, progress=progress or _silent)
-            names = [entry.path for entry in entries(challenge)]
+            maker = _ExampleMaker(
+                challenge, separator, workspace, match=gain == "match", compressor=compressor
+            )
+            maker.run(workers=workers, progress=progress or _silent)
+            names = [file.path for file in expected_files(challenge)]
             pack(workspace.examples, names, target=zipped)
         workspace.delete()
     return zipped
 
 
 def _silent(done: int, total: int, note: str) -> None:
-    """Progress that nobody watches."""
+    """Ignore progress."""
 
 
 def _digest(challenge: Challenge) -> str:
-    """Tells two challenges apart, by everything in them that an example depends on."""
+    """Digest of everything in a challenge that an example depends on."""
     songs = [(song.name, song.frames, song.objective, song.subjective) for song in challenge.songs]
     text = repr((str(challenge.root), challenge.split, songs, challenge.listeners))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -117,21 +123,21 @@ def _digest(challenge: Challenge) -> str:
 
 @contextmanager
 def _disk(output: Path) -> Iterator[None]:
-    """Turns what a disk refuses into a sentence."""
+    """Raise a SetupError for any OSError."""
     try:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise SetupError(
             f"The disk under {output} is full." if full else f"The submission cannot be written: {error}.",
-            hint="Free some space and run the same command again: it goes on where it stopped."
+            hint="Free some space and run the same command again: it continues where it stopped."
             if full
-            else "Choose an --output that can be written to.",
+            else "Choose an --output that is writable.",
         ) from error
 
 
-class _Run:
-    """One run over all examples that are not there yet."""
+class _ExampleMaker:
+    """Makes all examples that do not exist yet."""
 
     def __init__(
         self,
@@ -152,8 +158,8 @@ class _Run:
         self._done = 0
         self._progress: Progress = _silent
 
-    def finish(self, *, workers: int, progress: Progress) -> None:
-        """Makes them. At most two songs are under way, which bounds memory and disk."""
+    def run(self, *, workers: int, progress: Progress) -> None:
+        """Make them, with at most two songs in progress, which limits memory and disk space."""
         self._progress = progress
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="enhance")
         try:
@@ -167,7 +173,7 @@ class _Run:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _begin(self, song: Song) -> None:
-        """Separates a song and hands its missing examples to the threads."""
+        """Separate a song, and start making its missing examples."""
         missing = [one for one in self._challenge.listeners if not self._workspace.has(one, song)]
         self._done += len(self._challenge.listeners) - len(missing)
         if not missing:
@@ -185,25 +191,25 @@ class _Run:
     def _separated(self, track: Track) -> Separated:
         stems = self._workspace.separated(track.song)
         if stems is None:
-            self._tell(f"separating {track.name}")
+            self._notify(f"separating {track.name}")
             with self._workspace.separating(track.song, frames=track.frames) as target:
                 self._separator.separate(track, target, partial(self._report, track.name))
             stems = self._workspace.separated(track.song)
         if stems is None:
-            raise BugError(f"The separated stems of {track.name!r} are gone.")
+            raise BugError(f"The separated stems of {track.name!r} are missing.")
         return stems
 
     def _spectra(self, track: Track) -> SongSpectra | None:
         if not self._match:
             return None
         spectra = SongSpectra.measure(track)
-        self._tell(f"matching {track.name} to the level of its {'stems' if spectra.matched else 'mixture'}")
+        self._notify(f"matching {track.name} to the level of its {'stems' if spectra.matched else 'mixture'}")
         return spectra
 
     def _report(self, name: str, done: int, total: int) -> None:
         while self._pending and self._pending[0][1].done():
             self._harvest()
-        self._tell(f"separating {name}: {done} of {total} blocks")
+        self._notify(f"separating {name}: {done} of {total} blocks")
 
     def _make(self, source: SeparatedSong, listener: Listener) -> str:
         scratch = self._workspace.scratch(listener, source.song)
@@ -211,17 +217,17 @@ class _Run:
         return f"made {source.song.name} for {listener.id}"
 
     def _collect(self, song: Song | None) -> None:
-        """Waits until all examples of a song are made, then drops its stems."""
+        """Wait until all examples of a song are made, then delete its stems."""
         while self._pending and self._pending[0][0] is song:
             self._harvest()
         if song is not None:
             self._workspace.forget(song)
 
     def _harvest(self) -> None:
-        """Waits for the oldest example."""
+        """Wait for the oldest example."""
         note = self._pending.popleft()[1].result()
         self._done += 1
-        self._tell(note)
+        self._notify(note)
 
-    def _tell(self, note: str) -> None:
+    def _notify(self, note: str) -> None:
         self._progress(self._done, len(self._challenge.examples), note)

@@ -1,4 +1,4 @@
-"""A song as a separator gets it: its mixture and, for the yardsticks, its true stems."""
+"""A song as the input of a separator: its mixture and, for the yardsticks, its true stems."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from harness.protocol.errors import SetupError, UsageError
-from validator.challenge.challenge import Song
 from validator.challenge.rules import CAD1
+from validator.challenge.songs import Song
 
 Stereo = NDArray[np.float32]  # shape (2, samples): left, right; full scale ±1
 
@@ -35,7 +35,7 @@ class Track:
         """Samples per channel at 44.1 kHz.
 
         Raises:
-            UsageError: The song comes from the roster, which holds no audio.
+            UsageError: The song comes from the roster, which has no audio.
         """
         if self.song.frames is None:
             raise UsageError(
@@ -44,7 +44,7 @@ class Track:
         return self.song.frames
 
     def read(self, part: str) -> Stereo:
-        """Decodes the mixture or a stem.
+        """Decode the mixture or a stem.
 
         Args:
             part: "mixture" or a stem's name.
@@ -53,7 +53,7 @@ class Track:
             Shape (2, samples), float32, int16 / 32768.
 
         Raises:
-            SetupError: The file cannot be read, or is no longer what it was when the data root was checked.
+            SetupError: The file cannot be read, or has changed since the data root was checked.
         """
         path = self.song.reference_path(part)
         try:
@@ -64,8 +64,9 @@ class Track:
             ) from error
         if pcm.shape != (self.frames, 2) or rate != CAD1.reference_rate:
             raise SetupError(
-                f"{path} holds {pcm.shape[0]} samples in {pcm.shape[1]} channel(s) at {rate} Hz; "
-                f"expected are {self.frames} in 2 at {CAD1.reference_rate} Hz.",
-                hint="Unpack the challenge's music again, and leave it alone while the command runs.",
+                f"{path} has {pcm.shape[0]} samples at {rate} Hz with {pcm.shape[1]} "
+                f"channel{'' if pcm.shape[1] == 1 else 's'}; expected {self.frames} samples at "
+                f"{CAD1.reference_rate} Hz with 2 channels.",
+                hint="Unpack the challenge's music again, and do not change it while the command runs.",
             )
-        return np.ascontiguousarray(pcm.T).astype(np.float32) / np.float32(32768)
+        return np.ascontiguousarray(pcm.T).astype(np.float32) / np.float32(CAD1.full_scale)

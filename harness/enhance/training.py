@@ -1,10 +1,10 @@
-"""A small Open-Unmix trained on the spot: a baseline with weights of its own where none can be downloaded.
+"""Trains a small Open-Unmix, as a baseline that needs no downloaded weights.
 
-It is trained on the very songs it is given, for regression tests and not for music. Everything is computed in
-double precision, from weights that NumPy's frozen legacy generator draws: training amplifies every rounding
-error. A longer training in single precision ended, by other kernels of one processor, in weights whose scores
-differed by 2e-3; one much like this, in double, by less than 1e-7. With the same seed, songs and PyTorch on the
-same CPU the weights are the same bits.
+It is trained on the songs that it separates, for regression tests and not for music. Training amplifies rounding
+errors, so everything is computed in double precision, from initial weights of NumPy's frozen legacy generator. With
+other kernels of one processor, a longer training in single precision gave scores that differed by 2e-3, and a
+training like this one, in double precision, by less than 1e-7. With the same seed, songs, PyTorch and CPU the
+weights are bit-identical.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harness.protocol.errors import UsageError
 from validator.challenge.rules import CAD1
 
 BINS = 2049  # of the published models: transforms of 4096 samples
-BANDWIDTH_BINS = 1487  # of them up to 16 kHz, as the published models'
+BANDWIDTH_BINS = 1487  # bins up to 16 kHz, as in the published models
 
 
 def train_openunmix(
@@ -34,16 +34,16 @@ def train_openunmix(
     hidden: int = 64,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
-    """Trains one model for each stem on whole songs and saves them for `load_openunmix`.
+    """Train one model for each stem on whole songs, and save them for `load_openunmix`.
 
     Args:
-        tracks: Short songs with their stems; each is one batch.
-        target: File for the weights, a mapping from stems to state dictionaries in double precision, in which
+        tracks: Short songs with stems; each is one batch.
+        target: File for the weights: a dict from stems to state dictionaries in double precision, in which
             `load_openunmix` then runs the model.
-        seed: Of the initial weights.
+        seed: Seed of the initial weights.
         steps: Updates of each model, song after song.
         hidden: Width of the model.
-        report: Told of steps done, and of all.
+        report: Called with the number of steps done and in all.
 
     Returns:
         `target`.
@@ -55,7 +55,7 @@ def train_openunmix(
     if not tracks or steps < 1:
         raise UsageError("Training needs at least one song and one step.")
     torch, _, model = libraries("openunmix", "torch", "openunmix", "openunmix.model")
-    noise = np.random.RandomState(seed)  # frozen stream, unlike a Generator's or PyTorch's
+    noise = np.random.RandomState(seed)  # its stream never changes, unlike that of Generator or PyTorch
     with _deterministic(torch):
         transform = openunmix_separator({stem: _new(model, hidden) for stem in CAD1.stems})
         spectra = {
@@ -91,7 +91,7 @@ def _new(model: Any, hidden: int) -> Any:
 
 
 def _draw(torch: Any, network: Any, noise: np.random.RandomState) -> None:
-    """Weights anew, uniform within ±1/√inputs as PyTorch has them, but with the same bits on every processor."""
+    """Draw initial weights like PyTorch's, uniform within ±1/√inputs, but with the same bits on every processor."""
     for layer in (network.fc1, network.lstm, network.fc2, network.fc3):
         for tensor in layer.parameters():
             inputs = tensor.shape[-1] if tensor.ndim > 1 else layer.hidden_size
@@ -106,7 +106,7 @@ def _magnitude(torch: Any, transform: Any, signal: Any) -> Any:
 
 @contextmanager
 def _deterministic(torch: Any) -> Iterator[None]:
-    """Keeps PyTorch to one thread and to deterministic algorithms, and its generator as it is; puts all back."""
+    """Run PyTorch with one thread and deterministic algorithms; its settings and generator are restored."""
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng(devices=[]):
         torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""The folder of a run that is not finished: examples done so far, separated songs, and for what settings."""
+"""The folder of an unfinished run: examples made so far, separated songs, and the settings."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ from numpy.typing import NDArray
 
 from harness.enhance.pack import WRAPPER
 from harness.protocol.errors import SetupError, UsageError
-from validator.challenge.challenge import Challenge, Listener, Song
+from validator.challenge.challenge import Challenge
+from validator.challenge.listeners import Listener
 from validator.challenge.manifest import Kind, length_of
 from validator.challenge.rules import CAD1
+from validator.challenge.songs import Song
 
-FLAC_SHARE = 0.8  # of the PCM's size: stems of real music take about two thirds
-_FILE_BLOCK = 4096  # bytes a file system rounds a file up to
-_FILES = 17  # of an example
+FLAC_SHARE = 0.8  # of the size of the PCM; stems of real music take about two thirds
+_FILE_BLOCK = 4096  # bytes; file systems round the size of a file up to a multiple of it
 
 
 class Workspace:
-    """What a run keeps on disk, so that the next one goes on where it stopped.
+    """What a run keeps on disk, so that the next one continues where it stopped.
 
     Args:
-        path: The folder; made by `open`.
+        path: The folder; created by `open`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,15 +39,15 @@ class Workspace:
 
     @contextlib.contextmanager
     def open(self, settings: Mapping[str, Any]) -> Iterator[None]:
-        """Makes the folder, or takes up what an earlier run with the same settings left there.
+        """Create the folder, or reuse the one of an earlier run with the same settings.
 
-        When the block ends without an example or a separated song, the folder is deleted again.
+        If there is no example and no separated song when the block ends, the folder is deleted.
 
         Args:
             settings: Everything that the examples depend on, as JSON values.
 
         Raises:
-            UsageError: Another run is at work there, or it holds examples made with other settings.
+            UsageError: Another run is using the folder, or it contains examples made with other settings.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(self.path / "lock", timeout=0)
@@ -54,50 +55,50 @@ class Workspace:
             lock.acquire()
         except filelock.Timeout as error:
             raise UsageError(
-                f"Another run is at work in {self.path}.", hint="Wait for it, or choose another --output."
+                f"Another run is using {self.path}.", hint="Wait for it, or choose another --output."
             ) from error
         try:
-            self._take_up(dict(settings))
+            self._check_settings(dict(settings))
             yield
         finally:
             lock.release()
-            if not self._holds_work():
+            if not self._has_work():
                 self.delete()
 
-    def _holds_work(self) -> bool:
+    def _has_work(self) -> bool:
         return any(self.examples.glob("*/*")) or any((self.path / "separated").glob("*.npy"))
 
-    def _take_up(self, settings: dict[str, Any]) -> None:
-        note = self.path / "settings.json"
-        if self._holds_work():
+    def _check_settings(self, settings: dict[str, Any]) -> None:
+        file = self.path / "settings.json"
+        if self._has_work():
             try:
-                earlier = json.loads(note.read_text(encoding="utf-8"))
+                earlier = json.loads(file.read_text(encoding="utf-8"))
             except (OSError, ValueError):
                 earlier = {}
             changed = sorted(key for key in {*settings, *earlier} if settings.get(key) != earlier.get(key))
             if changed:
                 raise UsageError(
-                    f"{self.path} holds a half-finished run with another {' and '.join(changed)}.",
-                    hint="Repeat that run's options to finish it, or delete the folder to begin anew.",
+                    f"{self.path} contains an unfinished run with a different {' and '.join(changed)}.",
+                    hint="Use the options of that run to finish it, or delete the folder to start over.",
                 )
-        note.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+        file.write_text(json.dumps(settings, indent=1), encoding="utf-8")
 
     def has(self, listener: Listener, song: Song) -> bool:
-        """Whether an example is done."""
+        """Whether an example is complete."""
         return (self.examples / CAD1.folder(listener.id, song.name)).is_dir()
 
     def scratch(self, listener: Listener, song: Song) -> Path:
-        """Where the files of an example lie until all are written."""
+        """Folder of the files of an example until all are written."""
         return self.path / "scratch" / f"{listener.id}_{song.name}"
 
     def separated(self, song: Song) -> NDArray[np.float32] | None:
-        """The stems of a song that was separated before, read from disk as they are used."""
+        """The stems of a song that is already separated, memory-mapped; None if it is not."""
         path = self._separated(song)
         return np.load(path, mmap_mode="r") if path.is_file() else None
 
     @contextlib.contextmanager
     def separating(self, song: Song, *, frames: int) -> Iterator[NDArray[np.float32]]:
-        """Zeros on disk of shape (4, 2, frames), which are kept as the song's stems if all goes well.
+        """An array of zeros on disk, shape (4, 2, frames), kept as the song's stems if the block succeeds.
 
         Raises:
             OSError: The disk is full.
@@ -110,7 +111,7 @@ class Workspace:
         )
         try:
             if hasattr(os, "posix_fallocate"):  # not on every system
-                # A memory map on a full disk ends in a bus error, so the space is claimed now.
+                # Writing to a memory map on a full disk is a bus error, so the space is allocated now.
                 with partial.open("rb+") as file:
                     os.posix_fallocate(file.fileno(), 0, partial.stat().st_size)
             yield stems
@@ -120,21 +121,21 @@ class Workspace:
             partial.unlink(missing_ok=True)
 
     def forget(self, song: Song) -> None:
-        """Deletes a song's stems; its examples stay."""
+        """Delete a song's stems; its examples are kept."""
         self._separated(song).unlink(missing_ok=True)
 
     def delete(self) -> None:
-        """Deletes the folder."""
+        """Delete the folder."""
         shutil.rmtree(self.path)
 
     def _separated(self, song: Song) -> Path:
         return self.path / "separated" / f"{song.name}.npy"
 
     def check_space(self, challenge: Challenge) -> None:
-        """Checks that what is still to be made fits on the disk: examples, zip, two separated songs.
+        """Check that the disk has space for the rest of the run: examples, zip, two separated songs.
 
         Raises:
-            SetupError: It does not.
+            SetupError: It has not.
         """
         needed = 0
         largest = 0
@@ -155,7 +156,7 @@ class Workspace:
 
 
 def example_bytes(song: Song) -> int:
-    """About how many bytes the seventeen files of one example of a song take."""
+    """Estimated size in bytes of all files of one example of a song."""
     stem = 2 * (length_of(song, Kind.STEM).nominal or 0)
     remix = 4 * (length_of(song, Kind.REMIX).nominal or 0)
-    return int(FLAC_SHARE * (8 * stem + remix)) + _FILES * _FILE_BLOCK
+    return int(FLAC_SHARE * (len(CAD1.columns) * stem + remix)) + CAD1.files_per_example * _FILE_BLOCK

@@ -26,7 +26,7 @@ from harness.protocol.errors import HarnessError, SetupError
 from harness.protocol.records import AuditScore, AuditStem, ExampleFailure, ExampleScore, Job, Line
 from validator.archive.submission import Submission, open_submission
 from validator.challenge.challenge import Challenge
-from validator.challenge.manifest import limits
+from validator.challenge.manifest import archive_limits
 from validator.challenge.rules import CAD1, Split
 
 
@@ -63,7 +63,7 @@ class JobRunner:
             SetupError: A reference can't be read.
         """
         job = self._job
-        with open_submission(Path(job.submission), limits=limits(self._challenge)) as submission:
+        with open_submission(Path(job.submission), limits=archive_limits(self._challenge)) as submission:
             for song, examples in groupby(job.examples, key=lambda example: example.song):
                 engine = ENGINES[job.engine](load_references(self._challenge.song(song)))
                 listeners = [one.listener for one in examples]

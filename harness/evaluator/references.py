@@ -16,10 +16,12 @@ import soxr
 from numpy.typing import NDArray
 
 from harness.protocol.errors import SetupError
-from validator.archive.submission import DamagedMemberError, Submission
-from validator.challenge.challenge import Listener, Song
+from validator.archive.members import DamagedMemberError
+from validator.archive.submission import Submission
+from validator.challenge.listeners import Listener
 from validator.challenge.manifest import Kind, length_of
 from validator.challenge.rules import CAD1, side_and_stem
+from validator.challenge.songs import Song
 from validator.formats.flac import AudioError, decode_flac
 from validator.formats.scale import SCALE_BYTES, ScaleError, parse_scale
 

@@ -60,7 +60,7 @@ def score(
     key = Key(case.submission, roster.digest, Scorer(environment.scorer, request.engine, environment.locked))
     with Ledger(request.store) as ledger:
         ledger.add_roster(roster)
-        ledger.enter(Entry(request.team, key, report.subject.name, report.subject.size, "scored"))
+        ledger.enter(Entry(request.team, key, report.submission.name, report.submission.size, "scored"))
         run = Run(
             request=request,
             sandbox=sandbox,
@@ -73,7 +73,7 @@ def score(
         with Heartbeat(
             ledger, key, team=request.team, count=run.count, wait=run.wait_for, lost=run.lose
         ) as heart:
-            ledger.history.move(case, State.RECEIVED, cause=f"{report.subject.name} came in")
+            ledger.history.move(case, State.RECEIVED, cause=f"{report.submission.name} came in")
             ledger.history.move(case, State.SCORING, scorer=key.scorer)
             try:
                 run.finish()
@@ -94,13 +94,13 @@ def score(
 
 def refuse(request: Request, report: Report, roster: Roster) -> None:
     """Keeps that an invalid submission came in; one that can't even be read has nothing to be known by."""
-    found = report.subject.sha256 or digest(request.submission)
+    found = report.submission.sha256 or digest(request.submission)
     if found is None:
         return
     case = Case(request.team, found, roster.digest)
     with Ledger(request.store) as ledger:
         ledger.add_roster(roster)
-        ledger.history.move(case, State.RECEIVED, cause=f"{report.subject.name} came in")
+        ledger.history.move(case, State.RECEIVED, cause=f"{report.submission.name} came in")
         ledger.history.move(case, State.INVALID, fault=Fault.SUBMISSION, cause=summary(report))
 
 
@@ -137,7 +137,7 @@ def submission_digest(path: Path, report: Report | None = None) -> str:
     Raises:
         SetupError: If the path no longer holds what was looked at.
     """
-    found = (report.subject.sha256 if report is not None else None) or digest(path)
+    found = (report.submission.sha256 if report is not None else None) or digest(path)
     if found is None:
         raise SetupError(
             f"{path} is no longer the file or folder that was looked at.", hint="Score it again."

@@ -12,7 +12,7 @@ from harness.protocol.errors import BugError, Fault, HarnessError, MemoryLimitEr
 from harness.protocol.records import Example, ExampleFailure
 from harness.sandbox.contract import clean
 from validator.challenge.rules import CAD1
-from validator.findings.codes import rule
+from validator.findings.codes import CODES, new_finding
 from validator.findings.finding import Finding
 
 DECODING_CODES = frozenset(
@@ -89,7 +89,7 @@ def from_sandbox(line: ExampleFailure) -> Failed:
                 detail=_raw(line),
             )
             return from_error(error)
-        finding = rule(line.code).at(line.path, f"{rule(line.code).title}.")
+        finding = new_finding(line.code, line.path, f"{CODES[line.code].title}.")
         return Failed(Fault.SUBMISSION, line.code, line.path, finding.message, finding=finding)
     fault = Fault(line.fault)
     kind = {Fault.MEMORY: MemoryLimitError, Fault.SETUP: SetupError}.get(fault, BugError)

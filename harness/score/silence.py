@@ -10,8 +10,8 @@ import soundfile
 
 from harness.protocol.errors import BugError, SetupError
 from harness.protocol.records import ExampleScore
-from validator.challenge.challenge import Song
 from validator.challenge.rules import CAD1, value_name
+from validator.challenge.songs import Song
 
 BLOCK = 1 << 18
 

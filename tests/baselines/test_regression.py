@@ -12,7 +12,7 @@ from harness.enhance import encoding, enhance
 from harness.enhance import example as example_module
 from validator.archive.submission import open_submission
 from validator.challenge.challenge import Challenge
-from validator.challenge.manifest import limits
+from validator.challenge.manifest import archive_limits
 from validator.challenge.rules import CAD1
 
 pytest.importorskip("numba", reason="needs the extra `score`")
@@ -34,7 +34,7 @@ def score(challenge, packed, *, song_name=None):
     (song,), (listener,) = challenge.songs, challenge.listeners
     references = references_module.load_references(song)
     engine = engines.FastSong(replace(references, song=song_name) if song_name else references)
-    with open_submission(packed, limits=limits(challenge)) as submission:
+    with open_submission(packed, limits=archive_limits(challenge)) as submission:
         processed = references_module.load_processed(submission, song=song, listener=listener)
     heard = engines.Listening(processed=processed, audiograms=references_module.audiograms_of(listener))
     (values,) = engine.score_all([heard])

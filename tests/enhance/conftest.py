@@ -1,4 +1,4 @@
-"""What the tests of the first stage share: a synthetic challenge, and the shared music set where it is."""
+"""Fixtures for the tests of enhancement: a synthetic challenge, and the shared music set if it is available."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def whole_songs(tmp_path_factory):
 def music_set():
     """The folder of the shared music set."""
     if not MUSIC_SET.is_dir():
-        pytest.skip("needs the shared music set, ../shared/data/music_set beside the repository")
+        pytest.skip("needs the shared music set, ../shared/data/music_set next to the repository")
     return MUSIC_SET
 
 

@@ -1,4 +1,4 @@
-"""Writes `nalr_golden.json` and `compressor_golden.json`: what pyclarity 0.3.2 answers.
+"""Writes `nalr_golden.json` and `compressor_golden.json`: results of pyclarity 0.3.2.
 
 Run it where pyclarity 0.3.2 is installed (the evaluator image, or its environment):
 
@@ -31,7 +31,7 @@ SPARSE = {"frequencies": [125, 500, 1500, 6000], "levels": [10, 20, 45, 70]}
 DESIGNS = [(44100, 220), (24000, 140), (32000, 64)]
 
 
-# As in the challenge recipe's configuration, and with other values throughout.
+# The configuration of the challenge's recipe, and one with other values throughout.
 COMPRESSORS = {
     "recipe": {
         "threshold": 0.35,
@@ -42,17 +42,17 @@ COMPRESSORS = {
     },
     "other": {"threshold": 0.2, "attenuation": 0.3, "attack": 5, "release": 20, "rms_buffer_size": 0.01},
 }
-KEPT = 37  # every so many samples of the compressed signal are kept
+KEPT = 37  # samples between two that are kept of a compressed signal
 
 
 def loud_and_soft() -> np.ndarray:
-    """A tone of 30000 samples that swells above any threshold and falls silent twice."""
+    """A tone of 30000 samples that rises above any threshold and is silent twice."""
     position = np.arange(30000)
     return np.maximum(np.sin(2 * np.pi * position / 15000), 0) * np.sin(2 * np.pi * position / 100)
 
 
 def nalr_cases() -> list[dict]:
-    """Taps of every audiogram and design."""
+    """Taps for every audiogram and design."""
     cases = []
     audiograms = [(name, FREQUENCIES, levels) for name, levels in AUDIOGRAMS.items()]
     audiograms.append(("four points", SPARSE["frequencies"], SPARSE["levels"]))
@@ -73,7 +73,7 @@ def nalr_cases() -> list[dict]:
 
 
 def compressor_cases() -> list[dict]:
-    """Every so many samples of the same signal after each compressor."""
+    """Every `KEPT`-th sample of the same signal after each compressor."""
     cases = []
     for name, settings in COMPRESSORS.items():
         compressed, _, _ = Compressor(fs=44100, **settings).process(loud_and_soft())
@@ -83,7 +83,7 @@ def compressor_cases() -> list[dict]:
 
 
 def main() -> None:
-    """Writes both files beside this script."""
+    """Write both files to the folder of this script."""
     made_by = {package: version(package) for package in ("pyclarity", "numpy", "scipy")}
     for name, cases in (("nalr", nalr_cases()), ("compressor", compressor_cases())):
         target = Path(__file__).with_name(f"{name}_golden.json")

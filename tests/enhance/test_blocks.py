@@ -21,8 +21,8 @@ def test_fades_sum_to_one_everywhere(length, block, share):
     np.testing.assert_allclose(total, 1.0, atol=1e-6)
 
 
-def test_blocks_are_the_recipe_s():
-    # As separate_sources of the recipe cuts 40 s: 11 s, then 11.1 s each, the last one shorter.
+def test_blocks_equal_the_recipe():
+    # Like separate_sources of the recipe for 40 s: 11 s, then 11.1 s each, the last one shorter.
     assert (BLOCK, OVERLAP) == (485100, 4410)
     found = [(here.start, here.stop, here.fade_in, here.fade_out) for here in blocks(40 * 44100)]
     assert found == [
@@ -58,14 +58,14 @@ def run(challenge, model, **settings):
     return track.read("mixture"), target, reports
 
 
-def test_stems_are_put_into_our_order_whatever_the_model_s(challenge):
+def test_stems_are_reordered_from_the_order_of_the_model(challenge):
     mixture, target, reports = run(challenge, lambda block: block * SHARES, block=30000, overlap=2000)
     for stem, signal in zip(CAD1.stems, target, strict=True):
         np.testing.assert_allclose(signal, mixture * SHARES[ORDER.index(stem)], atol=1e-6)
     assert reports == [(count, 5) for count in range(6)]
 
 
-def test_model_sees_the_normalised_song_and_its_stems_are_scaled_back(challenge):
+def test_model_gets_the_normalised_song_and_its_stems_are_scaled_back(challenge):
     seen = []
 
     def model(block):
@@ -80,7 +80,7 @@ def test_model_sees_the_normalised_song_and_its_stems_are_scaled_back(challenge)
 
 
 def smoothing(block):
-    """A model with memory: each stem a moving average over 101 samples."""
+    """A model with memory: each stem is a moving average over 101 samples."""
     kernel = np.ones(101) / 101
     smooth = np.stack([np.convolve(side, kernel, "same") for side in block])
     return (smooth * SHARES).astype(np.float32)
@@ -107,9 +107,9 @@ def failing(block):
     [
         (failing, "toy failed on .*: out of memory"),
         (lambda block: np.stack([block] * 3), "too few"),
-        (lambda block: np.stack([block * np.float32("nan")] * 4), "not numbers"),
+        (lambda block: np.stack([block * np.float32("nan")] * 4), "not finite"),
     ],
 )
-def test_a_model_gone_wrong_is_the_set_up_s_fault(model, sentence, challenge):
+def test_a_failing_model_is_a_setup_error(model, sentence, challenge):
     with pytest.raises(SetupError, match=sentence):
         run(challenge, model)

@@ -25,7 +25,7 @@ def test_equals_pyclarity(case):
     np.testing.assert_allclose(compressed[:: case["every"]], expected, rtol=0, atol=1e-9)
 
 
-def test_defaults_are_the_recipe():
+def test_defaults_equal_the_recipe():
     recipe = next(case for case in GOLDEN["cases"] if case["name"] == "recipe")["settings"]
     ours = Compressor()
     assert {

@@ -11,7 +11,7 @@ def tone(seconds=0.5, level=0.3):
     return level * np.sin(2 * np.pi * 440 * np.arange(int(44100 * seconds)) / 44100)
 
 
-def test_pcm_is_clipped_and_cut_towards_zero():
+def test_pcm_is_clipped_and_rounded_towards_zero():
     signal = np.array([0.0, 1.0, -1.0, 2.0, -2.0, 1.9 / 32768, -1.9 / 32768])
     assert to_pcm(signal).tolist() == [0, 32767, -32768, 32767, -32768, 1, -1]
 
@@ -34,7 +34,7 @@ def test_silent_stem_stays_silent_with_a_positive_scale():
     assert stem.scale_text == "1.0"
 
 
-def test_remix_is_softly_clipped():
+def test_remix_is_soft_limited():
     remix = encode_remix(tone(level=3.0))
     assert len(remix) == 16000
     assert np.max(np.abs(remix[1000:-1000] / 32768)) == pytest.approx(np.tanh(3.0), abs=1e-3)
@@ -51,6 +51,6 @@ def test_flac_has_the_same_bytes_each_time(tmp_path):
     np.testing.assert_array_equal(decoded, pcm)
 
 
-def test_a_folder_that_is_not_there_is_an_oserror(tmp_path):
+def test_a_missing_folder_is_an_oserror(tmp_path):
     with pytest.raises(OSError, match="missing"):
         write_flac(tmp_path / "missing" / "x.flac", np.zeros(10, dtype=np.int16), sample_rate=24000)

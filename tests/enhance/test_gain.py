@@ -17,14 +17,15 @@ from harness.enhance.nalr import convolve, nalr_taps
 from harness.enhance.separators import Oracle
 from harness.enhance.track import Track
 from validator import validate
-from validator.challenge.challenge import Challenge, ChallengeError
+from validator.challenge.challenge import Challenge
+from validator.challenge.metadata import ChallengeError
 from validator.challenge.rules import CAD1
 
 WAVS = [f"{stem}.wav" for stem in CAD1.stems]
 
 
 def scorer_level(track, listener, *, part, side):
-    """Rms of a reference as the scorer amplifies it, computed in the time domain."""
+    """RMS of a reference as the scorer amplifies it, computed in the time domain."""
     start, stop = track.song.objective_slice
     signal = resample(track.read(part)[CAD1.sides.index(side), start:stop], target_rate=24000)
     taps = nalr_taps(
@@ -44,7 +45,7 @@ def submitted_level(packed, listener, song, *, side, stem):
 
 
 class Weak(Oracle):
-    """The true stems, each at another wrong level."""
+    """The true stems, each at a different wrong level."""
 
     identity = "weak"
 
@@ -53,7 +54,7 @@ class Weak(Oracle):
         target *= np.array([0.1, 0.5, 2.0, 0.7], dtype=np.float32)[:, None, None]
 
 
-def test_spectrum_gives_the_scorer_s_level(challenge):
+def test_spectrum_gives_the_level_of_the_scorer(challenge):
     track = Track(challenge.songs[0])
     spectra = SongSpectra.measure(track)
     assert spectra.matched
@@ -65,7 +66,7 @@ def test_spectrum_gives_the_scorer_s_level(challenge):
                 assert 20 * np.log10(level / exact) == pytest.approx(0, abs=0.2)
 
 
-def test_match_brings_every_stem_to_the_scorer_s_level(challenge, tmp_path):
+def test_match_scales_every_stem_to_the_level_of_the_scorer(challenge, tmp_path):
     plain = enhance(challenge, separator=Weak(), output=tmp_path / "plain", team="E001")
     matched = enhance(challenge, separator=Weak(), output=tmp_path / "matched", team="E001", gain="match")
     for song in challenge.songs:
@@ -80,7 +81,7 @@ def test_match_brings_every_stem_to_the_scorer_s_level(challenge, tmp_path):
                 assert off < 0.2 * scorer_level(track, listener, part="drums", side=side)
 
 
-def test_without_the_stems_one_factor_an_ear_matches_the_mixture(challenge, tmp_path):
+def test_without_stems_one_factor_per_ear_matches_the_mixture(challenge, tmp_path):
     song = challenge.songs[0]
     folder = tmp_path / "song"
     folder.mkdir()
@@ -96,13 +97,13 @@ def test_without_the_stems_one_factor_an_ear_matches_the_mixture(challenge, tmp_
 
 @pytest.fixture
 def without_stems(challenge, tmp_path):
-    """The synthetic challenge as a team has it at test time: mixtures and metadata only."""
+    """The synthetic challenge as a team has it at test time: only mixtures and metadata."""
     root = shutil.copytree(challenge.root, tmp_path / "root", ignore=shutil.ignore_patterns(*WAVS))
     assert {path.name for path in root.rglob("*.wav")} == {"mixture.wav"}
     return root
 
 
-def test_the_command_matches_the_mixture_where_there_are_no_stems(challenge, without_stems, tmp_path, capsys):
+def test_the_command_matches_the_mixture_without_stems(challenge, without_stems, tmp_path, capsys):
     def packed(root, output):
         options = ["--data", root, "--split", "test", "--output", tmp_path / output, "--team", "E001"]
         arguments = ["enhance", "--separator", "mixture", "--gain", "match", *options]
@@ -124,7 +125,7 @@ def test_the_command_matches_the_mixture_where_there_are_no_stems(challenge, wit
 
 
 @pytest.mark.parametrize("separator", ["oracle", "leaky"])
-def test_the_command_says_which_stem_a_yardstick_lacks(separator, without_stems, tmp_path, capsys):
+def test_the_command_names_the_stem_that_a_yardstick_needs(separator, without_stems, tmp_path, capsys):
     options = ["--data", without_stems, "--split", "test", "--output", tmp_path / "out", "--team", "E001"]
     arguments = ["enhance", "--separator", separator, *options]
     assert console.run(lambda: app.app(list(map(str, arguments)), standalone_mode=False)) == 3
@@ -132,7 +133,7 @@ def test_the_command_says_which_stem_a_yardstick_lacks(separator, without_stems,
     assert not (tmp_path / "out").exists()
 
 
-def test_the_run_says_what_it_matches(challenge, without_stems, tmp_path):
+def test_progress_names_what_is_matched(challenge, without_stems, tmp_path):
     for root, what in ((challenge.root, "stems"), (without_stems, "mixture")):
         notes = []
         enhance(
@@ -146,12 +147,12 @@ def test_the_run_says_what_it_matches(challenge, without_stems, tmp_path):
         assert f"matching {challenge.songs[0].name} to the level of its {what}" in notes
 
 
-def test_scoring_and_checking_still_want_the_stems(without_stems):
+def test_scoring_and_validation_still_need_the_stems(without_stems):
     with pytest.raises(ChallengeError, match=r"drums\.wav is missing"):
         Challenge.load(without_stems, split="test")
 
 
-def test_silence_is_left_alone(challenge):
+def test_silence_is_not_scaled(challenge):
     spectra = SongSpectra(power=np.zeros((4, 2, 1025)), matched=True)
     factors = spectra.factors(np.array([1.0, 0, 0, 0, 1.0]), listener=challenge.listeners[0], side="left")
     assert factors.tolist() == [1, 1, 1, 1]

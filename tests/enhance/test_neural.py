@@ -18,15 +18,16 @@ from harness.enhance.neural import PUBLISHED_OPENUNMIX, check_digest
 from harness.enhance.track import Track
 from harness.protocol.errors import SetupError, UsageError
 from validator import validate
-from validator.challenge.challenge import Challenge, Song
+from validator.challenge.challenge import Challenge
 from validator.challenge.rules import CAD1
+from validator.challenge.songs import Song
 
 SEED = 20230817
 
 
 @pytest.fixture(scope="session")
 def torch():
-    """PyTorch with both model libraries, or a skip that says what is missing."""
+    """PyTorch with both model libraries; skips with the reason if one is missing."""
     module = pytest.importorskip("torch", reason="needs PyTorch, the extra `baselines`")
     pytest.importorskip("torchaudio", reason="needs torchaudio, the extra `baselines`")
     pytest.importorskip("openunmix", reason="needs openunmix, the extra `baselines`")
@@ -35,7 +36,7 @@ def torch():
 
 @pytest.fixture(scope="session")
 def weights(torch, tmp_path_factory):
-    """Seeded random weights of both models, saved as a user would."""
+    """Random weights of both models with a fixed seed, saved like a user's."""
     import openunmix
     import torchaudio
 
@@ -54,7 +55,7 @@ def weights(torch, tmp_path_factory):
 
 @pytest.fixture
 def no_download(monkeypatch, tmp_path):
-    """An empty cache, and a network that refuses at once."""
+    """An empty cache, and a network that fails at once."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -78,7 +79,7 @@ def separated(separator, challenge):
 
 
 @pytest.mark.parametrize("name", ["demucs", "openunmix"])
-def test_real_architecture_runs_from_song_to_submission(name, weights, short, tmp_path):
+def test_real_architecture_makes_a_submission(name, weights, short, tmp_path):
     packed = enhance(short, separator=name, output=tmp_path, team="E001", weights=weights[name], device="cpu")
     report = validate(packed, short)
     assert report.valid, report.findings
@@ -87,7 +88,7 @@ def test_real_architecture_runs_from_song_to_submission(name, weights, short, tm
 
 
 @pytest.mark.parametrize("name", ["demucs", "openunmix"])
-def test_same_weights_same_identity_and_stems(name, weights, short):
+def test_same_weights_give_same_identity_and_stems(name, weights, short):
     first, second = (load_separator(name, weights=weights[name], device="cpu") for _ in range(2))
     assert first.identity == second.identity
     assert first.identity.startswith(f"{name} ")
@@ -97,12 +98,12 @@ def test_same_weights_same_identity_and_stems(name, weights, short):
     assert not np.array_equal(stems[0], stems[1])
 
 
-LOOP = 43 * 1024  # samples: both models hop by 1024, and neither is shift-invariant between hops
+LOOP = 43 * 1024  # samples: both models have a hop size of 1024, and are shift-invariant only by whole hops
 
 
 @pytest.fixture(scope="session")
 def loop(tmp_path_factory):
-    """A song that repeats every second, so that each of its blocks has the levels of the whole."""
+    """A song that repeats every second, so that each block has the levels of the whole song."""
     root = make_challenge(tmp_path_factory.mktemp("once"), songs=1, listeners=1, seconds=2.0)
     once, rate = soundfile.read(
         Challenge.load(root, split="test").songs[0].reference_path("mixture"), dtype="int16"
@@ -112,7 +113,7 @@ def loop(tmp_path_factory):
     return Track(Song("Loop", folder=folder, frames=9 * LOOP))
 
 
-# Random weights forget nothing: the deviation is that of a block's own statistics and recurrent states.
+# With random weights, blocks deviate by their own statistics and recurrent states.
 @pytest.mark.parametrize(("name", "deviation"), [("demucs", 0.2), ("openunmix", 0.02)])
 def test_blocks_agree_with_the_whole_away_from_the_seams(name, deviation, weights, loop):
     loaded = load_separator(name, weights=weights[name], device="cpu")
@@ -126,7 +127,7 @@ def test_blocks_agree_with_the_whole_away_from_the_seams(name, deviation, weight
     error = np.sqrt(np.mean((parts - whole)[:, :, away] ** 2, axis=(1, 2)))
     level = np.sqrt(np.mean(whole[:, :, away] ** 2, axis=(1, 2)))
     assert np.all(error < deviation * level), error / level
-    # Between the fades, what a block gives is what the model gives for it, put in place.
+    # Between the fades, the result is that of the model for the block.
     alone = loaded.model(_normalised(loop, loaded)[:, 3 * LOOP - 4096 : 6 * LOOP])
     mean, spread = _moments(loop.read("mixture")) if loaded.normalise else (0, 1)
     expected = alone[[loaded.order.index(stem) for stem in CAD1.stems]] * spread + mean
@@ -147,15 +148,15 @@ def _normalised(track, separator):
 
 
 @pytest.mark.parametrize("name", ["demucs", "openunmix"])
-def test_without_weights_it_is_one_sentence_and_nothing_is_written(name, torch, no_download, short, tmp_path):
-    with pytest.raises(SetupError, match=f"The weights of {name} cannot be had") as caught:
+def test_missing_weights_are_a_setup_error_and_nothing_is_written(name, torch, no_download, short, tmp_path):
+    with pytest.raises(SetupError, match=f"The weights of {name} are not available") as caught:
         enhance(short, separator=name, output=tmp_path / "out", team="E001")
     assert caught.value.exit_code == 3
     assert "--weights" in caught.value.hint
     assert not (tmp_path / "out").exists()
 
 
-def test_open_unmix_takes_a_mapping_and_the_published_layout(torch, weights, short, tmp_path, monkeypatch):
+def test_open_unmix_accepts_a_dict_and_the_published_layout(torch, weights, short, tmp_path, monkeypatch):
     from harness.enhance import neural
 
     flat = torch.load(weights["openunmix"], weights_only=True)
@@ -211,7 +212,7 @@ from pathlib import Path
 import numpy, torch
 from harness.enhance.track import Track
 from harness.enhance.training import train_openunmix
-from validator.challenge import Challenge
+from validator import Challenge
 
 songs = Challenge.load(Path(sys.argv[1]), split="test").songs
 train_openunmix([Track(song) for song in songs], target=Path(sys.argv[2]), steps=3, hidden=16)
@@ -224,7 +225,7 @@ OLD_PROCESSOR = {
 }
 
 
-def test_training_gives_the_same_weights_on_another_processor_but_for_double_rounding(torch, short, tmp_path):
+def test_training_differs_on_another_processor_only_by_double_rounding(torch, short, tmp_path):
     trained = {}
     for name, processor in (("this", {}), ("old", OLD_PROCESSOR)):
         done = subprocess.run(
@@ -263,7 +264,7 @@ def test_weights_in_double_precision_are_used_in_double_precision(torch, short, 
     assert 0 < np.abs(first - second).max() < 1e-4
 
 
-def test_a_small_open_unmix_trained_on_the_spot_learns_its_song(torch, short, tmp_path):
+def test_a_small_trained_open_unmix_learns_its_song(torch, short, tmp_path):
     from harness.enhance.training import train_openunmix
 
     track = Track(short.songs[0])
@@ -277,7 +278,7 @@ def test_a_small_open_unmix_trained_on_the_spot_learns_its_song(torch, short, tm
     for stem, estimate in zip(CAD1.stems, stems, strict=True):
         true = track.read(stem)
         gained = 10 * np.log10(np.mean((mixture / 4 - true) ** 2) / np.mean((estimate - true) ** 2))
-        assert gained > 2, stem  # dB nearer to the true stem than the floor, mixture / 4
+        assert gained > 2, stem  # dB closer to the true stem than the lower bound, mixture / 4
 
 
 def test_training_needs_songs(tmp_path):
@@ -287,8 +288,8 @@ def test_training_needs_songs(tmp_path):
         train_openunmix([], target=tmp_path / "x.pth")
 
 
-def test_weights_that_do_not_fit_are_refused(torch, weights, tmp_path):
-    with pytest.raises(SetupError, match=r"does not fit the model: .* tensors are missing"):
+def test_weights_of_another_model_are_rejected(torch, weights, tmp_path):
+    with pytest.raises(SetupError, match=r"does not match the model: .* tensors are missing"):
         load_separator("demucs", weights=weights["openunmix"], device="cpu")
     with pytest.raises(SetupError, match="does not have an OpenUnmix for each stem"):
         load_separator("openunmix", weights=weights["demucs"], device="cpu")
@@ -296,16 +297,16 @@ def test_weights_that_do_not_fit_are_refused(torch, weights, tmp_path):
     name = next(iter(state))
     state[name] = state[name][:1]
     torch.save(state, tmp_path / "cut.pth")
-    with pytest.raises(SetupError, match="does not fit the model: size mismatch"):
+    with pytest.raises(SetupError, match="does not match the model: size mismatch"):
         load_separator("demucs", weights=tmp_path / "cut.pth", device="cpu")
 
 
-def test_a_file_that_is_no_state_is_refused_and_not_run(torch, tmp_path):
+def test_a_file_without_a_state_is_rejected_and_not_run(torch, tmp_path):
     (tmp_path / "noise.pth").write_bytes(b"not weights at all")
     with pytest.raises(SetupError, match="cannot be read as weights"):
         load_separator("demucs", weights=tmp_path / "noise.pth", device="cpu")
     torch.save(torch.zeros(3), tmp_path / "tensor.pth")
-    with pytest.raises(SetupError, match="holds a Tensor"):
+    with pytest.raises(SetupError, match="contains a Tensor"):
         load_separator("demucs", weights=tmp_path / "tensor.pth", device="cpu")
 
     class Trap:
@@ -317,13 +318,13 @@ def test_a_file_that_is_no_state_is_refused_and_not_run(torch, tmp_path):
         load_separator("demucs", weights=tmp_path / "trap.pth", device="cpu")
 
 
-def test_a_device_that_is_not_there_is_wrong_use(torch, weights):
+def test_a_missing_device_is_a_usage_error(torch, weights):
     for device in ("cuda:63", "toaster"):
         with pytest.raises(UsageError, match=f"no device '{device}'"):
             load_separator("demucs", weights=weights["demucs"], device=device)
 
 
-def test_the_digest_in_a_file_s_name_is_checked(tmp_path):
+def test_the_digest_in_the_name_of_a_file_is_checked(tmp_path):
     content = b"some weights"
     digest = hashlib.sha256(content).hexdigest()
     good = tmp_path / f"vocals-{digest[:8]}.pth"
@@ -334,14 +335,14 @@ def test_the_digest_in_a_file_s_name_is_checked(tmp_path):
     check_digest(plain)
     bad = tmp_path / f"vocals-{PUBLISHED_OPENUNMIX['vocals']}.pth"
     bad.write_bytes(content)
-    with pytest.raises(SetupError, match=f"SHA-256 begins with {digest[:16]}, expected is b62c91ce"):
+    with pytest.raises(SetupError, match=f"SHA-256 starts with {digest[:16]}, expected b62c91ce"):
         check_digest(bad)
-    with pytest.raises(SetupError, match="There is no file of weights"):
+    with pytest.raises(SetupError, match="There is no file with weights"):
         check_digest(tmp_path / "nothing.pth")
 
 
 @pytest.mark.parametrize(("name", "library"), [("demucs", "torchaudio"), ("openunmix", "openunmix")])
-def test_without_the_libraries_the_extra_is_named(name, library, short, tmp_path, monkeypatch):
+def test_missing_libraries_name_the_extra(name, library, short, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(SetupError, match=f"{name} needs torch and {library}") as caught:

@@ -19,7 +19,7 @@ from harness.enhance.separators import Mixture, Oracle
 from harness.protocol.errors import SetupError, SubmissionError, UsageError
 from validator import validate
 from validator.challenge.challenge import Challenge
-from validator.challenge.manifest import entries
+from validator.challenge.manifest import expected_files
 
 
 def read(archive, name):
@@ -27,7 +27,7 @@ def read(archive, name):
 
 
 def differing(ours, theirs):
-    """Names of the members of two submissions that differ: in text, rate, length or any sample."""
+    """Names of members that differ between two submissions, in text, rate, length or any sample."""
     with zipfile.ZipFile(ours) as mine, zipfile.ZipFile(theirs) as other:
         assert sorted(mine.namelist()) == sorted(other.namelist())
         different = []
@@ -48,7 +48,7 @@ def test_equals_the_recipe_sample_by_sample(separator, music_set, music_challeng
     assert differing(ours, music_set / "submissions" / f"{separator}.zip") == []
 
 
-def test_comparison_notices_one_changed_tap(music_set, music_challenge, tmp_path, monkeypatch):
+def test_comparison_detects_one_changed_tap(music_set, music_challenge, tmp_path, monkeypatch):
     design = example_module.nalr_taps
 
     def bent(**arguments):
@@ -62,13 +62,13 @@ def test_comparison_notices_one_changed_tap(music_set, music_challenge, tmp_path
     assert sum(name.endswith(".flac") for name in different) == 36
 
 
-def test_comparison_notices_another_resampling(music_set, music_challenge, tmp_path, monkeypatch):
+def test_comparison_detects_another_resampling(music_set, music_challenge, tmp_path, monkeypatch):
     monkeypatch.setattr(encoding_module, "RESAMPLING", "VHQ")
     ours = enhance(music_challenge, separator="oracle", output=tmp_path, team="E001")
     assert differing(ours, music_set / "submissions" / "oracle.zip")
 
 
-def test_validator_has_nothing_to_say(challenge, whole_songs, tmp_path):
+def test_validation_has_no_findings(challenge, whole_songs, tmp_path):
     for split in (challenge, whole_songs):
         packed = enhance(split, separator="oracle", output=tmp_path, team="E001")
         report = validate(packed, split)
@@ -87,12 +87,12 @@ def test_whole_songs_keep_the_tail_of_the_filter(whole_songs, tmp_path):
     assert remix.shape == (round((song.frames + 220) * 32000 / 44100), 2)
 
 
-def test_members_are_named_and_wrapped_as_the_recipe_does(challenge, tmp_path):
+def test_members_have_the_names_and_the_wrapper_of_the_recipe(challenge, tmp_path):
     packed = enhance(challenge, separator="mixture", output=tmp_path / "new" / "folder", team="E-0_1")
     assert packed == tmp_path / "new" / "folder" / "submission_E-0_1.zip"
     with zipfile.ZipFile(packed) as archive:
         assert archive.testzip() is None
-        assert archive.namelist() == sorted(f"evaluation/{entry.path}" for entry in entries(challenge))
+        assert archive.namelist() == sorted(f"evaluation/{file.path}" for file in expected_files(challenge))
     assert [path.name for path in packed.parent.iterdir()] == [packed.name]
 
 
@@ -133,7 +133,7 @@ KILLED = """
 import os, signal, sys, time
 from pathlib import Path
 from harness.enhance import enhance
-from validator.challenge import Challenge
+from validator import Challenge
 
 challenge, output = Challenge.load(Path(sys.argv[1]), split="test"), Path(sys.argv[2])
 
@@ -147,7 +147,7 @@ enhance(challenge, separator="oracle", output=output, team="E001", progress=prog
 """
 
 
-def test_after_sigkill_it_goes_on_and_ends_in_the_same_bytes(challenge, tmp_path):
+def test_a_run_continues_after_sigkill_and_gives_the_same_bytes(challenge, tmp_path):
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, str(challenge.root), str(tmp_path / "killed")],
         check=False,
@@ -170,7 +170,7 @@ def test_after_sigkill_it_goes_on_and_ends_in_the_same_bytes(challenge, tmp_path
 
 
 class Counting(Oracle):
-    """Counts its songs; told to, fails at the second."""
+    """Records its songs, and optionally fails at one."""
 
     identity = "counting"
 
@@ -196,17 +196,17 @@ def test_a_song_is_separated_once_for_all_listeners_and_not_again_after_a_failur
     assert second.songs == names[1:]
 
 
-def test_another_setting_does_not_go_on_with_half_a_run(challenge, tmp_path):
+def test_an_unfinished_run_is_not_continued_with_other_settings(challenge, tmp_path):
     def interrupt(count, total, note):
         if count == 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         enhance(challenge, separator="oracle", output=tmp_path, team="E001", progress=interrupt)
-    with pytest.raises(UsageError, match="another separator") as caught:
+    with pytest.raises(UsageError, match="a different separator") as caught:
         enhance(challenge, separator="mixture", output=tmp_path, team="E001")
     assert "delete the folder" in caught.value.hint
-    with pytest.raises(UsageError, match="another gain"):
+    with pytest.raises(UsageError, match="a different gain"):
         enhance(challenge, separator="oracle", output=tmp_path, team="E001", gain="match")
     enhance(challenge, separator="oracle", output=tmp_path, team="E001")
 
@@ -216,11 +216,11 @@ def test_two_runs_do_not_share_a_folder(challenge, tmp_path):
         def separate(self, track, target, report):
             enhance(challenge, separator="oracle", output=tmp_path, team="E001")
 
-    with pytest.raises(UsageError, match="Another run is at work"):
+    with pytest.raises(UsageError, match="Another run is using"):
         enhance(challenge, separator=Nested(), output=tmp_path, team="E001")
 
 
-def test_too_little_disk_is_said_before_anything_is_separated(challenge, tmp_path, monkeypatch):
+def test_too_little_disk_space_is_an_error_before_separation(challenge, tmp_path, monkeypatch):
     from collections import namedtuple
 
     usage = namedtuple("usage", "total used free")
@@ -232,7 +232,7 @@ def test_too_little_disk_is_said_before_anything_is_separated(challenge, tmp_pat
     assert separator.songs == []
 
 
-def test_a_full_disk_is_a_sentence_and_the_run_goes_on_afterwards(challenge, tmp_path, monkeypatch):
+def test_a_full_disk_is_a_setup_error_and_the_next_run_continues(challenge, tmp_path, monkeypatch):
     import errno
 
     def full(path, pcm, *, sample_rate):
@@ -242,7 +242,7 @@ def test_a_full_disk_is_a_sentence_and_the_run_goes_on_afterwards(challenge, tmp
         patch.setattr(example_module, "write_flac", full)
         with pytest.raises(SetupError, match="is full") as caught:
             enhance(challenge, separator="oracle", output=tmp_path, team="E001")
-    assert "goes on where it stopped" in caught.value.hint
+    assert "continues where it stopped" in caught.value.hint
     enhance(challenge, separator="oracle", output=tmp_path, team="E001")
 
 
@@ -254,10 +254,10 @@ def test_a_full_disk_is_a_sentence_and_the_run_goes_on_afterwards(challenge, tmp
         ({"workers": 0}, "At least one worker"),
         ({"gain": "louder"}, "no gain 'louder'"),
         ({"separator": "magic"}, "no separator 'magic'"),
-        ({"separator": Oracle(), "device": "cpu"}, "go with a separator's name"),
+        ({"separator": Oracle(), "device": "cpu"}, "with the name of a separator"),
     ],
 )
-def test_wrong_use_leaves_nothing_behind(change, sentence, challenge, tmp_path):
+def test_a_usage_error_writes_nothing(change, sentence, challenge, tmp_path):
     arguments = {"separator": "oracle", "output": tmp_path / "out", "team": "E001", **change}
     with pytest.raises(UsageError, match=sentence):
         enhance(challenge, **arguments)
@@ -265,11 +265,11 @@ def test_wrong_use_leaves_nothing_behind(change, sentence, challenge, tmp_path):
 
 
 def test_the_roster_has_no_audio(tmp_path):
-    with pytest.raises(UsageError, match="holds no audio"):
+    with pytest.raises(UsageError, match="has no audio"):
         enhance(Challenge.load(None, split="test"), separator="oracle", output=tmp_path, team="E001")
 
 
-def test_an_output_that_is_a_file_is_a_sentence(challenge, tmp_path):
+def test_an_output_that_is_a_file_is_a_setup_error(challenge, tmp_path):
     (tmp_path / "out").write_text("here")
     with pytest.raises(SetupError, match="cannot be written"):
         enhance(challenge, separator="oracle", output=tmp_path / "out", team="E001")
@@ -283,7 +283,7 @@ def test_compressor_changes_loud_stems_and_is_off_by_default(challenge, tmp_path
     assert not set(different) >= set(zipfile.ZipFile(plain).namelist())
 
 
-def test_settings_left_behind_are_readable(challenge, tmp_path):
+def test_settings_of_an_unfinished_run_are_readable(challenge, tmp_path):
     separator = Counting(fail_at=2)
     with pytest.raises(SubmissionError):
         enhance(challenge, separator=separator, output=tmp_path, team="E001")

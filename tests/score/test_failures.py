@@ -8,7 +8,7 @@ from harness.protocol.errors import BugError, DeadlineError, Fault, MemoryLimitE
 from harness.protocol.records import Example, ExampleFailure
 from harness.score.failures import DECODING_CODES, SENTENCES, files_of, from_error, from_sandbox
 from validator.challenge.rules import CAD1
-from validator.findings.codes import RULES
+from validator.findings.codes import CODES
 
 EXAMPLE = Example(song="Actions - One Minute Smile", listener="L5040")
 STEM = CAD1.stem_name(EXAMPLE.listener, EXAMPLE.song, "left", "drums")
@@ -29,7 +29,7 @@ def line(fault: str = "submission", code: str = "flac-md5", path: str = STEM) ->
 
 
 def test_every_code_is_one_of_the_validators() -> None:
-    assert set(RULES) >= DECODING_CODES
+    assert set(CODES) >= DECODING_CODES
 
 
 def test_an_example_has_seventeen_files() -> None:
@@ -41,9 +41,9 @@ def test_a_broken_file_is_told_in_the_hosts_words(code: str) -> None:
     failed = from_sandbox(line(code=code))
     assert failed.fault is Fault.SUBMISSION
     assert failed.finding is not None
-    assert failed.sentence == f"{RULES[code].title}."
+    assert failed.sentence == f"{CODES[code].title}."
     assert (failed.finding.code, failed.finding.path) == (code, STEM)
-    assert failed.finding.hint == RULES[code].fix
+    assert failed.finding.hint == CODES[code].fix
     assert "evil" not in repr(failed)
 
 

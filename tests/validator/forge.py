@@ -1,4 +1,4 @@
-"""Makes submissions, honest and otherwise: small FLACs, and zips and tars whose every field may lie."""
+"""Makes correct and broken submissions: small FLAC files, and zips and tars with arbitrary fields."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from validator.challenge.challenge import Challenge, Listener, Segment, Song
-from validator.challenge.manifest import Kind, entries
+from validator.challenge.challenge import Challenge
+from validator.challenge.listeners import Listener
+from validator.challenge.manifest import Kind, expected_files
+from validator.challenge.songs import Segment, Song
 
 SONGS = ("Ann O'Nym & The Dots - M.E.R.C.", "RöCKSHOW (Live) - I'm Alright")
 LISTENERS = ("L6001", "L6002")
@@ -49,20 +51,20 @@ def audio(
 
 
 def stems() -> dict[str, bytes]:
-    """A right and complete submission: path → contents."""
+    """A correct and complete submission: path → contents."""
     return dict(_stems())
 
 
 @functools.lru_cache(maxsize=1)
 def _stems() -> dict[str, bytes]:
     out = {}
-    for seed, entry in enumerate(entries(CHALLENGE)):
-        if entry.kind is Kind.SCALE:
-            out[entry.path] = b"0.7314285714285714"
-        elif entry.kind is Kind.REMIX:
-            out[entry.path] = audio(seed, REMIX_FRAMES, 2, 32000)
+    for seed, file in enumerate(expected_files(CHALLENGE)):
+        if file.kind is Kind.SCALE:
+            out[file.path] = b"0.7314285714285714"
+        elif file.kind is Kind.REMIX:
+            out[file.path] = audio(seed, REMIX_FRAMES, 2, 32000)
         else:
-            out[entry.path] = audio(seed)
+            out[file.path] = audio(seed)
     return out
 
 
@@ -128,12 +130,12 @@ def zip_bytes(
     return buffer.getvalue()
 
 
-# --- zips of our own, whose every field may lie ----------------------------------------------------------
+# --- zips with arbitrary fields --------------------------------------------------------------------------
 
 
 @dataclasses.dataclass
 class Item:
-    """One member; None means the truth."""
+    """One member; None stands for the correct value."""
 
     name: str | bytes
     data: bytes = b""
@@ -163,8 +165,10 @@ def forged(
     size_delta: int = 0,
     damage: bytes | None = None,
 ) -> bytes:
-    """A zip as told; `local` overrides fields of a member's local header (sig, flags, method, crc, packed,
-    size, name)."""
+    """A zip with the given fields.
+
+    `local` of a member overrides fields of its local header: sig, flags, method, crc, packed, size, name.
+    """
     body = bytearray(prefix)
     central = []
     for item in items:
@@ -181,13 +185,14 @@ def forged(
         size = len(item.data) if item.size is None else item.size
         packed = len(raw) if item.packed is None else item.packed
         here = len(body)
-        lie = item.local
-        local_name = lie.get("name", name)
+        local = item.local
+        local_name = local.get("name", name)
         zero = item.descriptor
         body += struct.pack(
-            "<4s5H3L2H", lie.get("sig", b"PK\3\4"), 20, lie.get("flags", flags), lie.get("method", item.method),
-            0, 33, lie.get("crc", 0 if zero else crc), lie.get("packed", 0 if zero else packed),
-            lie.get("size", 0 if zero else size), len(local_name), len(item.extra),
+            "<4s5H3L2H", local.get("sig", b"PK\3\4"), 20, local.get("flags", flags),
+            local.get("method", item.method), 0, 33, local.get("crc", 0 if zero else crc),
+            local.get("packed", 0 if zero else packed), local.get("size", 0 if zero else size),
+            len(local_name), len(item.extra),
         )  # fmt: skip
         body += local_name + item.extra + raw
         if item.descriptor:
@@ -249,7 +254,7 @@ def tar_bytes(
 
 
 def tar_with(info: tarfile.TarInfo, data: bytes = b"") -> bytes:
-    """A right submission as tar, and one member more."""
+    """A correct submission as a tar, with one additional member."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as out:
         for name, contents in stems().items():

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Fuzzes the validator: damaged archives, FLAC files, scale files and names.
+"""Fuzzes the validator with damaged archives, FLAC files, scale files and names.
 
     python tests/validator/fuzz.py [--seconds 60] [--seed 1]
 
-Every input must end in a report or in a documented exception, in `CPU_SECONDS` of CPU time and `WAIT_SECONDS` by
-the clock, in a process that may not take more than `MEMORY` bytes over what it has at the start; and what the
-system's libFLAC takes, soundfile must decode to the same samples. Prints counts; on a failure, the input is
-saved and the way to repeat it printed. Inputs are drawn by hypothesis, in batches, each of its own seed.
+Every input must lead to a report or to a documented exception, within `CPU_SECONDS` of CPU time, `WAIT_SECONDS` of
+wall-clock time and `MEMORY` bytes more than at the start. Files that the system's libFLAC accepts must decode to
+the same samples with soundfile. Prints counts; after a failure it saves the input, and prints the seed and batch
+that repeat it. Hypothesis draws the inputs in batches, each with its own seed.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ from hypothesis import strategies as st
 
 from tests.validator import forge
 from validator import validate
-from validator.challenge.challenge import Challenge, Listener, Segment, Song
-from validator.challenge.manifest import Kind, entries
+from validator.challenge.challenge import Challenge
+from validator.challenge.listeners import Listener
+from validator.challenge.manifest import Kind, expected_files
+from validator.challenge.songs import Segment, Song
 from validator.checks.filenames import check_names
 from validator.formats import libflac
 from validator.formats.flac import AudioError, check_format, decode_flac
@@ -39,10 +41,10 @@ from validator.formats.scale import ScaleError, parse_scale
 from validator.formats.streaminfo import StreamInfoError, parse
 
 CPU_SECONDS = 2
-"""CPU time for one call; an honest one takes some milliseconds."""
+"""CPU time allowed for one call; a normal one takes milliseconds."""
 
 WAIT_SECONDS = 60
-"""By the clock, for a call that waits and computes nothing; the machine may be busy with other things."""
+"""Wall-clock time allowed for one call that waits without computing; the machine may be busy."""
 
 MEMORY = 256 << 20
 BATCH = 250
@@ -56,23 +58,23 @@ CHALLENGE = Challenge(
 
 
 class TooSlowError(Exception):
-    """One call took longer than it may."""
+    """One call took longer than allowed."""
 
 
 def _alarm(number: int, _frame: object) -> None:
     limit = f"{CPU_SECONDS} s of CPU" if number == signal.SIGPROF else f"{WAIT_SECONDS} s"
-    raise TooSlowError(f"one call took over {limit}")
+    raise TooSlowError(f"one call took more than {limit}")
 
 
 def _files() -> dict[str, bytes]:
     out = {}
-    for seed, entry in enumerate(entries(CHALLENGE)):
-        if entry.kind is Kind.SCALE:
-            out[entry.path] = b"0.5"
-        elif entry.kind is Kind.REMIX:
-            out[entry.path] = forge.audio(seed, 1600, 2, 32000)
+    for seed, file in enumerate(expected_files(CHALLENGE)):
+        if file.kind is Kind.SCALE:
+            out[file.path] = b"0.5"
+        elif file.kind is Kind.REMIX:
+            out[file.path] = forge.audio(seed, 1600, 2, 32000)
         else:
-            out[entry.path] = forge.audio(seed, 1200)
+            out[file.path] = forge.audio(seed, 1200)
     return out
 
 
@@ -103,7 +105,7 @@ ARCHIVES = [
 TELLING = [b"PK\1\2", b"PK\3\4", b"PK\5\6", b"PK\6\6", b"PK\6\7", b"fLaC", b"\xff\xf8", b"ustar", b"\x1f\x8b"]
 NUMBERS = [0, 1, 0x7F, 0x80, 0xFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, (1 << 36) - 1, (1 << 64) - 1]
 
-where = st.one_of(st.floats(0, 1), st.floats(0, 0.08))  # headers stand at the beginning
+where = st.one_of(st.floats(0, 1), st.floats(0, 0.08))  # headers are at the beginning
 numbers = st.tuples(st.sampled_from(NUMBERS), st.sampled_from([1, 2, 4, 8]))
 near = st.tuples(st.sampled_from(TELLING), st.integers(0, 60), st.binary(min_size=1, max_size=8))
 change = st.one_of(
@@ -146,7 +148,7 @@ def damaged(data: bytes, todo: list) -> bytes:
 
 
 class Fuzzer:
-    """Runs targets, counting what became of each input."""
+    """Runs targets and counts the outcomes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -182,12 +184,12 @@ class Fuzzer:
         with contextlib.suppress(StreamInfoError):
             parse(data[:42])
         outcome, pcm = self.decoded(data)
-        quick = self.quickly(data)
-        assert quick is None or (outcome, pcm) == ("decoded", quick), f"libFLAC says yes, soundfile {outcome}"
-        return outcome if quick is None else f"{outcome}, by libFLAC too"
+        fast = self.decoded_by_libflac(data)
+        assert fast is None or (outcome, pcm) == ("decoded", fast), f"libFLAC accepts, soundfile: {outcome}"
+        return outcome if fast is None else f"{outcome}, by libFLAC too"
 
-    def quickly(self, data: bytes) -> bytes | None:
-        """What the system's libFLAC makes of a file whose header is in order."""
+    def decoded_by_libflac(self, data: bytes) -> bytes | None:
+        """The samples from the system's libFLAC, if the header is valid and libFLAC accepts the file."""
         try:
             info = parse(data[:42])
         except StreamInfoError:
@@ -209,18 +211,18 @@ class Fuzzer:
         try:
             value = parse_scale(data)
         except ScaleError:
-            return "refused"
+            return "rejected"
         assert 0 < value <= 10000
         return "read"
 
     def names(self, data: bytes) -> str:
         names = [name for name in data.decode("utf-8", "replace").split("\n") if name]
         present, findings = check_names(names, CHALLENGE)
-        return f"{min(len(present), 17)} present" if findings else "whole"
+        return f"{min(len(present), 17)} present" if findings else "complete"
 
 
 def targets(fuzzer: Fuzzer) -> list:
-    """One hypothesis test for each thing that is fed."""
+    """One hypothesis test for each kind of input."""
     listing = "\n".join(FILES).encode()
 
     @given(st.sampled_from(ARCHIVES), changes)
@@ -252,7 +254,7 @@ def run(seconds: float, seed: int) -> int:
     end = time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as temporary:
         fuzzer = Fuzzer(Path(temporary))
-        fuzzer.archive(ARCHIVES[0])  # everything is imported before memory is counted
+        fuzzer.archive(ARCHIVES[0])  # imports everything before memory is measured
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         resource.setrlimit(
             resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, resource.RLIM_INFINITY)

@@ -1,4 +1,6 @@
-"""What honest people and tools make passes, with exactly the warnings that are true."""
+"""Submissions as people and tools really make them are accepted, with exactly the warnings that apply."""
+
+from collections import Counter
 
 import pytest
 
@@ -11,9 +13,9 @@ from validator import validate
 def test_accepted(name, tmp_path):
     make, codes = accepted.CASES[name]
     report = validate(make(tmp_path), forge.CHALLENGE)
-    assert sorted(finding.code for finding in report.findings) == codes, report.to_text(all_=True)
+    assert Counter(finding.code for finding in report.findings) == codes, report.to_text(all_=True)
     assert report.valid
 
 
-def test_enough():
+def test_there_are_enough_cases():
     assert len(accepted.CASES) >= 25

@@ -1,4 +1,4 @@
-"""The GitHub Action's own steps, run as the runner runs them."""
+"""Runs the steps of the GitHub Action like a runner."""
 
 import json
 import os

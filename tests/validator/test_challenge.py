@@ -1,4 +1,4 @@
-"""The official rosters, and data roots that are whole or not."""
+"""The official rosters, and valid and invalid data roots."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from validator import Challenge, ChallengeError
-from validator.challenge.challenge import Listener
+from validator.challenge.listeners import Listener
 from validator.challenge.rules import CAD1
 
 CFS = [250, 500, 1000, 2000, 3000, 4000, 6000, 8000]
@@ -58,14 +58,14 @@ def test_official_rosters():
     valid, test = Challenge.load(None, split="valid"), Challenge.load(None, split="test")
     assert (len(valid.songs), len(valid.listeners), len(valid.examples)) == (14, 50, 700)
     assert (len(test.songs), len(test.listeners), len(test.examples)) == (49, 53, 2597)
-    # cut by int(seconds * 44100): a sample may be lost to the binary fraction
+    # cut by int(seconds * 44100), so rounding may lose a sample
     assert {song.expected_stem_frames for song in test.songs} <= {719999, 720000, 720001}
     assert {song.expected_remix_frames for song in test.songs} <= {479999, 480000, 480001}
     assert valid.songs[0].expected_stem_frames is None
     assert [listener.id for listener in test.listeners] == [f"L6{i:03}" for i in range(1, 54)]
 
 
-def test_official_rosters_are_the_shared_ones(request):
+def test_official_rosters_equal_the_shared_data(request):
     shared = request.config.rootpath.parent / "shared" / "data" / "roster"
     if not shared.is_dir():
         pytest.skip(f"needs {shared}")
@@ -77,8 +77,8 @@ def test_official_rosters_are_the_shared_ones(request):
         assert [listener.id for listener in challenge.listeners] == roster[split]["listeners"]
     for song in Challenge.load(None, split="test").songs:
         for noun, segment in (("objective", song.objective), ("subjective", song.subjective)):
-            told = segments[song.name][f"{noun}_evaluation"]
-            assert (segment.start, segment.end) == (told["start"], told["end"])
+            expected = segments[song.name][f"{noun}_evaluation"]
+            assert (segment.start, segment.end) == (expected["start"], expected["end"])
 
 
 def test_data_root(root):
@@ -116,7 +116,7 @@ def test_roster_has_no_references():
         Challenge.load(None, split="test").songs[0].reference_path("drums")
 
 
-def test_levels_of_a_wrong_side_or_frequency():
+def test_levels_reject_a_wrong_side_or_frequency():
     listener = Listener("L1", (250,), (1.0,), (2.0,))
     assert listener.levels("right", (250,)) == (2.0,)
     with pytest.raises(ValueError, match="side"):
@@ -132,13 +132,13 @@ def segments_of(start, end):
 
 WRONG = {
     "metadata/listeners.test.json": [
-        ("", "not the JSON"),
-        ('{"L6001": NaN}', "not the JSON"),
+        ("", "not valid JSON"),
+        ('{"L6001": NaN}', "not valid JSON"),
         ('{"L6001": 1, "L6001": 2}', "twice"),
-        ("[" * 100000, "not the JSON"),
-        ("[]", "not as the challenge publishes it"),
+        ("[" * 100000, "not valid JSON"),
+        ("[]", "does not have the format"),
         ({}, "at least one"),
-        ({"L6001": person("L6002")}, "bears the name"),
+        ({"L6001": person("L6002")}, "has the name"),
         ({"../x": person("../x")}, "slash"),
         ({"L6001": person(audiogram_cfs=CFS[:7])}, "7 frequencies"),
         ({"L6001": person(audiogram_cfs=[250, 250, *CFS[2:]])}, "twice"),
@@ -157,7 +157,7 @@ WRONG = {
     "metadata/musdb18.segments.test.json": [
         ({}, "no segment for"),
         (segments_of(0.5, 0.25), "must end after its start"),
-        (segments_of(0.5, 1.5), "does not lie inside the song"),
+        (segments_of(0.5, 1.5), "is outside the song"),
         (segments_of(-1, 0.5), "greater than or equal to 0"),
         ('{"x": Infinity}', "Infinity"),
     ],
@@ -180,7 +180,7 @@ def test_wrong_metadata(root, place, contents, words):
 @pytest.mark.parametrize(
     ("pcm", "rate", "subtype", "words"),
     [
-        (np.zeros(44100, np.int16), 44100, "PCM_16", "1 channel"),
+        (np.zeros(44100, np.int16), 44100, "PCM_16", "1 channel;"),
         (np.zeros((48000, 2), np.int16), 48000, "PCM_16", "48000 Hz"),
         (np.zeros((44100, 2), np.int16), 44100, "PCM_24", "PCM_24"),
         (np.zeros((44000, 2), np.int16), 44100, "PCM_16", "differ in length"),

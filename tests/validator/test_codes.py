@@ -1,33 +1,43 @@
-"""Every rule is explained, and every rule is broken by some case."""
+"""Every code is explained, and every code is given by some case."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.validator.corpus import accepted, rejected
-from validator.findings.codes import RULES, table
+from validator import Severity
+from validator.findings.codes import CODES, new_finding, table
 
-README = Path(__file__).resolve().parents[2] / "validator" / "README.md"
-
-
-def test_readme_holds_the_table():
-    text = README.read_text("utf-8")
-    held = text.split("<!-- codes -->\n")[1].split("<!-- /codes -->")[0]
-    assert held == table()
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "findings.md"
 
 
-@pytest.mark.parametrize("code", RULES)
-def test_every_rule_is_whole(code):
-    rule = RULES[code]
-    assert rule.code == code
-    assert code == code.lower()
-    assert " " not in code
-    for text in (rule.title, rule.why, rule.fix):
+def test_docs_contain_the_table():
+    text = PAGE.read_text("utf-8")
+    assert text.split("<!-- codes -->\n")[1].split("<!-- /codes -->")[0] == table()
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_every_code_is_complete(name):
+    code = CODES[name]
+    assert code.name == name
+    assert name == name.lower()
+    assert " " not in name
+    for text in (code.title, code.reason, code.fix):
         assert text
         assert "|" not in text
         assert "\n" not in text
-    assert rule.why.endswith(".")
-    assert rule.fix.endswith((".", "`"))
+    assert code.reason.endswith(".")
+    assert code.fix.endswith((".", "`"))
+
+
+def test_a_finding_has_the_severity_and_the_fix_of_its_code():
+    finding = new_finding("silent", "x.flac", "It is silent.", found="0")
+    assert finding.severity is Severity.WARNING
+    assert finding.hint == CODES["silent"].fix
+    assert (finding.code, finding.path, finding.expected, finding.found) == ("silent", "x.flac", "", "0")
+    assert new_finding("silent", "", "m.", hint="h.").hint == "h."
+    with pytest.raises(KeyError):
+        new_finding("no-such-code", "", "m.")
 
 
 NEEDS_REFERENCES = {
@@ -41,7 +51,7 @@ NEEDS_REFERENCES = {
 NEEDS_ROSTER = {"length-inconsistent"}
 
 
-def test_every_rule_is_broken_by_a_case():
-    broken = {code for _, codes in rejected.CASES.values() for code in codes}
-    broken |= {code for _, codes in accepted.CASES.values() for code in codes}
-    assert set(RULES) - broken == NEEDS_REFERENCES | NEEDS_ROSTER
+def test_every_code_is_given_by_a_case():
+    given = {code for _, codes in rejected.CASES.values() for code in codes}
+    given |= {code for _, codes in accepted.CASES.values() for code in codes}
+    assert set(CODES) - given == NEEDS_REFERENCES | NEEDS_ROSTER

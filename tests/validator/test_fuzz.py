@@ -1,4 +1,4 @@
-"""Fuzzing for a while: CAD1_FUZZ_SECONDS of it (CI asks for 60; by default a few)."""
+"""Fuzzes for CAD1_FUZZ_SECONDS (60 in CI; a few by default)."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ FUZZ = Path(__file__).resolve().parent / "fuzz.py"
 SECONDS = float(os.environ.get("CAD1_FUZZ_SECONDS", "8"))
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="counts memory by /proc")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="measures memory with /proc")
 def test_fuzz(tmp_path):
     seed = os.environ.get("CAD1_FUZZ_SEED", "1")
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Several processes: a decoder that dies over a file is named, and nothing else suffers."""
+"""Several processes: a file on which the decoder crashes is reported, and no other file is affected."""
 
 import os
 
@@ -6,13 +6,13 @@ import pytest
 
 from tests.validator import forge
 from validator.archive.submission import SubmissionNotFound, open_submission
-from validator.challenge.manifest import Entry, Kind, entries, limits
+from validator.challenge.manifest import ExpectedFile, Kind, archive_limits, expected_files
 from validator.checks.filenames import check_names
-from validator.checks.pool import Plan, by_example, in_processes
+from validator.checks.pool import Plan, examine_in_processes, group_by_example
 
 
-class Deadly(Entry):
-    """Kills the process that receives it, as a decoder that crashes would."""
+class Deadly(ExpectedFile):
+    """Ends the process that receives it, like a decoder that crashes."""
 
     def __reduce__(self):
         return os._exit, (1,)
@@ -26,33 +26,33 @@ def submission(tmp_path):
 
 
 def plan_of(path):
-    return Plan(path, limits(forge.CHALLENGE), forge.CHALLENGE, sense=False)
+    return Plan(path, archive_limits(forge.CHALLENGE), forge.CHALLENGE, compare_references=False)
 
 
-def test_a_crash_is_pinned_to_its_file(submission):
+def test_a_crash_is_reported_for_its_file(submission):
     with open_submission(submission) as opened:
         present, _ = check_names(opened.members, forge.CHALLENGE)
     at = next(index for index, entry in enumerate(present) if index > 20 and entry.kind is Kind.STEM)
     victim = present[at]
     present[at] = Deadly(victim.path, victim.kind, victim.listener, victim.song, victim.side, victim.stem)
-    done, findings, facts = 0, [], []
-    for count, part in in_processes(plan_of(submission), present, workers=2):
+    done, findings, summaries = 0, [], []
+    for count, part in examine_in_processes(plan_of(submission), present, workers=2):
         done += count
         findings += part.findings
-        facts += part.facts
+        summaries += part.summaries
     assert done == len(present)
     assert [(one.code, one.path) for one in findings] == [("flac-corrupt", victim.path)]
-    assert findings[0].message == "The decoder crashed over this file."
-    assert len(facts) == 4 * 9 - 1
+    assert findings[0].message == "The decoder crashed on this file."
+    assert len(summaries) == 4 * 9 - 1
 
 
-def test_what_a_process_cannot_open_is_raised_here(tmp_path):
-    present = list(entries(forge.CHALLENGE))
+def test_an_error_of_a_process_is_raised_by_the_caller(tmp_path):
+    present = list(expected_files(forge.CHALLENGE))
     with pytest.raises(SubmissionNotFound):
-        list(in_processes(plan_of(tmp_path / "gone.zip"), present, workers=1))
+        list(examine_in_processes(plan_of(tmp_path / "gone.zip"), present, workers=1))
 
 
-def test_examples_keep_together():
-    groups = list(by_example(list(entries(forge.CHALLENGE))))
+def test_files_are_grouped_by_example():
+    groups = list(group_by_example(list(expected_files(forge.CHALLENGE))))
     assert [len(group) for group in groups] == [17] * 4
     assert all(len({(entry.song, entry.listener) for entry in group}) == 1 for group in groups)

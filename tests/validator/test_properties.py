@@ -1,4 +1,4 @@
-"""Laws that hold for every name, header, number and archive."""
+"""Properties of every name, header, number and archive."""
 
 import math
 import unicodedata
@@ -9,22 +9,22 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.validator import forge
-from validator.archive.members import find_wrapper, folded, is_junk, unsafe
+from validator.archive.members import find_wrapper, fold_name, is_junk, unsafe_reason
 from validator.archive.submission import open_submission
 from validator.archive.tarfiles import _pax
-from validator.challenge.manifest import Kind, Length, entries, length_of
+from validator.challenge.manifest import Kind, Length, expected_files, length_of
 from validator.challenge.rules import CAD1
 from validator.checks.filenames import check_names
-from validator.checks.groups import REMIX, Place, grouped
+from validator.checks.groups import REMIX, FileKey, grouped
 from validator.formats import frames
-from validator.formats.frames import goes_on
+from validator.formats.frames import has_later_frame
 from validator.formats.scale import ScaleError, parse_scale
 from validator.formats.streaminfo import StreamInfoError, parse
 
-NAMES = [entry.path for entry in entries(forge.CHALLENGE)]
-AUDIO = [entry.path for entry in entries(forge.CHALLENGE) if entry.kind is not Kind.SCALE]
+NAMES = [entry.path for entry in expected_files(forge.CHALLENGE)]
+AUDIO = [entry.path for entry in expected_files(forge.CHALLENGE) if entry.kind is not Kind.SCALE]
 UNIVERSE = [
-    Place(listener, song, side, stem)
+    FileKey(listener, song, side, stem)
     for listener in ("L1", "L2", "L3")
     for song in ("A", "B")
     for side, stem in [*((side, stem) for side in CAD1.sides for stem in CAD1.stems), ("", REMIX)]
@@ -33,17 +33,16 @@ part = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), mi
 
 
 @given(st.sets(st.sampled_from(UNIVERSE)))
-def test_groups_cover_exactly_what_is_affected(affected):
+def test_groups_cover_exactly_the_affected_files(affected):
     held = set()
     for group in grouped(affected, UNIVERSE):
+        shared = (group.listener, group.song, group.side, group.stem)
         inside = {
-            place
-            for place in UNIVERSE
-            if all(
-                not own or own == has
-                for own, has in zip((group.listener, group.song, group.side, group.stem), place, strict=True)
-            )
+            key
+            for key in UNIVERSE
+            if all(not own or own == has for own, has in zip(shared, key, strict=True))
         }
+        assert inside == {key for key in UNIVERSE if key in group}
         assert len(inside) == group.count
         assert inside <= affected
         held |= inside
@@ -65,7 +64,7 @@ def test_groups_cover_exactly_what_is_affected(affected):
     ),
 )
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_a_name_spelt_otherwise_is_recognised(path, change):
+def test_a_misspelled_name_is_recognised(path, change):
     folder, _, name = path.rpartition("/")
     other = f"{folder}/{change(name)}"
     assume(other != path)
@@ -79,16 +78,16 @@ def test_a_name_spelt_otherwise_is_recognised(path, change):
 def test_every_file_is_accounted_for(names, more):
     present, findings = check_names([*names, *more], forge.CHALLENGE)
     assert {entry.path for entry in present} <= set(names)
-    strangers = {
+    unknown = {
         finding.path for finding in findings if finding.code in ("unexpected", "misnamed", "scale-remix")
     }
-    assert len(strangers) <= len(set(more) - set(names)) + len(names)
+    assert len(unknown) <= len(set(more) - set(names)) + len(names)
     wanted = [path for path in AUDIO if path not in names]
     assert bool(wanted) == any(finding.code in ("missing", "misnamed") for finding in findings)
 
 
 @given(st.binary(min_size=0, max_size=80))
-def test_header_of_anything(data):
+def test_any_header_is_parsed_or_rejected(data):
     if data[:4] != b"fLaC" or len(data) < 42:
         with pytest.raises(StreamInfoError) as caught:
             parse(data)
@@ -105,7 +104,7 @@ def test_header_of_anything(data):
     rate=st.integers(1, (1 << 20) - 1), channels=st.integers(1, 8), bits=st.integers(4, 32),
     total=st.integers(0, (1 << 36) - 1), md5=st.binary(min_size=16, max_size=16),
 )  # fmt: skip
-def test_header_read_as_written(rate, channels, bits, total, md5):
+def test_header_is_read_as_written(rate, channels, bits, total, md5):
     fields = {"rate": rate, "channels": channels, "bits": bits, "total": total, "md5": md5}
     info = parse(forge.with_streaminfo(forge.audio(), **fields))
     assert (info.sample_rate, info.channels, info.bits_per_sample, info.total_samples, info.md5) == tuple(
@@ -118,7 +117,7 @@ def test_header_read_as_written(rate, channels, bits, total, md5):
 @example(1.0)
 @example(10000.0)
 @example(5e-324)
-def test_scale_of_every_float_python_writes(value):
+def test_every_float_that_python_writes_is_a_scale(value):
     assert parse_scale(repr(value).encode()) == value
     assert parse_scale(f"{value!r}\n".encode()) == value
 
@@ -127,7 +126,7 @@ def test_scale_of_every_float_python_writes(value):
 @example(b"1_0")
 @example(b"0x1p3")
 @example("１".encode())
-def test_scale_agrees_with_float_or_is_refused(data):
+def test_scale_equals_float_or_is_rejected(data):
     try:
         value = parse_scale(data)
     except ScaleError:
@@ -140,16 +139,16 @@ def test_scale_agrees_with_float_or_is_refused(data):
 @given(st.lists(part.filter(lambda text: not set(text) & set("/\\")), min_size=1, max_size=4))
 def test_safe_names_stay_inside(parts):
     name = "/".join(parts)
-    if not unsafe(name):
+    if not unsafe_reason(name):
         assert ".." not in name.split("/")
         assert not name.startswith("/")
         assert name[1:2] != ":" or not name[0].isascii() or not name[0].isalpha()
 
 
 @given(part)
-def test_folding_is_blind_to_case_and_form(text):
-    assert folded(unicodedata.normalize("NFD", text)) == folded(unicodedata.normalize("NFC", text))
-    assert folded(folded(text)) == folded(text)
+def test_folding_ignores_case_and_form(text):
+    assert fold_name(unicodedata.normalize("NFD", text)) == fold_name(unicodedata.normalize("NFC", text))
+    assert fold_name(fold_name(text)) == fold_name(text)
 
 
 @given(
@@ -162,16 +161,16 @@ def test_wrapper_of_any_depth_is_found(above, names):
 
 
 files = st.dictionaries(
-    st.lists(part.filter(lambda text: not unsafe(text) and "/" not in text), min_size=1, max_size=3).map(
-        "/".join
-    ),
+    st.lists(
+        part.filter(lambda text: not unsafe_reason(text) and "/" not in text), min_size=1, max_size=3
+    ).map("/".join),
     st.binary(max_size=3000),
     max_size=6,
 )
 
 
 def _clash(contents) -> bool:
-    keys = [folded(name) for name in contents]
+    keys = [fold_name(name) for name in contents]
     return len(set(keys)) < len(keys)
 
 
@@ -221,45 +220,52 @@ def test_whole_songs_may_carry_the_tail_of_the_filter():
 
 
 @given(st.binary(max_size=300), st.integers(0, 5000), st.integers(1, 5000))
-def test_looking_for_frames_in_anything_ends(data, done, declared):
-    assert goes_on(data, done=done, declared=declared, block=16) in (True, False)
+def test_searching_frames_in_any_bytes_ends(data, done, declared):
+    assert has_later_frame(data, done=done, declared=declared, block=16) in (True, False)
 
 
 def test_every_frame_of_a_flac_is_found():
     data = forge.audio(frames=24000)
-    assert goes_on(data, done=0, declared=24000, block=4096)
-    assert not goes_on(data, done=24000 - 4096, declared=24000, block=4096)
+    assert has_later_frame(data, done=0, declared=24000, block=4096)
+    assert not has_later_frame(data, done=24000 - 4096, declared=24000, block=4096)
 
 
-def test_looking_for_frames_gives_up_on_a_file_of_nothing_but_their_beginnings(monkeypatch):
-    looked = []
-    monkeypatch.setattr(frames, "_header", looked.append)
-    assert goes_on(b"\xff\xf8" * 100_000, done=0, declared=24000, block=4096)
-    assert len(looked) == frames.CANDIDATES
+def test_searching_frames_gives_up_after_too_many_candidates(monkeypatch):
+    tried = []
+    monkeypatch.setattr(frames, "_header", tried.append)
+    assert has_later_frame(b"\xff\xf8" * 100_000, done=0, declared=24000, block=4096)
+    assert len(tried) == frames.CANDIDATES
 
 
-def test_frames_are_found_across_the_stretches_looked_through(monkeypatch):
+def test_frames_are_found_across_search_windows(monkeypatch):
     data = forge.audio(frames=24000)
     for stretch in (1, 2, 17, 4096):
         monkeypatch.setattr(frames, "_STRETCH", stretch)
-        assert goes_on(data, done=0, declared=24000, block=4096)
-        assert not goes_on(data, done=24000 - 4096, declared=24000, block=4096)
+        assert has_later_frame(data, done=0, declared=24000, block=4096)
+        assert not has_later_frame(data, done=24000 - 4096, declared=24000, block=4096)
 
 
-def test_of_an_extended_header_only_what_matters_is_kept():
+def test_only_the_needed_records_of_an_extended_header_are_kept():
     records = b"".join(b"%d k%d=\n" % (len(b"%d" % i) + 6, i) for i in range(1000, 1900))
     records += b"10 path=x\n" + b"22 GNU.sparse.major=1\n" + b"9 size=7\n"
     assert _pax(records) == {"path": "x", "sparse": "1", "size": "7"}
 
 
-SANDBOXED = "archive audio manifest challenge checks metadata"
+SANDBOXED = (
+    "archive.submission",
+    "challenge.challenge",
+    "challenge.manifest",
+    "formats.flac",
+    "formats.scale",
+)
+"""What the evaluator imports."""
 
 
-def test_what_the_sandbox_imports_brings_little_with_it():
+def test_the_modules_of_the_sandbox_import_few_others():
     import subprocess
     import sys
 
-    lines = [f"import validator.{name}" for name in SANDBOXED.split()]
+    lines = [f"import validator.{name}" for name in SANDBOXED]
     lines.append("import sys; print(*sorted(sys.modules))")
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True
@@ -267,17 +273,24 @@ def test_what_the_sandbox_imports_brings_little_with_it():
     loaded = set(done.stdout.split())
     assert not loaded & {"pandas", "rich", "scipy", "numba", "soxr", "docker", "harness", "typer"}
     own = {name.removeprefix("validator.") for name in loaded if name.startswith("validator.")}
-    assert own == {
-        *SANDBOXED.split(), "codes", "finding", "folder", "frames", "limits", "members", "streaminfo",
-        "tarfiles", "zipdirectory", "zipfiles",
+    packages = {"archive", "challenge", "findings", "formats"}
+    assert {name.split(".")[0] for name in own} == packages
+    assert own - packages == {
+        *SANDBOXED, "archive.folder", "archive.members", "archive.sizes", "archive.tarfiles",
+        "archive.zipdirectory", "archive.zipfiles", "challenge.listeners", "challenge.loading",
+        "challenge.metadata", "challenge.rules", "challenge.songs", "findings.codes", "findings.finding",
+        "formats.frames", "formats.streaminfo",
     }  # fmt: skip
+
+
+PUBLIC = ["Challenge", "ChallengeError", "Finding", "Report", "Severity", "SubmissionNotFound", "validate"]
 
 
 def test_public_names():
     import validator
 
-    for name in validator.__all__:
+    assert dir(validator) == PUBLIC
+    for name in PUBLIC:
         assert getattr(validator, name)
-    assert sorted(validator.__all__) == dir(validator)
     with pytest.raises(AttributeError, match="nothing"):
         _ = validator.nothing

@@ -8,8 +8,9 @@ import pytest
 from tests.validator import forge
 from tests.validator.corpus import rejected
 from validator import Severity, SubmissionNotFound, validate, validation
-from validator.findings.codes import rule
-from validator.report.report import Report, Scope, Subject, in_order
+from validator.findings.codes import new_finding
+from validator.report.report import Report, in_order
+from validator.report.subject import ChallengeInfo, SubmissionInfo
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +20,15 @@ def eleven(tmp_path_factory):
 
 
 def report_of(findings):
-    return Report(Subject("s.zip", "0" * 64, 1234567), Scope("test", 2, 2, 4), in_order(findings), files=68)
+    return Report(
+        SubmissionInfo("s.zip", "0" * 64, 1234567),
+        ChallengeInfo("test", 2, 2, 4),
+        in_order(findings),
+        files=68,
+    )
 
 
-def test_json_is_the_contracts(eleven):
+def test_json_follows_the_contract(eleven):
     document = json.loads(eleven.to_json())
     assert list(document) == ["schema_version", "valid", "submission", "challenge", "counts", "findings"]
     assert document["schema_version"] == 1
@@ -36,33 +42,33 @@ def test_json_is_the_contracts(eleven):
         assert list(finding) == ["code", "severity", "path", "message", "expected", "found", "hint"]
 
 
-def test_text_has_every_mistake_once(eleven):
+def test_text_has_every_code_once(eleven):
     text = eleven.to_text()
     for code in {finding.code for finding in eleven.findings}:
         assert text.count(f"[{code}]") == 1
-    assert text.endswith("INVALID: 11 errors, 0 warnings; 69 files looked at.\n"), text[-200:]
+    assert text.endswith("INVALID: 11 errors, 0 warnings; 69 files checked.\n"), text[-200:]
     assert "\x1b" not in text
 
 
-def test_color_only_where_asked(eleven):
+def test_color_only_on_request(eleven):
     assert "\x1b[1;31m" in eleven.to_text(color=True)
     assert re.sub("\x1b\\[[0-9;]*m", "", eleven.to_text(color=True)) == eleven.to_text()
 
 
-def test_first_places_and_how_many_more():
-    findings = [rule("missing").at(f"L6001/{i}", "This file is missing.") for i in range(441)]
+def test_only_the_first_findings_of_a_code_are_shown():
+    findings = [new_finding("missing", f"L6001/{i}", "This file is missing.") for i in range(441)]
     text = report_of(findings).to_text()
     assert text.count("This file is missing.") == 3
-    assert "… and 438 more places (--all shows them)" in text
+    assert "… and 438 more (show them with --all)" in text
     assert report_of(findings).to_text(all_=True).count("This file is missing.") == 441
 
 
 def test_errors_before_warnings_before_notes():
-    findings = [rule(code).at("x", "m.") for code in ("not-personal", "silent", "missing")]
+    findings = [new_finding(code, "x", "m.") for code in ("not-personal", "silent", "missing")]
     assert [finding.severity for finding in in_order(findings)] == list(Severity)
     report = report_of(findings[:2])
     assert report.valid
-    assert report.to_text().splitlines()[-1] == "VALID: 68 files looked at, 1 warning."
+    assert report.to_text().splitlines()[-1] == "VALID: 0 errors, 1 warning; 68 files checked."
 
 
 def test_a_name_cannot_forge_the_report(tmp_path):
@@ -75,13 +81,13 @@ def test_a_name_cannot_forge_the_report(tmp_path):
     assert "\nVALID: all is well" not in text
 
 
-def test_nothing_there(tmp_path):
+def test_submission_not_found(tmp_path):
     with pytest.raises(SubmissionNotFound, match="no submission at"):
         validate(tmp_path / "none.zip", forge.CHALLENGE)
 
 
 def test_the_same_report_from_every_form_and_number_of_processes(tmp_path, monkeypatch):
-    monkeypatch.setattr(validation, "FEW", 0)
+    monkeypatch.setattr(validation, "FEW_FILES", 0)
     files = forge.stems()
     files[forge.first("left_bass.flac")] = forge.audio(rate=44100)
     files[forge.first("right_other.flac")] = forge.audio()[:5000]
@@ -90,13 +96,13 @@ def test_the_same_report_from_every_form_and_number_of_processes(tmp_path, monke
     zipped.write_bytes(forge.zip_bytes(files))
     tarred.write_bytes(forge.tar_bytes(files, mode="w:gz"))
     folder = forge.lay_out(files, tmp_path / "a")
-    told = [validate(path, forge.CHALLENGE).findings for path in (zipped, tarred, folder)]
-    told += [validate(path, forge.CHALLENGE, workers=2).findings for path in (zipped, tarred)]
-    assert len(told[0]) == 3
-    assert all(one == told[0] for one in told)
+    found = [validate(path, forge.CHALLENGE).findings for path in (zipped, tarred, folder)]
+    found += [validate(path, forge.CHALLENGE, workers=2).findings for path in (zipped, tarred)]
+    assert len(found[0]) == 3
+    assert all(one == found[0] for one in found)
 
 
-def test_progress_comes_to_its_end(tmp_path):
+def test_progress_reaches_the_total(tmp_path):
     path = tmp_path / "a.zip"
     path.write_bytes(forge.zip_bytes(forge.stems()))
     seen = []
@@ -105,7 +111,7 @@ def test_progress_comes_to_its_end(tmp_path):
     assert seen == sorted(seen)
 
 
-def test_only_some_examples(tmp_path):
+def test_only_selected_examples(tmp_path):
     path = tmp_path / "a.zip"
     some = {(forge.SONGS[0], "L6001")}
     files = {
@@ -114,7 +120,7 @@ def test_only_some_examples(tmp_path):
     path.write_bytes(forge.zip_bytes(files))
     assert validate(path, forge.CHALLENGE, examples=some).findings == ()
     assert not validate(path, forge.CHALLENGE).valid
-    # files of other examples are let be, though they be wrong
+    # files of other examples are ignored, even if they are invalid
     other = forge.stems() | {forge.first("left_bass.flac").replace("L6001", "L6002"): b"broken"}
     path.write_bytes(forge.zip_bytes(other))
     assert validate(path, forge.CHALLENGE, examples=some).findings == ()
@@ -130,7 +136,7 @@ def test_quick_decodes_nothing(tmp_path):
     assert [one.code for one in validate(path, forge.CHALLENGE).findings] == ["flac-md5"]
 
 
-def test_whole_songs_without_data_must_agree(tmp_path):
+def test_whole_songs_without_data_root_must_have_one_length(tmp_path):
     import dataclasses
 
     songs = tuple(
@@ -150,7 +156,7 @@ def test_whole_songs_without_data_must_agree(tmp_path):
     assert [(one.code, one.path) for one in findings] == [("length-inconsistent", short)]
 
 
-def test_another_split_is_named(tmp_path):
+def test_wrong_split_is_detected(tmp_path):
     from validator import Challenge
 
     valid = Challenge.load(None, split="valid")

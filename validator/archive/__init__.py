@@ -1,1 +1,1 @@
-"""A zip, tar or folder as safe read-only members."""
+"""A zip, a tar or a folder as safe, read-only members."""

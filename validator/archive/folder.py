@@ -1,4 +1,4 @@
-"""A submission that is a folder: walked without following links."""
+"""A folder as a submission, walked without following links."""
 
 from __future__ import annotations
 
@@ -7,48 +7,49 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from validator.archive.members import DamagedMemberError, Index, Member, folded, shown, unsafe
-from validator.findings.codes import rule
+from validator.archive.members import DamagedMemberError, Index, Member, fold_name, printable, unsafe_reason
+from validator.findings.codes import new_finding
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from validator.archive.limits import Limits
+    from validator.archive.sizes import SizeLimits
 
 
-def read_folder(root: Path, limits: Limits) -> tuple[Index, int]:
-    """Every regular file below `root`, and their bytes together."""
+def read_folder(root: Path, limits: SizeLimits) -> tuple[Index, int]:
+    """Every regular file below `root`, and their total size in bytes."""
     index, total, count = Index(), 0, 0
     seen: dict[str, str] = {}
     pending = [(str(root), "")]
     while pending:
-        place, prefix = pending.pop()
-        with os.scandir(place) as found:
+        folder, prefix = pending.pop()
+        with os.scandir(folder) as found:
             items = sorted(found, key=lambda item: item.name)
         for item in items:
             path = prefix + item.name
             count += 1
             if count > limits.entries or total > limits.total_bytes:
                 index.problems.append(
-                    rule("archive-too-large").at(
+                    new_finding(
+                        "archive-too-large",
                         "",
-                        "The folder holds more than a submission can need.",
+                        "The folder contains more than a submission needs.",
                         expected=f"at most {limits.entries} files, {limits.total_bytes} bytes",
                         found=f"{count} files, {total} bytes so far",
                     )
                 )
                 return index, total
-            reason = unsafe(path)
+            reason = unsafe_reason(path)
             if reason:
-                index.refuse("member-name", path, f"The name is unsafe: {reason}.", found=shown(path))
+                index.refuse("member-name", path, f"The name is unsafe: {reason}.", found=printable(path))
                 continue
-            key = folded(path)
+            key = fold_name(path)
             if key in seen:
                 index.refuse(
                     "member-duplicate",
                     path,
-                    "Another file has a name that some file systems take for the same.",
-                    found=shown(seen[key]),
+                    "Another file has a name that is the same on some file systems.",
+                    found=printable(seen[key]),
                 )
                 continue
             seen[key] = path
@@ -56,20 +57,20 @@ def read_folder(root: Path, limits: Limits) -> tuple[Index, int]:
             if stat.S_ISDIR(status.st_mode):
                 pending.append((item.path, path + "/"))
             elif not stat.S_ISREG(status.st_mode):
-                what = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "not a regular file"
-                index.refuse("member-special", path, f"This is {what}.", found=what)
+                kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "not a regular file"
+                index.refuse("member-special", path, f"This is {kind}.", found=kind)
             else:
                 total += status.st_size
-                _take(index, path, status.st_size, limits)
+                _add(index, path, status.st_size, limits)
     return index, total
 
 
-def _take(index: Index, path: str, size: int, limits: Limits) -> None:
+def _add(index: Index, path: str, size: int, limits: SizeLimits) -> None:
     if size > limits.member_bytes:
         index.refuse(
             "member-too-large",
             path,
-            "This file is larger than any that the challenge asks for.",
+            "This file is larger than any expected file.",
             expected=f"at most {limits.member_bytes} bytes",
             found=f"{size} bytes",
         )
@@ -77,14 +78,14 @@ def _take(index: Index, path: str, size: int, limits: Limits) -> None:
         index.members[path] = Member(path, size, packed=size)
 
 
-# never through a link, and never waiting for the other end of a pipe
+# does not follow a link, and does not wait for the other end of a pipe
 _FLAGS = (
     os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 )
 
 
 class FolderReader:
-    """The files of a folder; a link put in a file's place meanwhile is refused."""
+    """Reads the files of a folder; refuses a file that was replaced by a link in the meantime."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -98,7 +99,7 @@ class FolderReader:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size != member.size:
             os.close(descriptor)
-            raise DamagedMemberError("it changed while it was being looked at")
+            raise DamagedMemberError("it changed while it was being checked")
         return io.FileIO(descriptor, "rb")
 
     def read(self, member: Member) -> bytes:
@@ -109,8 +110,8 @@ class FolderReader:
             except OSError as error:
                 raise DamagedMemberError(f"it cannot be read ({error.strerror or error})") from error
         if len(data) != member.size:
-            raise DamagedMemberError(f"it does not hold the {member.size} bytes declared")
+            raise DamagedMemberError(f"it does not contain the {member.size} bytes declared")
         return data
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Does nothing: no file is kept open."""

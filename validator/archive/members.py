@@ -1,4 +1,4 @@
-"""What an archive is made of, whatever its format: members, their names, and how they are read."""
+"""What all archive formats have in common: members, their names, and how they are read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from validator.findings.codes import rule
+from validator.findings.codes import new_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from validator.findings.finding import Finding
 
 CHUNK = 1 << 16
-"""Bytes unpacked at a time: bounds what one read can allocate."""
+"""Bytes unpacked at a time; limits what one read can allocate."""
 
 NAME_BYTES = 1024
-"""Longest name in UTF-8; file systems stop at 4096 for the whole path."""
+"""Longest path in UTF-8; file systems allow 4096 bytes."""
 
 PART_BYTES = 255
-"""Longest part of a name between slashes in UTF-8: the limit of every common file system."""
+"""Longest part of a path between slashes in UTF-8: the limit of every common file system."""
 
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 
 
 class DamagedMemberError(Exception):
-    """A member's contents are not what the archive's directory says."""
+    """A member's contents do not match the archive's directory."""
 
 
 class UnreadableArchiveError(Exception):
@@ -44,12 +44,12 @@ class Member:
     """One regular file of a submission.
 
     Attributes:
-        path: Relative POSIX path as the archive has it, wrapper folder and all.
-        size: Bytes, unpacked, as declared.
-        packed: Bytes as stored.
-        offset: Where its header begins (zip) or its contents begin (tar).
+        path: Relative POSIX path in the archive, including the wrapper folder.
+        size: Declared unpacked size in bytes.
+        packed: Stored size in bytes.
+        offset: Byte at which its contents begin.
         method: 0 stored, 8 deflated.
-        crc: CRC-32 of the contents, or None where the format has none.
+        crc: CRC-32 of the contents; None if the format has none.
     """
 
     path: str
@@ -64,35 +64,35 @@ class Container(Protocol):
     """A zip, a tar or a folder."""
 
     def open(self, member: Member) -> io.RawIOBase:
-        """The contents of a member as a stream that raises `DamagedMemberError` where they are damaged."""
+        """The contents of a member as a stream; reading raises `DamagedMemberError` if they are damaged."""
         ...
 
     def read(self, member: Member) -> bytes:
-        """All contents of a member, checked to its end; `DamagedMemberError` where they are damaged."""
+        """The whole contents of a member, fully checked; raises `DamagedMemberError` if they are damaged."""
         ...
 
     def close(self) -> None:
-        """Give back the file."""
+        """Close the file."""
         ...
 
 
 @dataclass
 class Index:
-    """What a format's parser found: the usable members, those refused, and why."""
+    """What the parser of a format found: usable members, refused members, and findings."""
 
     members: dict[str, Member] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     problems: list[Finding] = field(default_factory=list)
 
     def refuse(self, code: str, path: str, message: str, *, expected: str = "", found: str = "") -> None:
-        """Note a problem with a member, which is then never opened."""
+        """Record a finding about a member, which is then never opened."""
         self.refused.add(path)
         self.members.pop(path, None)
-        self.problems.append(rule(code).at(shown(path), message, expected=expected, found=found))
+        self.problems.append(new_finding(code, printable(path), message, expected=expected, found=found))
 
 
 class RandomFile:
-    """A regular file, read at any place, by several threads at once."""
+    """A regular file that several threads may read at any offset."""
 
     def __init__(self, path: Path) -> None:
         flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -116,7 +116,7 @@ class RandomFile:
 
 
 class Source(Protocol):
-    """Bytes that are read at any place: a file, or what a file unpacks to."""
+    """Bytes that can be read at any offset: a file, or an unpacked file."""
 
     size: int
 
@@ -125,56 +125,56 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back the file."""
+        """Close the file."""
         ...
 
 
 class MemberStream(io.RawIOBase):
-    """The contents of a member of an archive, part by part; a format says what the next part is."""
+    """The contents of a member of an archive, part by part; each format implements `part`."""
 
     def __init__(self, source: Source, member: Member) -> None:
         self._source, self._member = source, member
 
     def part(self, count: int) -> bytes:
-        """The next bytes, at most `count`; none at the end, where the contents are checked as a whole.
+        """The next bytes, at most `count`; empty at the end, where the contents are checked as a whole.
 
         Raises:
-            DamagedMemberError: the contents are not what the directory says.
+            DamagedMemberError: the contents do not match the directory.
         """
         raise NotImplementedError
 
     def readable(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
     def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
-        """As of any raw stream."""
+        """Read into a buffer, as `io.RawIOBase` does."""
         data = self.part(min(len(buffer), CHUNK)) if len(buffer) else b""
         buffer[: len(data)] = data
         return len(data)
 
 
 class ArchiveReader:
-    """The members of an archive, streamed.
+    """Reads the members of an archive as streams.
 
     Args:
         source: The archive.
-        stream: How its format stores a member.
+        stream: Stream class of its format.
     """
 
     def __init__(self, source: Source, stream: type[MemberStream]) -> None:
         self._source, self._stream = source, stream
 
     def open(self, member: Member) -> io.RawIOBase:
-        """The contents of a member."""
+        """The contents of a member as a stream."""
         return self._stream(self._source, member)
 
     def read(self, member: Member) -> bytes:
-        """All contents of a member."""
+        """The whole contents of a member."""
         with io.BufferedReader(self.open(member), CHUNK) as stream:
             data = stream.read(member.size)
-            if stream.read(1) or len(data) < member.size:  # a stream checks itself when its end is read
-                raise DamagedMemberError(f"it does not hold the {member.size} bytes declared")
+            if stream.read(1) or len(data) < member.size:  # reading the end makes the stream check itself
+                raise DamagedMemberError(f"it does not contain the {member.size} bytes declared")
             return data
 
     def close(self) -> None:
@@ -182,38 +182,38 @@ class ArchiveReader:
         self._source.close()
 
 
-def shown(path: str) -> str:
-    """A name as it may stand in a report: printable, and not endless."""
+def printable(path: str) -> str:
+    """A path for a report: control characters escaped, and shortened to at most 300 characters."""
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in path)
     return text if len(text) <= 300 else text[:140] + " … " + text[-140:]
 
 
 def is_junk(path: str) -> bool:
-    """Whether a file is one of those that operating systems leave behind."""
+    """Whether a file is a harmless leftover of an operating system, such as `.DS_Store`."""
     parts = path.split("/")
     return "__MACOSX" in parts or parts[-1].startswith("._") or parts[-1].lower() in _JUNK_NAMES
 
 
-def unsafe(path: str) -> str:  # noqa: PLR0911 - one return for each reason
-    """Why a name must not be used, or an empty string for a safe one; a folder may end in `/`."""
+def unsafe_reason(path: str) -> str:  # noqa: PLR0911 - one return for each reason
+    """Why a path is unsafe, or an empty string if it is safe; a folder may end in `/`."""
     if not path or path == "/":
         return "it is empty"
     if path.startswith("/"):
         return "it is absolute"
     if _DRIVE.match(path):
-        return "it begins with a drive letter"
+        return "it starts with a drive letter"
     if "\\" in path:
-        return "it holds a backslash"
+        return "it contains a backslash"
     if path.isascii():
         if not path.isprintable():
-            return "it holds a control character"
+            return "it contains a control character"
     elif any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in path) or "\ufffd" in path:
-        return "it holds a control character or an invalid one"
+        return "it contains a control character or an invalid character"
     elif any(unicodedata.bidirectional(c) in ("RLO", "LRO", "RLE", "LRE", "PDF", "RLI", "LRI") for c in path):
-        return "it holds a character that reverses the writing direction"
+        return "it contains a character that changes the writing direction"
     parts = path.removesuffix("/").split("/")
     if any(part in ("", ".", "..") for part in parts):
-        return "it holds '..', '.' or an empty part"
+        return "it contains '..', '.' or an empty part"
     if len(path.encode("utf-8")) > NAME_BYTES:
         return f"it is longer than {NAME_BYTES} bytes"
     if any(len(part.encode("utf-8")) > PART_BYTES for part in parts):
@@ -221,18 +221,18 @@ def unsafe(path: str) -> str:  # noqa: PLR0911 - one return for each reason
     return ""
 
 
-def folded(path: str) -> str:
-    """The form in which two names are the same to some file system."""
+def fold_name(path: str) -> str:
+    """The path without differences of case and Unicode form, which some file systems ignore."""
     if path.isascii():
         return path.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", path).casefold())
 
 
 def find_wrapper(paths: Iterable[str]) -> tuple[str, ...]:
-    """The folders around the listeners' folders: none, one, or (an error) more.
+    """The folders around the listeners' folders: none, one (the wrapper) or, wrongly, several.
 
-    Listeners' files lie three deep (listener, song, file); what most FLAC files have above that, in
-    common, is the wrapper.
+    A listener's files are three levels deep (listener, song, file); the folders that most files have above
+    that are the wrapper.
     """
     counts: dict[tuple[str, ...], int] = {}
     for path in paths:

@@ -1,11 +1,11 @@
-"""A submission, whatever its form, as safe read-only members.
+"""A submission in any supported form, as safe, read-only members.
 
     with open_submission(path) as submission:
         for name, member in submission.members.items():
             head = submission.head(name, 42)
 
-Nothing is ever extracted by name; every check that can be made without opening a member is made before.
-Standard library only, for the sandbox uses this module too.
+Nothing is ever extracted by name, and every check that does not need a member's contents comes first.
+Standard library only: the sandbox uses this module too.
 """
 
 from __future__ import annotations
@@ -20,54 +20,41 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from validator.archive.folder import FolderReader, read_folder
-from validator.archive.limits import GZIP_FLOOR, GZIP_RATIO, Limits
 from validator.archive.members import (
     CHUNK,
     ArchiveReader,
     Container,
-    DamagedMemberError,
     Index,
     Member,
     RandomFile,
     UnreadableArchiveError,
     find_wrapper,
     is_junk,
-    shown,
+    printable,
 )
+from validator.archive.sizes import GZIP_FLOOR, GZIP_RATIO, SizeLimits
 from validator.archive.tarfiles import BLOCK, GzipFile, TarStream, read_tar
 from validator.archive.zipfiles import ZipStream, read_directory
-from validator.findings.codes import rule
+from validator.findings.codes import new_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from validator.findings.finding import Finding
 
-__all__ = [
-    "DamagedMemberError",
-    "Limits",
-    "Member",
-    "Submission",
-    "SubmissionNotFound",
-    "digest",
-    "open_submission",
-]
-
 
 class SubmissionNotFound(FileNotFoundError):  # noqa: N818 - the name is part of the interface
-    """There is nothing at the path that was given (exit 2 of the command)."""
+    """There is nothing at the given path (exit code 2 of the command)."""
 
 
 class Submission:
     """A zip, a tar or a folder, opened.
 
     Attributes:
-        members: Regular files by their path below the wrapper folder; harmless left-overs of operating
-            systems are not among them.
-        refused: Paths, below the wrapper folder, of members that may not be opened; `problems` says why.
-        problems: What is wrong with the archive as such.
-        wrapper: The wrapper folder, or an empty string.
-        readable: Whether there is a directory at all; where not, nothing can be said about names.
+        members: Regular files by their path below the wrapper folder, without leftovers of operating systems.
+        refused: Paths, below the wrapper folder, of members that may not be opened; see `problems`.
+        problems: Findings about the archive itself.
+        readable: Whether the archive has a usable directory; if not, names cannot be checked.
         size: Bytes of the file, or of all files of a folder.
     """
 
@@ -78,15 +65,15 @@ class Submission:
         wanted = {path: member for path, member in index.members.items() if not is_junk(path)}
         above = find_wrapper(wanted)
         prefix = "/".join(above) + "/" if above else ""
-        self.wrapper = prefix.rstrip("/")
         self.problems: list[Finding] = list(index.problems)
         if len(above) > 1:
             self.problems.append(
-                rule("nested-folders").at(
-                    shown(prefix),
-                    f"The listeners' folders lie {len(above)} folders deep.",
-                    expected="<listener>/… directly in the archive, or in one wrapper folder",
-                    found=f"{shown(prefix)}<listener>/…",
+                new_finding(
+                    "nested-folders",
+                    printable(prefix),
+                    f"The listeners' folders are inside {len(above)} nested folders.",
+                    expected="<listener>/… at the top level, or in one wrapper folder",
+                    found=f"{printable(prefix)}<listener>/…",
                 )
             )
         members: dict[str, Member] = {}
@@ -94,8 +81,10 @@ class Submission:
             inner = path.removeprefix(prefix)
             if inner in members:
                 self.problems.append(
-                    rule("member-duplicate").at(
-                        shown(path), "This file stands both inside and outside the wrapper folder."
+                    new_finding(
+                        "member-duplicate",
+                        printable(path),
+                        "This file is both inside and outside the wrapper folder.",
                     )
                 )
             if inner not in members or path != inner:
@@ -104,11 +93,11 @@ class Submission:
         self.refused = frozenset(path.removeprefix(prefix) for path in index.refused if not is_junk(path))
 
     def open(self, name: str) -> io.BufferedIOBase:
-        """A member's contents as a binary stream, counted against its declared size and CRC.
+        """A member's contents as a binary stream, checked against the declared size and CRC.
 
         Raises:
             KeyError: there is no such member.
-            DamagedMemberError: while reading, where the contents are not what the directory says.
+            DamagedMemberError: raised while reading, if the contents do not match the directory.
         """
         member = self.members[name]
         if self._container is None:
@@ -116,22 +105,22 @@ class Submission:
         return io.BufferedReader(self._container.open(member), CHUNK)
 
     def read(self, name: str, *, limit: int) -> bytes:
-        """A whole member of at most `limit` bytes, checked to its end.
+        """A whole member of at most `limit` bytes, fully checked.
 
         Raises:
             KeyError: there is no such member.
-            DamagedMemberError: the contents are not what the directory says.
-            ValueError: it is declared larger than `limit`.
+            DamagedMemberError: the contents do not match the directory.
+            ValueError: its declared size is above `limit`.
         """
         member = self.members[name]
         if member.size > limit:
-            raise ValueError(f"{shown(name)} has {member.size} bytes; at most {limit} were wanted")
+            raise ValueError(f"{printable(name)} has {member.size} bytes; at most {limit} are allowed")
         if self._container is None:
             raise KeyError(name)
         return self._container.read(member)
 
     def head(self, name: str, count: int) -> bytes:
-        """The first bytes of a member (fewer where it is shorter); its checksum is not looked at.
+        """The first `count` bytes of a member (fewer if it is shorter); its checksum is not verified.
 
         Raises:
             KeyError: there is no such member.
@@ -147,23 +136,23 @@ class Submission:
         return data
 
     def close(self) -> None:
-        """Give back the file."""
+        """Close the file."""
         if self._container is not None:
             self._container.close()
 
 
 @contextmanager
-def open_submission(path: Path | str, *, limits: Limits | None = None) -> Iterator[Submission]:
+def open_submission(path: Path | str, *, limits: SizeLimits | None = None) -> Iterator[Submission]:
     """Open a submission: a zip, a tar, a tar.gz or a folder.
 
     Args:
         path: Where it is.
-        limits: How large it may be; `validator.challenge.manifest.limits(challenge)` derives them.
+        limits: How large it may be; see `validator.challenge.manifest.archive_limits`.
 
     Raises:
         SubmissionNotFound: there is nothing at `path`.
     """
-    submission = _open(Path(path), limits or Limits())
+    submission = _open(Path(path), limits or SizeLimits())
     try:
         yield submission
     finally:
@@ -172,11 +161,11 @@ def open_submission(path: Path | str, *, limits: Limits | None = None) -> Iterat
 
 def _unreadable(reason: str, *, code: str = "archive-unreadable", size: int = 0) -> Submission:
     index = Index()
-    index.problems.append(rule(code).at("", f"The archive cannot be read: {reason}.", found=reason))
+    index.problems.append(new_finding(code, "", f"The archive cannot be read: {reason}.", found=reason))
     return Submission(None, index, readable=False, size=size)
 
 
-def _open(path: Path, limits: Limits) -> Submission:
+def _open(path: Path, limits: SizeLimits) -> Submission:
     try:
         status = path.stat()
     except OSError as error:
@@ -188,7 +177,7 @@ def _open(path: Path, limits: Limits) -> Submission:
         return _unreadable("it is neither a regular file nor a folder")
     if status.st_size > limits.archive_bytes:
         return _unreadable(
-            f"it has {status.st_size} bytes; a submission needs at most {limits.archive_bytes}",
+            f"it has {status.st_size} bytes; at most {limits.archive_bytes} are allowed",
             code="archive-too-large",
             size=status.st_size,
         )
@@ -201,7 +190,7 @@ def _open(path: Path, limits: Limits) -> Submission:
     return Submission(container, index, readable=not _fatal(index), size=status.st_size)
 
 
-_NOT_READ = (
+_UNSUPPORTED = (
     (b"Rar!", "a RAR archive"),
     (b"7z\xbc\xaf", "a 7z archive"),
     (b"\xfd7zXZ", "an xz file"),
@@ -210,12 +199,12 @@ _NOT_READ = (
 )
 
 
-def _read(file: RandomFile, limits: Limits) -> tuple[Container, Index]:
-    """The archive by its contents, whatever its name ends in."""
+def _read(file: RandomFile, limits: SizeLimits) -> tuple[Container, Index]:
+    """Choose the format by the contents; the suffix of the name does not matter."""
     head = file.read_at(0, 512)
-    for magic, noun in _NOT_READ:
+    for magic, noun in _UNSUPPORTED:
         if head.startswith(magic):
-            raise UnreadableArchiveError(f"it is {noun}; a zip, a tar, a tar.gz or a folder is wanted")
+            raise UnreadableArchiveError(f"it is {noun}; expected a zip, a tar, a tar.gz or a folder")
     if head.startswith(b"\x1f\x8b"):
         most = min(limits.total_bytes, max(GZIP_FLOOR, GZIP_RATIO * file.size)) + limits.entries * 2 * BLOCK
         unpacked = GzipFile(file, limit=most)
@@ -230,28 +219,28 @@ def _fatal(index: Index) -> bool:
 
 
 def digest(path: Path | str) -> str | None:
-    """SHA-256 in hex: of a file its bytes; of a folder the sorted lines of `sha256sum` of its files.
+    """SHA-256 in hex: of a file's bytes, or of the sorted `sha256sum` lines of a folder's files.
 
-    None for what is neither (reading a pipe or a device might never end).
+    None for anything else: reading a pipe or a device might never end.
 
     Raises:
         SubmissionNotFound: there is nothing at `path`.
     """
-    place = Path(path)
-    if not place.exists():
+    path = Path(path)
+    if not path.exists():
         raise SubmissionNotFound(f"There is no submission at {path}.")
-    if not place.is_dir():
-        if not place.is_file():
+    if not path.is_dir():
+        if not path.is_file():
             return None
-        with place.open("rb") as stream:
+        with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     lines = []
-    for folder, _, names in os.walk(place):
+    for folder, _, names in os.walk(path):
         for name in names:
-            one = Path(folder, name)
-            relative = one.relative_to(place).as_posix()
-            if one.is_symlink() or not one.is_file() or is_junk(relative):
+            file = Path(folder, name)
+            relative = file.relative_to(path).as_posix()
+            if file.is_symlink() or not file.is_file() or is_junk(relative):
                 continue
-            with one.open("rb") as stream:
+            with file.open("rb") as stream:
                 lines.append(f"{hashlib.file_digest(stream, 'sha256').hexdigest()}  {relative}\n")
     return hashlib.sha256("".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,6 +1,6 @@
-"""The members of a tar or tar.gz, under the same rules as those of a zip.
+"""The members of a tar or tar.gz, checked like those of a zip.
 
-Own code rather than `tarfile`, which reads extended headers of any size into memory and repairs names.
+The standard library's `tarfile` is not used: it reads extended headers of any size into memory and repairs names.
 """
 
 from __future__ import annotations
@@ -16,32 +16,32 @@ from validator.archive.members import (
     MemberStream,
     Source,
     UnreadableArchiveError,
-    folded,
-    shown,
-    unsafe,
+    fold_name,
+    printable,
+    unsafe_reason,
 )
-from validator.findings.codes import rule
+from validator.findings.codes import new_finding
 
 if TYPE_CHECKING:
-    from validator.archive.limits import Limits
+    from validator.archive.sizes import SizeLimits
 
 BLOCK = 512
-"""Every header and every file of a tar fills whole blocks."""
+"""Bytes of a block; every header and every file of a tar fills whole blocks."""
 
 EXTENSIONS = frozenset((b"x", b"g", b"L", b"K"))
-"""Headers that say more of the member after them; they are no members."""
+"""Types of extended headers, which describe the member after them and are not members themselves."""
 
 EXTENSION_BYTES = 1 << 16
-"""Largest extended header; one that holds a path and times takes a few hundred bytes."""
+"""Largest extended header; one with a path and times takes a few hundred bytes."""
 
 EXTENSIONS_IN_A_ROW = 8
-"""Most extended headers before one member: tools write a global one, its own, a long name and a long link."""
+"""Most extended headers before one member; tools write a global one, its own, a long name and a long link."""
 
 CHECKPOINTS = 512
-"""States of the unpacker kept of a tar.gz, 48 kB each, so that a member is reached without starting over."""
+"""Decompressor states kept of a tar.gz, 48 kB each, so that a member is reached without starting over."""
 
 SPACING = 4 << 20
-"""Least distance of two checkpoints in unpacked bytes."""
+"""Least distance between two checkpoints in unpacked bytes."""
 
 _NAME, _SIZE, _CHECKSUM, _MAGIC, _PREFIX = (
     slice(0, 100),
@@ -53,9 +53,9 @@ _NAME, _SIZE, _CHECKSUM, _MAGIC, _PREFIX = (
 
 
 class GzipFile:
-    """The unpacked bytes of a gzip file, at any place, without a temporary file.
+    """The unpacked bytes of a gzip file at any offset, without a temporary file.
 
-    One pass notes the state of the unpacker now and then; a read goes on from the nearest state before it.
+    One pass stores the state of the decompressor at checkpoints; a read continues from the nearest one before it.
     """
 
     def __init__(self, file: Source, *, limit: int) -> None:
@@ -81,7 +81,7 @@ class GzipFile:
                 pending = self._file.read_at(at, CHUNK)
                 at += len(pending)
                 if not pending:
-                    raise UnreadableArchiveError("its gzip data end too early: the file is cut off")
+                    raise UnreadableArchiveError("its gzip data end early: the file is truncated")
             try:
                 done += len(inflate.decompress(pending, CHUNK))
             except zlib.error as error:
@@ -91,7 +91,7 @@ class GzipFile:
                 raise UnreadableArchiveError(f"it unpacks to more than {limit} bytes")
         rest = inflate.unused_data + self._file.read_at(at, CHUNK)
         if rest.strip(b"\0"):
-            raise UnreadableArchiveError("something follows its gzip data")
+            raise UnreadableArchiveError("there are extra bytes after its gzip data")
         return done
 
     def read_at(self, offset: int, count: int) -> bytes:
@@ -128,13 +128,13 @@ class GzipFile:
 
 
 def _number(field: bytes, noun: str) -> int:
-    if field[0] & 0x80:  # GNU's base-256, for sizes over 8 GiB
+    if field[0] & 0x80:  # GNU base-256, for sizes above 8 GiB
         return int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
     text = field.strip(b" \0")
     if not text:
         return 0
     if not all(48 <= digit <= 55 for digit in text):
-        raise UnreadableArchiveError(f"a {noun} in one of its headers is no octal number")
+        raise UnreadableArchiveError(f"a {noun} in one of its headers is not an octal number")
     return int(text, 8)
 
 
@@ -143,9 +143,9 @@ def _text(field: bytes) -> str:
 
 
 def _pax(data: bytes) -> dict[str, str]:
-    """What an extended header (of records: a length, a key, a value and a newline each) says that matters here.
+    """The records `path`, `size` and `sparse` (any GNU.sparse key) of an extended header.
 
-    That is `path`, `size` and, of whatever is sparse, `sparse`; others would fill the memory, header by header.
+    A record is a length, a key, a value and a newline. Others are dropped: keeping them could fill the memory.
     """
     records: dict[str, str] = {}
     at = 0
@@ -165,7 +165,7 @@ def _pax(data: bytes) -> dict[str, str]:
     return records
 
 
-def read_tar(file: Source, limits: Limits) -> Index:  # noqa: PLR0912 - a state machine
+def read_tar(file: Source, limits: SizeLimits) -> Index:  # noqa: PLR0912 - a state machine
     """Walk the headers, checking each.
 
     Raises:
@@ -178,25 +178,26 @@ def read_tar(file: Source, limits: Limits) -> Index:  # noqa: PLR0912 - a state 
     while True:
         header = file.read_at(at, BLOCK)
         if len(header) < BLOCK:
-            raise UnreadableArchiveError("it has no end mark: the file is cut off")
+            raise UnreadableArchiveError("it has no end marker: the file is truncated")
         if not header.strip(b"\0"):
             break
         at += BLOCK
         size = _check_header(header, at)
         if "size" in extended:
             if not extended["size"].isdecimal() or len(extended["size"]) > 15:
-                raise UnreadableArchiveError("a size in one of its extended headers is no number")
+                raise UnreadableArchiveError("a size in one of its extended headers is not a number")
             size = int(extended["size"])
         kind = header[156:157]
         if at + size > file.size:
-            raise UnreadableArchiveError("one of its members runs over the end: the file is cut off")
+            raise UnreadableArchiveError("one of its members extends past the end: the file is truncated")
         following = at + -(-size // BLOCK) * BLOCK
         count += kind not in EXTENSIONS
         if count > limits.entries or total > limits.total_bytes:
             index.problems.append(
-                rule("archive-too-large").at(
+                new_finding(
+                    "archive-too-large",
                     "",
-                    "The archive holds more than a submission can need.",
+                    "The archive contains more than a submission needs.",
                     expected=f"at most {limits.entries} members, {limits.total_bytes} bytes",
                     found=f"{count} members, {total} bytes so far",
                 )
@@ -204,10 +205,10 @@ def read_tar(file: Source, limits: Limits) -> Index:  # noqa: PLR0912 - a state 
             return index
         in_a_row = in_a_row + 1 if kind in EXTENSIONS else 0
         if in_a_row > EXTENSIONS_IN_A_ROW:
-            raise UnreadableArchiveError("more extended headers stand in a row than one member needs")
+            raise UnreadableArchiveError("it has too many extended headers in a row")
         if kind in EXTENSIONS:
             if size > EXTENSION_BYTES:
-                raise UnreadableArchiveError("one of its extended headers is larger than any name")
+                raise UnreadableArchiveError("one of its extended headers is too large")
             data = file.read_at(at, size)
             if kind == b"x":
                 extended |= _pax(data)
@@ -217,21 +218,21 @@ def read_tar(file: Source, limits: Limits) -> Index:  # noqa: PLR0912 - a state 
             path = extended.get("path") or _path(header)
             sparse = kind == b"S" or "sparse" in extended
             member = Member(path.removeprefix("./"), size, packed=size, offset=at)
-            _take(index, seen, member, kind, sparse=sparse, limits=limits)
+            _add(index, seen, member, kind, sparse=sparse, limits=limits)
             total += size
             extended = {}
         at = following
     if count == 0:
-        raise UnreadableArchiveError("it is empty, or not an archive at all")
+        raise UnreadableArchiveError("it is empty or not an archive")
     return index
 
 
 def _check_header(header: bytes, at: int) -> int:
-    """The size in a header whose checksum is right."""
+    """Verify the checksum of a header, and return the size in it."""
     unsigned = sum(header) - sum(header[_CHECKSUM]) + 8 * 32
     if _number(header[_CHECKSUM], "checksum") != unsigned:
         raise UnreadableArchiveError(
-            f"the header at byte {at - BLOCK} has a wrong checksum, or is no tar header"
+            f"the header at byte {at - BLOCK} has a wrong checksum or is not a tar header"
         )
     return _number(header[_SIZE], "size")
 
@@ -243,21 +244,23 @@ def _path(header: bytes) -> str:
     return name
 
 
-def _take(
-    index: Index, seen: dict[str, str], member: Member, kind: bytes, *, sparse: bool, limits: Limits
+def _add(
+    index: Index, seen: dict[str, str], member: Member, kind: bytes, *, sparse: bool, limits: SizeLimits
 ) -> None:
     path = member.path
     if kind == b"5" and not path.endswith("/"):
         path += "/"
-    if kind == b"5" and path in ("/", "./"):  # `tar -C folder .` begins with the folder itself
+    if kind == b"5" and path in ("/", "./"):  # `tar -C folder .` starts with the folder itself
         return
-    reason = unsafe(path)
+    reason = unsafe_reason(path)
     if reason:
-        index.refuse("member-name", path, f"The name is unsafe: {reason}.", found=shown(path))
+        index.refuse("member-name", path, f"The name is unsafe: {reason}.", found=printable(path))
         return
-    key = folded(path.removesuffix("/"))
+    key = fold_name(path.removesuffix("/"))
     if key in seen:
-        index.refuse("member-duplicate", path, "Another member has the same name.", found=shown(seen[key]))
+        index.refuse(
+            "member-duplicate", path, "Another member has the same name.", found=printable(seen[key])
+        )
         index.refused.add(seen[key])
         index.members.pop(seen[key], None)
         return
@@ -265,13 +268,13 @@ def _take(
     if kind == b"5":
         return
     if kind not in (b"0", b"\0", b"7") or sparse:
-        what = {b"1": "a hard link", b"2": "a symbolic link"}.get(kind, "not a regular file")
-        index.refuse("member-special", path, f"This member is {what if not sparse else 'a sparse file'}.")
+        noun = {b"1": "a hard link", b"2": "a symbolic link"}.get(kind, "not a regular file")
+        index.refuse("member-special", path, f"This member is {'a sparse file' if sparse else noun}.")
     elif member.size > limits.member_bytes:
         index.refuse(
             "member-too-large",
             path,
-            "This member is larger than any file the challenge asks for.",
+            "This member is larger than any expected file.",
             expected=f"at most {limits.member_bytes} bytes",
             found=f"{member.size} bytes",
         )
@@ -280,7 +283,7 @@ def _take(
 
 
 class TarStream(MemberStream):
-    """A member of a tar: its bytes as they stand, without a checksum."""
+    """The contents of a member of a tar, which has no checksum."""
 
     def __init__(self, source: Source, member: Member) -> None:
         super().__init__(source, member)

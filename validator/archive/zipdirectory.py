@@ -1,7 +1,7 @@
-"""The directory of a zip file and its members' own headers, parsed (APPNOTE 6.3.10).
+"""Parses the directory of a zip file and the local headers of its members (APPNOTE 6.3.10).
 
-Own code rather than `zipfile`, whose strictness differs from one Python to the next, which cuts names at
-NUL and keeps the last of two equal names.
+The standard library's `zipfile` is not used: its strictness depends on the Python version, it cuts names at NUL
+and it keeps the last of two equal names.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from validator.archive.members import Source, UnreadableArchiveError, shown
+from validator.archive.members import Source, UnreadableArchiveError, printable
 
 _EOCD = struct.Struct("<4s4H2LH")
 _EOCD64_LOCATOR = struct.Struct("<4sLQL")
 _EOCD64 = struct.Struct("<4sQ2H2L4Q")
 CENTRAL = struct.Struct("<4s6H3L5H2L")
-"""An entry of the directory, without its name, extra fields and comment."""
+"""An entry of the directory without its name, extra fields and comment."""
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 
 COMMENT_BYTES = 0xFFFF
-"""Longest comment a zip can have; the end record is looked for so far back."""
+"""Longest comment of a zip: how far from the end the end record can be."""
 
 TRAILING_BYTES = 1 << 12
-"""Bytes after the end record that an upload or a signing tool may leave."""
+"""Bytes that an upload or a signing tool may append after the end record."""
 
 _FLAG_DESCRIPTOR = 0x8
 _FLAG_UTF8 = 0x800
@@ -35,7 +35,7 @@ _UNIX, _DARWIN = 3, 19
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What the end record says of the directory: its entries, where it begins, and its bytes."""
+    """What the end record declares: number of entries, offset and size in bytes of the directory."""
 
     entries: int
     offset: int
@@ -43,10 +43,10 @@ class End:
 
 
 def find_end(file: Source) -> End:
-    """The end record, with zip64 resolved.
+    """Find the end record, with zip64 resolved.
 
     Raises:
-        UnreadableArchiveError: there is none that makes sense.
+        UnreadableArchiveError: there is none, or it is invalid.
     """
     tail_bytes = min(file.size, _EOCD.size + COMMENT_BYTES + TRAILING_BYTES)
     start = file.size - tail_bytes
@@ -60,7 +60,7 @@ def find_end(file: Source) -> End:
                 break
         at = tail.rfind(b"PK\x05\x06", 0, at)
     if at < 0:
-        raise UnreadableArchiveError("it has no end record: the file is cut off, or is not a zip")
+        raise UnreadableArchiveError("it has no end record: the file is truncated or not a zip")
     position = start + at
     if position >= _EOCD64_LOCATOR.size:
         locator = file.read_at(position - _EOCD64_LOCATOR.size, _EOCD64_LOCATOR.size)
@@ -77,7 +77,7 @@ def find_end(file: Source) -> End:
         raise UnreadableArchiveError("it is one part of a zip in several volumes")
     if offset + size != position:
         raise UnreadableArchiveError(
-            "its directory does not lie directly before its end record (bytes were put before the zip, "
+            "its directory is not directly before its end record (there are extra bytes before the zip, "
             "or a tool without zip64 wrote more than 4 GB)"
         )
     return End(entries, offset, size)
@@ -104,7 +104,7 @@ def _extra_fields(extra: bytes) -> dict[int, bytes]:
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, at)
         if at + 4 + length > len(extra):
-            raise ValueError("an extra field runs over its end")
+            raise ValueError("an extra field extends past its end")
         fields.setdefault(kind, extra[at + 4 : at + 4 + length])
         at += 4 + length
     return fields
@@ -119,13 +119,13 @@ def _name(raw: bytes, flags: int, fields: dict[int, bytes]) -> str:
     if flags & _FLAG_UTF8 or raw.isascii():
         return raw.decode("utf-8", "replace")
     try:
-        return raw.decode("utf-8")  # macOS writes UTF-8 without saying so
+        return raw.decode("utf-8")  # macOS writes UTF-8 without setting the flag
     except UnicodeDecodeError:
         return raw.decode("cp437")
 
 
 def _zip64(fields: dict[int, bytes], values: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Size, packed size and offset, each replaced from the zip64 field where it is all ones."""
+    """Size, packed size and offset; each that is all ones is replaced by its zip64 value."""
     data, at, out = fields.get(1, b""), 0, list(values)
     for place, value in enumerate(values):
         if value == _MAX32:
@@ -136,8 +136,8 @@ def _zip64(fields: dict[int, bytes], values: tuple[int, int, int]) -> tuple[int,
     return out[0], out[1], out[2]
 
 
-def records_of(directory: bytes, count: int) -> list[Record]:
-    """The entries of a directory that must hold `count` of them.
+def parse_directory(directory: bytes, count: int) -> list[Record]:
+    """Parse a directory that must have `count` entries.
 
     Raises:
         UnreadableArchiveError: it is damaged.
@@ -154,7 +154,7 @@ def records_of(directory: bytes, count: int) -> list[Record]:
         extra = directory[at + n_name : at + n_name + n_extra]
         at += n_name + n_extra + n_comment
         if at > len(directory):
-            raise UnreadableArchiveError(f"entry {len(records) + 1} of its directory runs over the end")
+            raise UnreadableArchiveError(f"entry {len(records) + 1} of its directory extends past the end")
         try:
             fields = _extra_fields(extra)
             size, packed, offset = _zip64(fields, (size, packed, offset))
@@ -167,38 +167,47 @@ def records_of(directory: bytes, count: int) -> list[Record]:
         records.append(Record(raw, path, flags, method, crc, packed, size, offset, unix))
     if len(records) != count:
         raise UnreadableArchiveError(
-            f"its directory has {len(records)} entries and its end record says {count}"
+            f"its directory has {len(records)} entries, but its end record declares {count}"
         )
     return records
 
 
-def local_problem(  # noqa: PLR0911 - one return for each way to differ
+def check_local_header(  # noqa: PLR0911 - one return for each difference
     file: Source, record: Record, end: int
 ) -> tuple[str, str] | int:
-    """Where the contents begin, or (what differs, how) between the local header and the directory."""
+    """Compare a member's local header with the directory.
+
+    Args:
+        file: The zip.
+        record: The member's entry in the directory.
+        end: Offset at which the next member or the directory begins.
+
+    Returns:
+        The offset of the contents; or, if something differs, (what differs, what was found).
+    """
     header = file.read_at(record.offset, _LOCAL.size + len(record.raw_name))
     if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":
-        return "header", "no local header where the directory points"
+        return "header", "other data at the offset in the directory"
     _, _, flags, method, _, _, crc, packed, size, n_name, n_extra = _LOCAL.unpack_from(header)
     begin: int = record.offset + _LOCAL.size + n_name + n_extra
     if header[_LOCAL.size :] != record.raw_name or n_name != len(record.raw_name):
         name = file.read_at(record.offset + _LOCAL.size, min(n_name, 300))
-        return "name", shown(name.decode("utf-8", "replace"))
+        return "name", printable(name.decode("utf-8", "replace"))
     if flags & ~0x6 != record.flags & ~0x6:
         return "flags", f"{flags:#06x} instead of {record.flags:#06x}"
     if method != record.method:
-        return "method", f"{method} instead of {record.method}"
+        return "compression method", f"{method} instead of {record.method}"
     if _MAX32 in (packed, size):
         extra = file.read_at(begin - n_extra, n_extra)
         try:
             size, packed, _ = _zip64(_extra_fields(extra), (size, packed, 0))
         except ValueError as error:
-            return "zip64 field", str(error)
+            return "the zip64 field", str(error)
     declared = (crc, packed, size)
     if declared != (record.crc, record.packed, record.size) and not (
         flags & _FLAG_DESCRIPTOR and declared == (0, 0, 0)
     ):
         return "size or checksum", f"{packed} bytes packed, {size} unpacked, CRC {crc:08x}"
     if begin + record.packed > end:
-        return "extent", "it runs into the next member or the directory"
+        return "extent", f"an end at byte {begin + record.packed} instead of {end} or before"
     return begin

@@ -1,4 +1,4 @@
-"""The members of a zip file, checked before any is opened, and then streamed."""
+"""The members of a zip file: all checked before any is opened, then streamed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import stat
 import zlib
 from collections import Counter
 
-from validator.archive.limits import RATIO_FLOOR, Limits
 from validator.archive.members import (
     DamagedMemberError,
     Index,
@@ -15,33 +14,33 @@ from validator.archive.members import (
     MemberStream,
     Source,
     UnreadableArchiveError,
-    folded,
-    shown,
-    unsafe,
+    fold_name,
+    printable,
+    unsafe_reason,
 )
-from validator.archive.zipdirectory import CENTRAL, Record, find_end, local_problem, records_of
-from validator.findings.codes import rule
+from validator.archive.sizes import RATIO_FLOOR, SizeLimits
+from validator.archive.zipdirectory import CENTRAL, Record, check_local_header, find_end, parse_directory
+from validator.findings.codes import new_finding
 
 ENTRY_BYTES = 400
-"""Bytes of directory an entry may take on average: names of a submission have about 110, extra fields 40."""
+"""Directory bytes allowed per entry on average; names of a submission take about 110, extra fields 40."""
 
 _FLAG_ENCRYPTED = 0x1 | 0x40 | 0x2000
 _FLAG_PATCH = 0x20
-_RATIO_MESSAGE = "shrinks more than audio can"
 
 
 def _kind_problem(record: Record) -> tuple[str, str, str] | None:  # noqa: PLR0911
-    """(code, message, found) for a member that may not be opened whatever its place."""
+    """(code, message, found) for a member that may not be opened; None if it may."""
     if record.flags & _FLAG_ENCRYPTED:
         return "member-encrypted", "This member is encrypted.", ""
     if record.flags & _FLAG_PATCH:
-        return "member-compression", "This member is patched data.", "flag bit 5"
+        return "member-compression", "This member is compressed patch data.", "flag bit 5"
     kind = stat.S_IFMT(record.mode)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or (
         kind == stat.S_IFDIR and not record.path.endswith("/") and record.size
     ):
-        what = {stat.S_IFLNK: "a symbolic link"}.get(kind, f"a special file (mode {record.mode:o})")
-        return "member-special", f"This member is {what}.", what
+        noun = {stat.S_IFLNK: "a symbolic link"}.get(kind, f"a special file (mode {record.mode:o})")
+        return "member-special", f"This member is {noun}.", noun
     if record.method not in (0, 8):
         return "member-compression", "This member is neither stored nor deflated.", f"method {record.method}"
     if record.method == 0 and record.packed != record.size:
@@ -51,71 +50,75 @@ def _kind_problem(record: Record) -> tuple[str, str, str] | None:  # noqa: PLR09
             f"{record.packed} and {record.size} bytes",
         )
     if record.path.endswith("/") and record.size:
-        return "archive-structure", "This folder has contents of its own.", f"{record.size} bytes"
+        return "archive-structure", "This folder entry has contents of its own.", f"{record.size} bytes"
     return None
 
 
-def read_directory(file: Source, limits: Limits) -> Index:
-    """Read and check the directory, and every member's local header.
+def read_directory(file: Source, limits: SizeLimits) -> Index:
+    """Read and check the directory and every member's local header.
 
     Raises:
-        UnreadableArchiveError: there is no directory that could be trusted.
+        UnreadableArchiveError: there is no valid directory.
     """
     end = find_end(file)
     index = Index()
     least = end.entries * CENTRAL.size
     if end.entries > limits.entries or end.size > limits.entries * ENTRY_BYTES:
         index.problems.append(
-            rule("archive-too-large").at(
+            new_finding(
+                "archive-too-large",
                 "",
-                "The archive has more members than a submission can need.",
+                "The archive has more members than a submission needs.",
                 expected=f"at most {limits.entries}",
-                found=f"{end.entries} ({end.size} bytes of directory)",
+                found=f"{end.entries} (a directory of {end.size} bytes)",
             )
         )
         return index
     if end.size < least:
-        raise UnreadableArchiveError(f"its directory of {end.size} bytes cannot hold {end.entries} entries")
+        raise UnreadableArchiveError(
+            f"its directory of {end.size} bytes is too small for {end.entries} entries"
+        )
     directory = file.read_at(end.offset, end.size)
     if len(directory) < end.size:
-        raise UnreadableArchiveError("its directory lies outside the file")
-    records = records_of(directory, end.entries)
+        raise UnreadableArchiveError("its directory is outside the file")
+    records = parse_directory(directory, end.entries)
     total = sum(record.size for record in records)
     if total > limits.total_bytes:
         index.problems.append(
-            rule("archive-too-large").at(
+            new_finding(
+                "archive-too-large",
                 "",
-                "The archive unpacks to more than a submission can need.",
+                "The archive unpacks to more than a submission needs.",
                 expected=f"at most {limits.total_bytes} bytes",
                 found=f"{total} bytes",
             )
         )
         return index
-    _judge(file, records, end.offset, index, limits)
+    _check_members(file, records, end.offset, index, limits)
     return index
 
 
-def _judge(file: Source, records: list[Record], end: int, index: Index, limits: Limits) -> None:
+def _check_members(file: Source, records: list[Record], end: int, index: Index, limits: SizeLimits) -> None:
     by_offset = sorted(record.offset for record in records)
     shared = Counter(by_offset)
     following = dict(itertools.pairwise([*by_offset, end]))
     if by_offset != [record.offset for record in records]:
         index.problems.append(
-            rule("archive-structure").at(
-                "", "The directory lists the members in another order than they lie in the file."
+            new_finding(
+                "archive-structure", "", "The directory lists the members in a different order than the file."
             )
         )
     seen: dict[str, str] = {}
     for record in records:
         path = record.path
-        reason = "it holds a NUL byte" if b"\0" in record.raw_name else unsafe(path)
+        reason = "it contains a NUL byte" if b"\0" in record.raw_name else unsafe_reason(path)
         if reason:
-            index.refuse("member-name", path, f"The name is unsafe: {reason}.", found=shown(path))
+            index.refuse("member-name", path, f"The name is unsafe: {reason}.", found=printable(path))
             continue
-        key = folded(path.removesuffix("/"))
+        key = fold_name(path.removesuffix("/"))
         if key in seen:
-            same = "the same name" if seen[key] == path else "a name that some file systems take for the same"
-            index.refuse("member-duplicate", path, f"Another member has {same}.", found=shown(seen[key]))
+            same = "the same name" if seen[key] == path else "a name that is the same on some file systems"
+            index.refuse("member-duplicate", path, f"Another member has {same}.", found=printable(seen[key]))
             index.refused.add(seen[key])
             index.members.pop(seen[key], None)
             continue
@@ -126,17 +129,21 @@ def _judge(file: Source, records: list[Record], end: int, index: Index, limits: 
             index.refuse(code, path, message, found=found)
             continue
         if record.offset >= end:
-            index.refuse("archive-structure", path, "This member lies outside the file.")
+            index.refuse("archive-structure", path, "This member is outside the file.")
             continue
-        # of two members at one offset, neither may have any contents there
+        # two members at the same offset: neither may have any contents
         limit = record.offset if shared[record.offset] > 1 else following[record.offset]
-        begin = local_problem(file, record, limit)
+        begin = check_local_header(file, record, limit)
         if isinstance(begin, tuple):
-            what, how = begin
-            code = "archive-structure" if what in ("extent", "header") else "member-mismatch"
-            index.refuse(
-                code, path, f"The member's own header does not fit the directory: {what}.", found=how
-            )
+            difference, details = begin
+            if difference == "header":
+                index.refuse("archive-structure", path, "This member has no local header.", found=details)
+            elif difference == "extent":
+                message = "This member overlaps the next member or the directory."
+                index.refuse("archive-structure", path, message, found=details)
+            else:
+                message = f"The local header and the directory differ in {difference}."
+                index.refuse("member-mismatch", path, message, found=details)
             continue
         if path.endswith("/"):
             continue
@@ -147,12 +154,12 @@ def _judge(file: Source, records: list[Record], end: int, index: Index, limits: 
         )
 
 
-def _too_large(index: Index, record: Record, limits: Limits) -> bool:
+def _too_large(index: Index, record: Record, limits: SizeLimits) -> bool:
     if record.size > limits.member_bytes:
         index.refuse(
             "member-too-large",
             record.path,
-            "This member is larger than any file the challenge asks for.",
+            "This member is larger than any expected file.",
             expected=f"at most {limits.member_bytes} bytes",
             found=f"{record.size} bytes",
         )
@@ -161,7 +168,7 @@ def _too_large(index: Index, record: Record, limits: Limits) -> bool:
         index.refuse(
             "member-too-large",
             record.path,
-            f"This member {_RATIO_MESSAGE}.",
+            "This member is more compressible than audio can be.",
             expected=f"at most {limits.ratio}:1",
             found=f"{record.packed} bytes unpack to {record.size}",
         )
@@ -170,7 +177,7 @@ def _too_large(index: Index, record: Record, limits: Limits) -> bool:
 
 
 class ZipStream(MemberStream):
-    """A member of a zip, held to its declared size and CRC."""
+    """The contents of a member of a zip, checked against the declared size and CRC."""
 
     def __init__(self, source: Source, member: Member) -> None:
         super().__init__(source, member)
@@ -205,7 +212,7 @@ class ZipStream(MemberStream):
             return self._packed(count)
         while not self._inflate.eof:
             if not self._pending and not self._left:
-                raise DamagedMemberError("its packed data end too early")
+                raise DamagedMemberError("its packed data end early")
             source = self._pending or self._packed(max(count, 512))
             try:
                 data = self._inflate.decompress(source, count)
@@ -219,8 +226,12 @@ class ZipStream(MemberStream):
     def _finish(self) -> None:
         self._done = True
         if self._count != self._member.size:
-            raise DamagedMemberError(f"it unpacks to {self._count} bytes; {self._member.size} are declared")
+            raise DamagedMemberError(
+                f"it unpacks to {self._count} bytes, but {self._member.size} are declared"
+            )
         if self._inflate is not None and (self._left or self._inflate.unused_data or self._pending):
-            raise DamagedMemberError("packed data are left over after its end")
+            raise DamagedMemberError("there are extra packed data after its end")
         if self._crc != self._member.crc:
-            raise DamagedMemberError(f"its CRC is {self._crc:08x}; {self._member.crc or 0:08x} is declared")
+            raise DamagedMemberError(
+                f"its CRC is {self._crc:08x}, but {self._member.crc or 0:08x} is declared"
+            )

@@ -1,1 +1,1 @@
-"""The challenge: its rules, songs, listeners, and the files that a submission must hold."""
+"""The challenge: its rules, its songs and listeners, and the files that it expects."""

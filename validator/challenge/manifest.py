@@ -1,4 +1,4 @@
-"""The files a submission must hold, how they are named, and how large they may be."""
+"""The files that a submission must contain, how they are named, and how large they may be."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from validator.archive.limits import Limits
-from validator.challenge.challenge import Challenge, Song
+from validator.archive.sizes import SizeLimits
+from validator.challenge.challenge import Challenge
 from validator.challenge.rules import CAD1
+from validator.challenge.songs import Song
 from validator.formats.flac import audio_bytes
 from validator.formats.scale import SCALE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Iterator
 
 UNKNOWN_LENGTH_SECONDS = 12 * 60
-"""Longest file taken where no data root says how long the song is; MUSDB18's longest is under 11 min."""
+"""Longest file allowed if there is no data root with the length of the song; MUSDB18's longest is under 11 min."""
 
 
 class Kind(StrEnum):
@@ -33,8 +34,8 @@ class Length:
     """How many frames a file may have.
 
     Attributes:
-        nominal: The length asked for, or None where it is not known (whole songs without a data root).
-        least, most: Bounds, both allowed.
+        nominal: The expected length; None if unknown (whole songs without a data root).
+        least, most: Bounds, both inclusive.
     """
 
     nominal: int | None
@@ -46,8 +47,8 @@ class Length:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One file that a submission must (or, for a scale file, may) hold.
+class ExpectedFile:
+    """One file that a submission must contain, or may contain if it is a scale file.
 
     Attributes:
         path: Relative POSIX path below the wrapper folder.
@@ -88,19 +89,12 @@ def length_of(song: Song, kind: Kind) -> Length:
     )
 
 
-def entries(challenge: Challenge, examples: Container[tuple[str, str]] | None = None) -> Iterator[Entry]:
-    """Every file of every example, song by song; scale files among them.
-
-    Args:
-        challenge: The songs and listeners.
-        examples: Where given, only these (song, listener) pairs.
-    """
+def expected_files(challenge: Challenge) -> Iterator[ExpectedFile]:
+    """Every file of every example, song by song, including scale files."""
     for song, listener in challenge.examples:
-        if examples is not None and (song, listener) not in examples:
-            continue
         for side in CAD1.sides:
             for stem in CAD1.stems:
-                yield Entry(
+                yield ExpectedFile(
                     CAD1.stem_name(listener, song, side, stem),
                     Kind.STEM,
                     listener,
@@ -108,7 +102,7 @@ def entries(challenge: Challenge, examples: Container[tuple[str, str]] | None = 
                     side=side,
                     stem=stem,
                 )
-                yield Entry(
+                yield ExpectedFile(
                     CAD1.scale_name(listener, song, side, stem),
                     Kind.SCALE,
                     listener,
@@ -116,11 +110,11 @@ def entries(challenge: Challenge, examples: Container[tuple[str, str]] | None = 
                     side=side,
                     stem=stem,
                 )
-        yield Entry(CAD1.remix_name(listener, song), Kind.REMIX, listener, song)
+        yield ExpectedFile(CAD1.remix_name(listener, song), Kind.REMIX, listener, song)
 
 
-def limits(challenge: Challenge) -> Limits:
-    """What a submission to this challenge can need, with room to spare."""
+def archive_limits(challenge: Challenge) -> SizeLimits:
+    """How large a submission to this challenge may be, with a margin."""
     largest, total = 0, 0
     for song in challenge.songs:
         stem = audio_bytes(channels=CAD1.stem_channels, frames=length_of(song, Kind.STEM).most)
@@ -129,12 +123,12 @@ def limits(challenge: Challenge) -> Limits:
         total += (len(CAD1.columns) * (stem + SCALE_BYTES) + remix) * len(challenge.listeners)
     count = len(challenge.examples)
     files = CAD1.files_per_example * count
-    junk = (files + 1000) * 4096  # `._*` twins are 4 kB or less
-    return Limits(
-        # every file may have a `._*` twin; each example a folder, and that one in `__MACOSX` too
+    junk = (files + 1000) * 4096  # a `._*` file takes 4 kB or less
+    return SizeLimits(
+        # every file may have a `._*` twin, and every example a folder, also in `__MACOSX`
         entries=2 * files + 4 * count + 1000,
         member_bytes=largest,
         total_bytes=total + junk,
-        # names stand in the archive twice, and headers take about 100 bytes each
+        # each name is in the archive twice, and each header takes about 100 bytes
         archive_bytes=total + junk + 1024 * (2 * files + 4 * count + 1000),
     )

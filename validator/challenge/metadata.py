@@ -1,4 +1,4 @@
-"""The challenge's metadata files, as frozen models: what comes from disk is parsed, capped and checked."""
+"""The challenge's metadata files, parsed by frozen models within a size limit."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ DOCUMENT_BYTES = 4 << 20
 
 
 class ChallengeError(Exception):
-    """The data root is not what it should be (exit 3 of the command).
+    """The data root is incomplete or invalid (exit code 3 of the command).
 
     Attributes:
-        message: One sentence: what is wrong and where, what was expected, what was found.
-        hint: How to mend it.
+        message: What is wrong and where, what was expected and what was found, in one sentence.
+        hint: How to fix it.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -42,7 +42,7 @@ def _part_of_a_path(name: str) -> str:
     if not name or name != name.strip() or name in (".", "..") or len(name) > 200:
         raise ValueError("must be a usable file name")
     if any(mark in name for mark in "/\\") or not name.isprintable():
-        raise ValueError("must hold no slash, backslash or control character")
+        raise ValueError("must not contain a slash, a backslash or a control character")
     return name
 
 
@@ -118,7 +118,7 @@ class RosterSong(_Model):
     subjective: SegmentRecord | None = None
 
 
-class Roster(_Model):
+class RosterDocument(_Model):
     """A roster in this package: songs and listeners in the order of the challenge's metadata."""
 
     songs: dict[PathPart, RosterSong]
@@ -126,28 +126,28 @@ class Roster(_Model):
 
 
 class Document(NamedTuple):
-    """A JSON file that has been read: its contents and its place."""
+    """The contents of a JSON file, and where they come from."""
 
     contents: Any
-    where: str
+    source: str
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number that JSON has")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     contents = dict(pairs)
     if len(contents) < len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("an object has a key twice")
     return contents
 
 
 def read_document(path: Path) -> Document:
-    """Read a JSON file of at most `DOCUMENT_BYTES`; NaN and repeated keys are refused.
+    """Read a JSON file of at most `DOCUMENT_BYTES`; NaN and repeated keys are rejected.
 
     Raises:
-        ChallengeError: the file is missing, too large, or not such JSON.
+        ChallengeError: the file is missing, too large or invalid.
     """
     hint = "Unpack the challenge's metadata package there."
     try:
@@ -160,7 +160,7 @@ def read_document(path: Path) -> Document:
     try:
         contents = json.loads(raw, parse_constant=_no_constant, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise ChallengeError(f"{path} is not the JSON it should be: {error}.", hint=hint) from error
+        raise ChallengeError(f"{path} is not valid JSON: {error}.", hint=hint) from error
     return Document(contents, str(path))
 
 
@@ -168,18 +168,18 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def parse(model: type[M], document: Document) -> M:
-    """The document as that model.
+    """The document as a model.
 
     Raises:
-        ChallengeError: it does not have that form; the sentence names the first place.
+        ChallengeError: the document does not match the model; the message names the first mismatch.
     """
     try:
         return model.model_validate(document.contents)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = " → ".join(str(part) for part in first["loc"]) or "the top"
+        first, count = error.errors(include_url=False)[0], error.error_count()
+        place = " → ".join(str(part) for part in first["loc"]) or "the top level"
         raise ChallengeError(
-            f"{document.where} is not as the challenge publishes it: at {place}: {first['msg']} "
-            f"({error.error_count()} such place(s)).",
-            hint="Unpack the challenge's metadata package afresh.",
+            f"{document.source} does not have the format of the challenge's metadata: {first['msg']} at {place} "
+            f"({count} error{'' if count == 1 else 's'} in all).",
+            hint="Unpack the challenge's metadata package again.",
         ) from error

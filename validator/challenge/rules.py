@@ -1,6 +1,6 @@
 """The challenge's rules in one place: stems, sides, rates, file names, columns, splits and the seed rule.
 
-Everything else asks `CAD1` for them. Standard library only: the host, the evaluator and the tests use it alike.
+Everything else uses `CAD1`. Standard library only: the host, the evaluator and the tests import it.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ Split = Literal["valid", "test"]
 
 @dataclass(frozen=True)
 class Rules:
-    """What a challenge asks for.
+    """The rules of a challenge.
 
     Attributes:
-        title: The challenge, for a reader.
+        title: Full name of the challenge.
         splits: Names of its splits.
-        segmented: Splits whose songs are scored in a segment; of the others whole songs are.
-        stems: In the order in which the scorer takes them.
-        column_stems: The same, in the order of scores.csv.
-        sides: In the order in which the scorer takes them.
+        segmented: Splits that score a segment of each song; the others score whole songs.
+        stems: In the order in which the scorer processes them.
+        column_stems: The same stems in the order of scores.csv.
+        sides: In the order in which the scorer processes them.
         reference_rate, stem_rate, remix_rate: Sample rates in Hz.
         bits: Bit depth of every audio file.
         stem_channels, remix_channels: Channels of a stem and of a remix.
         stem_path, scale_path, remix_path: Templates of the files of an example, relative POSIX paths.
-        level: dB SPL at which a listener hears a reference whose channel is played as it is.
-        frequencies: Hz at which the metric reads an audiogram.
-        length_tolerance: Frames a file may be off: segments are cut by int(t * rate), and resamplers round
-            differently.
+        level: dB SPL at which the metric plays each reference channel.
+        frequencies: Frequencies in Hz of the audiogram that the metric uses.
+        length_tolerance: Frames by which a length may differ, since segments are cut by int(t * rate) and
+            resamplers round differently.
         tail: Frames at `reference_rate` that the baseline's NAL-R filter adds to a whole song.
     """
 
@@ -58,7 +58,7 @@ class Rules:
 
     @cached_property
     def scoring_order(self) -> tuple[str, ...]:
-        """`left_drums`, `right_drums`, …: the order places each value of an example in the noise stream."""
+        """`left_drums`, `right_drums`, …: the values of an example in the order of the noise stream."""
         return tuple(value_name(side, stem) for stem in self.stems for side in self.sides)
 
     @cached_property
@@ -73,16 +73,16 @@ class Rules:
 
     @property
     def full_scale(self) -> int:
-        """What a sample of ±1 is as an integer."""
+        """Integer value of a sample of ±1."""
         return int(2 ** (self.bits - 1))
 
     @property
     def files_per_example(self) -> int:
-        """Stems, their scale files and the remix."""
+        """Number of files: stems, their scale files and the remix."""
         return 2 * len(self.columns) + 1
 
     def folder(self, listener: str, song: str) -> str:
-        """The folder of one example, a relative POSIX path without a slash at its end."""
+        """The folder of one example, a relative POSIX path without a trailing slash."""
         return self.remix_name(listener, song).rpartition("/")[0]
 
     def stem_name(self, listener: str, song: str, side: str, stem: str) -> str:
@@ -98,12 +98,12 @@ class Rules:
         return self.remix_path.format(listener=listener, song=song)
 
     def seed(self, song: str) -> int:
-        """What NumPy's legacy generator is seeded with before each example of a song: see `SEED_RULE`."""
+        """Seed of NumPy's legacy generator before each example of a song; see `SEED_RULE`."""
         return int(md5(song.encode(), usedforsecurity=False).hexdigest(), 16) % 10**8
 
 
 SEED_RULE = "int(md5(song).hexdigest(), 16) % 10**8"
-"""`Rules.seed` in words, as run records and bundles name it."""
+"""`Rules.seed` as an expression, for run records and bundles."""
 
 
 def value_name(side: str, stem: str) -> str:
@@ -112,7 +112,7 @@ def value_name(side: str, stem: str) -> str:
 
 
 def side_and_stem(name: str) -> tuple[str, str]:
-    """`left_drums` as its side and its stem."""
+    """Split `left_drums` into its side and its stem."""
     side, _, stem = name.partition("_")
     return side, stem
 

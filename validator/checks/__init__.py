@@ -1,1 +1,1 @@
-"""Pure functions: contents in, findings out; one file a question."""
+"""The checks: pure functions from contents to findings, one file per question."""

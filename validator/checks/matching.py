@@ -1,8 +1,8 @@
-"""Whether the audio makes sense: which reference a stem is like, and whether it was amplified.
+"""Compares stems with references: which reference a stem is similar to, and with which gain.
 
-Both come from cross-spectra of a stem with the references, block by block, up to 4 kHz. As the blocks of
-both begin at the same time and their bins are equally spaced, the two sample rates need no resampling.
-The references are amplified by the gain with which the scorer amplifies them (`validator.checks.nalr`).
+Both come from cross-spectra of a stem and the references, block by block, up to 4 kHz. The blocks start at the same
+times and the bins are equally spaced, so the two sample rates need no resampling. The references are amplified as
+the scorer amplifies them (`validator.checks.nalr`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from validator.challenge.challenge import Challenge
 from validator.challenge.metadata import ChallengeError
 from validator.challenge.rules import CAD1
 from validator.checks.nalr import response
@@ -23,30 +22,32 @@ from validator.checks.nalr import response
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from validator.challenge.challenge import Listener, Song
+    from validator.challenge.challenge import Challenge
+    from validator.challenge.listeners import Listener
+    from validator.challenge.songs import Song
 
 BLOCK_SECONDS = 10
-"""Spectra are taken over blocks of this length, so bins lie 0.1 Hz apart."""
+"""Length of the blocks of which spectra are taken, so the bins are 0.1 Hz apart."""
 
 TOP_HZ = 4000
-"""Highest frequency looked at: it holds nearly all power of music."""
+"""Highest frequency used; nearly all power of music is below it."""
 
 MAX_LAG_SECONDS = 0.1
-"""Delays looked for; NAL-R's filter delays by 2.5 ms, a block-wise separator may by more."""
+"""Longest delay searched; the NAL-R filter delays by 2.5 ms, a block-wise separator may delay by more."""
 
 BANDS_HZ = (0, 125, 250, 375, 500, 750, 1000, 1500, 2000, 2500, 3000, 4000)
 """Edges of the bands in which the gain is measured."""
 
 SILENT_DB = -90.0
-"""RMS in dB re full scale below which a 16-bit reference is silent: under one step of its quantiser."""
+"""RMS in dB re full scale below which a 16-bit reference is silent: less than one quantisation step."""
 
 FOLLOWS = 0.3
-"""Least correlation with its own reference at which a stem's level can be told."""
+"""Least correlation of a stem with its own reference at which its level can be measured."""
 
 _UNCLEAR = (math.nan,) * 4
 _BINS = TOP_HZ * BLOCK_SECONDS
-_GROUP = 25  # bins summed before the way to lags: 2.5 Hz, which still tells lags below 0.2 s
-_POINTS = 4 * _BINS // _GROUP  # lags of one period: four to a period of the highest frequency
+_GROUP = 25  # bins summed before the transform to lags: 2.5 Hz, which resolves lags below 0.2 s
+_POINTS = 4 * _BINS // _GROUP  # lags: four per period of the highest frequency
 _STEP = BLOCK_SECONDS / _GROUP / _POINTS  # seconds between two lags
 _LAGS = round(MAX_LAG_SECONDS / _STEP)
 _UNSHIFT = np.exp(2j * np.pi * (_GROUP - 1) / 2 / BLOCK_SECONDS * _STEP * np.arange(-_LAGS, _LAGS + 1))
@@ -61,18 +62,18 @@ class Match:
 
     Attributes:
         own: Correlation with its own reference at the best lag, 0 to 1.
-        own_gain: How much of its own reference it holds, as a factor.
-        other_side: Correlation with its own reference's other channel.
+        own_gain: Gain with which it contains its own reference, as a factor.
+        other_side: Correlation with the other channel of its own reference.
         sides_alike: Correlation of the two channels of its own reference.
         likeness: Correlation with the reference of each of `CAD1.stems`, in their order, either channel.
-        best_stem, best: The stem whose reference it is most like (either channel), and how much.
-        best_gain: How much of that reference it holds, as a factor.
-        own_power: Power of its own reference below 4 kHz, over that of the song's loudest stem, in dB.
-        offset: Level of the reference's part in it against the reference as the scorer amplifies it, in dB;
-            NaN where it is too unlike its reference to say.
-        misfit: Standard deviation over bands of (measured gain - prescribed gain), dB; NaN likewise.
-        flatness: Standard deviation over bands of the measured gain itself, dB; NaN likewise.
-        prescribed: Standard deviation over the same bands of the prescribed gain, dB; NaN likewise.
+        best_stem, best: The stem with the highest correlation (either channel), and that correlation.
+        best_gain: Gain with which it contains that reference, as a factor.
+        own_power: Power of its own reference below 4 kHz relative to the song's loudest stem, in dB.
+        offset: Level of its own reference in it relative to the reference as the scorer amplifies it, in dB; NaN if
+            its correlation with its own reference is too low to measure it.
+        misfit: Standard deviation over bands of (measured gain - prescribed gain) in dB; or NaN.
+        flatness: Standard deviation over bands of the measured gain in dB; or NaN.
+        prescribed: Standard deviation over bands of the prescribed gain in dB; or NaN.
         reference_silent: Whether its own reference is silent.
     """
 
@@ -93,7 +94,7 @@ class Match:
 
 
 def _spectra(signal: npt.NDArray[np.int16], rate: int) -> npt.NDArray[np.complex64]:
-    """Spectra of whole blocks, the last filled with zeros: shape (blocks, bins), scaled by 1 / rate."""
+    """Spectra of all blocks, the last padded with zeros: shape (blocks, bins), scaled by 1 / rate."""
     size = rate * BLOCK_SECONDS
     blocks = max(1, -(-len(signal) // size))
     out = np.empty((blocks, _BINS), dtype=np.complex64)
@@ -109,7 +110,7 @@ def _power(spectra: npt.NDArray[np.complex64]) -> npt.NDArray[np.float64]:
 
 
 def _cross(a: npt.NDArray[np.complex64], b: npt.NDArray[np.complex64]) -> npt.NDArray[np.complex64]:
-    """Cross-spectrum over all blocks that both have: shape (bins,)."""
+    """Cross-spectrum over all blocks that both signals have: shape (bins,)."""
     total: npt.NDArray[np.complex64] = a[0].conj() * b[0]
     for one, other in zip(a[1:], b[1:], strict=False):
         total += one.conj() * other
@@ -117,10 +118,10 @@ def _cross(a: npt.NDArray[np.complex64], b: npt.NDArray[np.complex64]) -> npt.ND
 
 
 def _peak(cross: npt.NDArray[np.complex64]) -> tuple[float, float]:
-    """Greatest magnitude of the correlation within the lags, and its lag in seconds.
+    """Largest magnitude of the correlation within `MAX_LAG_SECONDS`, and its lag in seconds.
 
-    Only short lags are wanted, so neighbouring bins are summed first: that weighs lags by a sinc that is 1
-    at no lag and first 0 at `BLOCK_SECONDS / _GROUP`, and shifts every bin by half a group, undone after.
+    Only short lags are needed, so neighbouring bins are summed first. That weights the lags by a sinc, which is 1
+    at lag 0 and 0 at `BLOCK_SECONDS / _GROUP`, and shifts every bin by half a group, which `_UNSHIFT` reverses.
     """
     groups = cross.reshape(-1, _GROUP).sum(axis=1, dtype=np.complex128)
     over_lag = np.fft.ifft(groups, _POINTS) * _POINTS
@@ -129,44 +130,44 @@ def _peak(cross: npt.NDArray[np.complex64]) -> tuple[float, float]:
     return float(abs(near[at])), (at - _LAGS) * _STEP
 
 
-def _over(value: float, power_a: float, power_b: float) -> float:
+def _normalised(value: float, power_a: float, power_b: float) -> float:
     product = math.sqrt(power_a * power_b)
     return min(value / product, 1.0) if product > 0 else 0.0
 
 
-class SongSense:
-    """The references of one song, ready to be compared with."""
+class SongReferences:
+    """The spectra of one song's references, with which stems are compared."""
 
     def __init__(self, song: Song, listeners: dict[str, Listener]) -> None:
         self._listeners = listeners
         self._spectra: dict[tuple[str, str], npt.NDArray[np.complex64]] = {}
         self._bins: dict[tuple[str, str], npt.NDArray[np.float64]] = {}
-        self.levels: dict[tuple[str, str], float] = {}
+        self._levels_db: dict[tuple[str, str], float] = {}
         span = song.objective_slice or (0, None)
         for stem in CAD1.stems:
             pcm = _read(song, stem, span)
             for channel, side in enumerate(CAD1.sides):
                 key = (side, stem)
-                one = pcm[:, channel]
-                rms = math.sqrt(float(np.mean(np.square(one, dtype=np.float64)))) if len(one) else 0.0
-                self.levels[key] = 20 * math.log10(rms / 32768) if rms > 0 else -math.inf
-                self._spectra[key] = _spectra(one, CAD1.reference_rate)
+                signal = pcm[:, channel]
+                rms = math.sqrt(float(np.mean(np.square(signal, dtype=np.float64)))) if len(signal) else 0.0
+                self._levels_db[key] = 20 * math.log10(rms / CAD1.full_scale) if rms > 0 else -math.inf
+                self._spectra[key] = _spectra(signal, CAD1.reference_rate)
                 self._bins[key] = _power(self._spectra[key])
-        self._alike = {stem: self._channels_alike(stem) for stem in CAD1.stems}
+        self._sides_alike = {stem: self._correlate_sides(stem) for stem in CAD1.stems}
         self._gain = lru_cache(maxsize=128)(self._find_gain)
         self._powers = lru_cache(maxsize=128)(self._find_powers)
 
-    def _channels_alike(self, stem: str) -> float:
+    def _correlate_sides(self, stem: str) -> float:
         left, right = ("left", stem), ("right", stem)
         peak, _ = _peak(_cross(self._spectra[left], self._spectra[right]))
-        return _over(peak, float(self._bins[left].sum()), float(self._bins[right].sum()))
+        return _normalised(peak, float(self._bins[left].sum()), float(self._bins[right].sum()))
 
     def _find_gain(self, listener: str, side: str) -> npt.NDArray[np.float32]:
         loss = self._listeners[listener].levels(side)
         return np.asarray(10 ** (response(loss, _FREQUENCIES) / 20), dtype=np.float32)
 
     def _find_powers(self, listener: str, side: str) -> dict[tuple[str, str], float]:
-        """Power of each reference, amplified for one ear."""
+        """Power of each reference after amplification for one ear."""
         gain = self._gain(listener, side)
         return {key: float((one * gain**2).sum()) for key, one in self._bins.items()}
 
@@ -178,48 +179,50 @@ class SongSense:
         Args:
             pcm: int16, shape (frames,), 24 kHz.
             scale: Its scale factor.
-            listener: For whom it is said to be.
-            side: Which channel it is said to be.
-            stem: Which stem it is said to be.
+            listener: Listener in its name.
+            side: Side in its name.
+            stem: Stem in its name.
         """
         gain = self._gain(listener, side)
         spectra = _spectra(pcm, CAD1.stem_rate)
         power = float(_power(spectra).sum())
         amplified = spectra * gain  # instead of amplifying each reference: the product is the same
         likeness: dict[tuple[str, str], float] = {}
-        held: dict[tuple[str, str], float] = {}
+        gains: dict[tuple[str, str], float] = {}
         powers = self._powers(listener, side)
         lag = 0.0
         own = (side, stem)
         for key, reference in self._spectra.items():
             peak, at = _peak(_cross(reference, amplified))
-            likeness[key] = _over(peak, powers[key], power)
-            held[key] = peak / powers[key] if powers[key] > 0 else 0.0
+            likeness[key] = _normalised(peak, powers[key], power)
+            gains[key] = peak / powers[key] if powers[key] > 0 else 0.0
             if key == own:
                 lag = at
         best = max(likeness, key=lambda key: likeness[key])
         other = (CAD1.sides[1 - CAD1.sides.index(side)], stem)
         loudest = max(powers.values())
-        unclear = likeness[own] < FOLLOWS or self.levels[own] < SILENT_DB
-        levels = _UNCLEAR if unclear else self._levels(own, spectra, lag=lag, scale=scale, listener=listener)
+        unclear = likeness[own] < FOLLOWS or self._levels_db[own] < SILENT_DB
+        levels = (
+            _UNCLEAR if unclear else self._measure_gain(own, spectra, lag=lag, scale=scale, listener=listener)
+        )
         return Match(
             own=likeness[own],
-            own_gain=held[own],
+            own_gain=gains[own],
             other_side=likeness[other],
-            sides_alike=self._alike[stem],
+            sides_alike=self._sides_alike[stem],
             likeness=tuple(max(likeness[one, name] for one in CAD1.sides) for name in CAD1.stems),
             best_stem=best[1],
             best=likeness[best],
-            best_gain=held[best],
+            best_gain=gains[best],
             own_power=10 * math.log10(powers[own] / loudest) if powers[own] > 0 else -math.inf,
             offset=levels[0],
             misfit=levels[1],
             flatness=levels[2],
             prescribed=levels[3],
-            reference_silent=self.levels[own] < SILENT_DB,
+            reference_silent=self._levels_db[own] < SILENT_DB,
         )
 
-    def _levels(
+    def _measure_gain(
         self,
         own: tuple[str, str],
         spectra: npt.NDArray[np.complex64],
@@ -228,14 +231,14 @@ class SongSense:
         scale: float,
         listener: str,
     ) -> tuple[float, float, float, float]:
-        """Offset, misfit, flatness and spread of the prescribed gain, by bands; NaN where unclear."""
+        """Offset, misfit, flatness and prescribed, as in `Match`; NaN if they cannot be measured."""
         aligned = _cross(self._spectra[own], spectra) * np.exp(2j * np.pi * _FREQUENCIES * lag)
         at = _EDGES[:-1]
         cross = np.add.reduceat(aligned.real, at)
         reference = np.add.reduceat(self._bins[own], at)
         found = np.add.reduceat(_power(spectra), at)
         amplification = response(self._listeners[listener].levels(own[0]), _CENTRES)
-        # a band counts where the reference has power in it and the stem follows the reference
+        # use a band if the reference has power in it and the stem follows the reference
         coherent = np.abs(cross) ** 2 > 0.3 * reference * found
         usable = coherent & (reference > 1e-4 * reference.max()) & (cross != 0)
         if np.count_nonzero(usable) < 3:
@@ -248,32 +251,32 @@ class SongSense:
 
 
 def _read(song: Song, stem: str, span: tuple[int, int | None]) -> npt.NDArray[np.int16]:
-    """The stretch of a reference that is scored: int16, shape (frames, 2)."""
-    import soundfile  # noqa: PLC0415 - headers alone need no audio library
+    """The scored part of a reference: int16, shape (frames, 2)."""
+    import soundfile  # noqa: PLC0415 - checking headers needs no audio library
 
     path = song.reference_path(stem)
     try:
         pcm, _ = soundfile.read(str(path), start=span[0], stop=span[1], dtype="int16", always_2d=True)
     except (OSError, soundfile.SoundFileError) as error:
-        raise ChallengeError(f"{path} cannot be read: {error}", hint="Unpack MUSDB18-HQ afresh.") from error
+        raise ChallengeError(f"{path} cannot be read: {error}", hint="Unpack MUSDB18-HQ again.") from error
     return np.asarray(pcm)
 
 
-class References:
-    """The references of one song at a time: the scorer and the validator go song by song."""
+class ReferenceSpectra:
+    """The reference spectra of a challenge; only those of the last song are kept, as files come song by song."""
 
     def __init__(self, challenge: Challenge) -> None:
         self._challenge = challenge
         self._listeners = {listener.id: listener for listener in challenge.listeners}
-        self._of = lru_cache(maxsize=1)(self._load)
+        self._load = lru_cache(maxsize=1)(self._load_song)
 
-    def _load(self, song: str) -> SongSense:
-        return SongSense(self._challenge.song(song), self._listeners)
+    def _load_song(self, song: str) -> SongReferences:
+        return SongReferences(self._challenge.song(song), self._listeners)
 
-    def of(self, song: str) -> SongSense:
-        """The references of that song.
+    def of_song(self, song: str) -> SongReferences:
+        """The references of one song.
 
         Raises:
             ChallengeError: a reference cannot be read.
         """
-        return self._of(song)
+        return self._load(song)

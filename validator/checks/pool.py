@@ -1,4 +1,4 @@
-"""Decoding in several processes."""
+"""Examines files in several processes."""
 
 from __future__ import annotations
 
@@ -13,124 +13,130 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from validator.archive.submission import open_submission
-from validator.checks.examiner import Examined, Examiner
-from validator.findings.codes import rule
+from validator.checks.examiner import Examiner
+from validator.checks.summary import Examination
+from validator.findings.codes import new_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from validator.archive.limits import Limits
+    from validator.archive.sizes import SizeLimits
     from validator.challenge.challenge import Challenge
-    from validator.challenge.manifest import Entry
+    from validator.challenge.manifest import ExpectedFile
 
-AHEAD = 4
-"""Tasks a process has waiting, so that it never idles and results do not pile up."""
+TASKS_AHEAD = 4
+"""Tasks queued per process: enough to keep it busy, few enough that results do not pile up."""
 
-EXAMPLES = 4
-"""Examples in one task: some 70 files, well over the cost of handing them over."""
+EXAMPLES_PER_TASK = 4
+"""Examples in one task: about 70 files, so that handing over a task costs little in comparison."""
 
-Task = list[list["Entry"]]
+Task = list[list["ExpectedFile"]]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What every process needs to know; goes to it once.
+    """What every process needs; it is sent to each process once.
 
     Attributes:
         path: The submission.
-        bounds: How large it may be.
-        challenge: What it is held against.
-        sense: Whether to compare the audio with the references.
+        limits: How large it may be.
+        challenge: The challenge that it is checked against.
+        compare_references: Whether to compare the audio with the references.
     """
 
     path: Path
-    bounds: Limits
+    limits: SizeLimits
     challenge: Challenge
-    sense: bool
+    compare_references: bool
 
 
 _examiner: Examiner | Exception | None = None
 _open = ExitStack()
 
 
-def _start(plan: Plan) -> None:
+def _initialise(plan: Plan) -> None:
     global _examiner  # noqa: PLW0603 - a process of the pool serves one submission
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted and ends the pool
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles the interrupt and ends the pool
     try:
-        submission = _open.enter_context(open_submission(plan.path, limits=plan.bounds))
-        _examiner = Examiner(submission, plan.challenge, decode=True, sense=plan.sense)
-    except Exception as error:  # the pool would hide it: the first task raises it instead
+        submission = _open.enter_context(open_submission(plan.path, limits=plan.limits))
+        _examiner = Examiner(
+            submission, plan.challenge, decode=True, compare_references=plan.compare_references
+        )
+    except Exception as error:  # the pool would hide it, so the first task raises it
         _examiner = error
 
 
-def _run(task: Task) -> Examined:
+def _run(task: Task) -> Examination:
     if isinstance(_examiner, Exception):
         raise _examiner
     if _examiner is None:
-        raise RuntimeError("a process of the pool was not started properly")
-    whole = Examined()
+        raise RuntimeError("the process was not initialised")
+    result = Examination()
     for example in task:
-        part = _examiner(example)
-        whole.findings += part.findings
-        whole.facts += part.facts
-    return whole
+        result += _examiner.examine(example)
+    return result
 
 
 def _executor(plan: Plan, workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start, initargs=(plan,)
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_initialise,
+        initargs=(plan,),
     )
 
 
-def by_example(present: Sequence[Entry]) -> Iterator[list[Entry]]:
+def group_by_example(files: Sequence[ExpectedFile]) -> Iterator[list[ExpectedFile]]:
     """The files of each example, in their order."""
-    for _, group in itertools.groupby(present, key=lambda entry: (entry.song, entry.listener)):
+    for _, group in itertools.groupby(files, key=lambda file: (file.song, file.listener)):
         yield list(group)
 
 
-def in_processes(plan: Plan, present: Sequence[Entry], *, workers: int) -> Iterator[tuple[int, Examined]]:
-    """Examine files in several processes; yields (number of files, what was found), in order.
+def examine_in_processes(
+    plan: Plan, files: Sequence[ExpectedFile], *, workers: int
+) -> Iterator[tuple[int, Examination]]:
+    """Examine files in several processes; yields (number of files, result) in their order.
 
-    A process that dies over a file takes the pool with it; the tasks in hand are then done again one by
-    one, so that the report can name the file.
+    A process that crashes takes the pool with it. The tasks in progress are then repeated one by one, to find the
+    file that caused the crash.
     """
-    examples = by_example(present)
-    tasks = iter(lambda: list(itertools.islice(examples, EXAMPLES)), [])
-    waiting: deque[tuple[Task, Future[Examined]]] = deque()
+    examples = group_by_example(files)
+    tasks = iter(lambda: list(itertools.islice(examples, EXAMPLES_PER_TASK)), [])
+    waiting: deque[tuple[Task, Future[Examination]]] = deque()
     executor = _executor(plan, workers)
     try:
-        for task in itertools.islice(tasks, AHEAD * workers):
+        for task in itertools.islice(tasks, TASKS_AHEAD * workers):
             waiting.append((task, executor.submit(_run, task)))
         while waiting:
             task, future = waiting.popleft()
             try:
-                yield _files(task), future.result()
+                yield _count(task), future.result()
             except BrokenProcessPool:
-                lost = [task, *(one for one, _ in waiting)]
+                lost = [task, *(task for task, _ in waiting)]
                 waiting.clear()
-                yield from _again(plan, lost)
+                yield from _retry(plan, lost)
                 executor.shutdown(cancel_futures=True)
                 executor = _executor(plan, workers)
-            while len(waiting) < AHEAD * workers and (following := next(tasks, None)):
+            while len(waiting) < TASKS_AHEAD * workers and (following := next(tasks, None)):
                 waiting.append((following, executor.submit(_run, following)))
     finally:
         executor.shutdown(cancel_futures=True)
 
 
-def _files(task: Task) -> int:
+def _count(task: Task) -> int:
     return sum(map(len, task))
 
 
-class _Single:
-    """One process at a time, replaced when it dies."""
+class _SingleProcess:
+    """One process at a time, replaced after a crash."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._executor = _executor(plan, 1)
 
-    def run(self, task: Task) -> Examined | None:
-        """The outcome, or None where the process died over it."""
+    def run(self, task: Task) -> Examination | None:
+        """The result, or None if the process crashed."""
         try:
             return self._executor.submit(_run, task).result()
         except BrokenProcessPool:
@@ -143,22 +149,20 @@ class _Single:
         self._executor.shutdown(cancel_futures=True)
 
 
-def _again(plan: Plan, tasks: Sequence[Task]) -> Iterator[tuple[int, Examined]]:
-    """Tasks in one process at a time; of one that kills it, file by file, so that the culprit is named."""
-    single = _Single(plan)
+def _retry(plan: Plan, tasks: Sequence[Task]) -> Iterator[tuple[int, Examination]]:
+    """Run tasks in one process at a time, and a task that crashes file by file, to report the cause."""
+    single = _SingleProcess(plan)
     try:
         for task in tasks:
-            whole = single.run(task)
-            if whole is None:
-                whole = Examined()
-                for entry in itertools.chain.from_iterable(task):
-                    part = single.run([[entry]])
+            result = single.run(task)
+            if result is None:
+                result = Examination()
+                for file in itertools.chain.from_iterable(task):
+                    part = single.run([[file]])
                     if part is None:
-                        part = Examined(
-                            [rule("flac-corrupt").at(entry.path, "The decoder crashed over this file.")]
-                        )
-                    whole.findings += part.findings
-                    whole.facts += part.facts
-            yield _files(task), whole
+                        crashed = new_finding("flac-corrupt", file.path, "The decoder crashed on this file.")
+                        part = Examination([crashed])
+                    result += part
+            yield _count(task), result
     finally:
         single.close()

@@ -1,4 +1,4 @@
-"""Names that are nearly right, and what they were meant to be."""
+"""Suggests the right name for a misnamed file."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING
 from validator.challenge.rules import CAD1
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from validator.challenge.challenge import Challenge
 
 LIKENESS = 0.75
-"""Least difflib ratio at which a song's name is taken for another's misspelling."""
+"""Least difflib ratio at which a name counts as a misspelling of a song's name."""
 
 MOST_SEARCHES = 300
-"""Spellings compared with every song: each takes a millisecond, and a hostile zip can hold 100,000."""
+"""Most names that are compared with every song: each takes a millisecond, and a hostile zip can have 100,000."""
 
 _AUDIO = frozenset({"flac", "fla", "wav", "wave", "aif", "aiff", "mp3", "ogg", "m4a"})
 _SIDE_WORDS = {
@@ -40,51 +38,51 @@ _COPY = re.compile(r"(?:\s*\(\d+\)|[\s_-]*copy\d*)$", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """What a file was meant to be.
+    """What a misnamed file was probably meant to be.
 
     Attributes:
-        path: The name it should have.
-        why: In what its own name differs, such as "the letter case".
+        path: The path that it should have.
+        difference: How its own path differs, in one sentence.
     """
 
     path: str
-    why: str
+    difference: str
 
 
-def plain(text: str) -> str:
-    """Letters and digits only, in one case and one Unicode form."""
+def simplify(text: str) -> str:
+    """Only the letters and digits, in lower case and one Unicode form."""
     form = unicodedata.normalize("NFKD", text).casefold()
     return "".join(c for c in form if c.isalnum())
 
 
-class Namer:
-    """Guesses what misnamed files of one challenge were meant to be."""
+class NameMatcher:
+    """Suggests names for misnamed files of one challenge."""
 
     def __init__(self, challenge: Challenge) -> None:
-        self._songs = {plain(song.name): song.name for song in challenge.songs}
+        self._songs = {simplify(song.name): song.name for song in challenge.songs}
         self._listeners = {listener.id.casefold(): listener.id for listener in challenge.listeners}
         ids = sorted(map(re.escape, self._listeners), key=len, reverse=True)
         self._listener = re.compile(rf"(?<![0-9a-z])({'|'.join(ids)})(?![0-9])") if ids else None
-        self._song_like = lru_cache(maxsize=4096)(self._find_song)
+        self._similar_song = lru_cache(maxsize=4096)(self._find_song)
         self._searches = 0
 
     def _find_song(self, text: str) -> str | None:
-        key = plain(text)
+        key = simplify(text)
         if key in self._songs:
             return self._songs[key]
         if len(key) < 4 or self._searches >= MOST_SEARCHES:
             return None
         self._searches += 1
-        near = difflib.get_close_matches(key, self._songs, n=1, cutoff=LIKENESS)
-        return self._songs[near[0]] if near else None
+        similar = difflib.get_close_matches(key, self._songs, n=1, cutoff=LIKENESS)
+        return self._songs[similar[0]] if similar else None
 
     def _listeners_in(self, text: str) -> list[str]:
         if self._listener is None:
             return []
         return [self._listeners[found] for found in self._listener.findall(text.casefold())]
 
-    def candidates(self, path: str) -> list[Suggestion]:
-        """What a file may have been meant to be, the likeliest first; empty where there is no telling."""
+    def suggest(self, path: str) -> list[Suggestion]:
+        """What a file was probably meant to be, the most likely first; empty if nothing is similar."""
         *folders, name = unicodedata.normalize("NFC", path).split("/")
         base, dot, suffix = name.rpartition(".")
         kind = suffix.casefold()
@@ -96,36 +94,33 @@ class Namer:
         side, stem, rest = _tail(base)
         if stem is None or (side is None and stem != "remix"):
             return []
-        listeners = [*self._in_order(folders), *self._listeners_in(base)]
+        listeners = [one for text in (*folders, base) for one in self._listeners_in(text)]
         song = self._song_of(rest, folders)
         if song is None:
             return []
-        found: dict[str, None] = {}
+        targets: dict[str, None] = {}
         for listener in dict.fromkeys(listeners):
             if stem == "remix":
                 target = CAD1.remix_name(listener, song)
-                found[target if kind != "txt" else target.removesuffix("flac") + "txt"] = None
+                targets[target if kind != "txt" else target.removesuffix("flac") + "txt"] = None
             else:
-                made = CAD1.scale_name if kind == "txt" else CAD1.stem_name
-                found[made(listener, song, side or "", stem)] = None
-        return [Suggestion(target, difference(path, target)) for target in found]
-
-    def _in_order(self, folders: Iterable[str]) -> list[str]:
-        return [listener for folder in folders for listener in self._listeners_in(folder)]
+                name_of = CAD1.scale_name if kind == "txt" else CAD1.stem_name
+                targets[name_of(listener, song, side or "", stem)] = None
+        return [Suggestion(target, describe_difference(path, target)) for target in targets]
 
     def _song_of(self, rest: str, folders: list[str]) -> str | None:
         bare = rest
         if self._listener is not None:
             bare = re.sub(rf"^\W*(?:{self._listener.pattern})[\s_-]*", "", rest, flags=re.IGNORECASE)
         for text in (bare, *reversed(folders)):
-            song = self._song_like(text)
+            song = self._similar_song(text)
             if song is not None:
                 return song
         return None
 
 
 def _tail(base: str) -> tuple[str | None, str | None, str]:
-    """Side, stem (or "remix") and what stands before them; sides and stems in either order."""
+    """Side, stem (or "remix") and the text before them; side and stem may be in either order."""
     side = stem = None
     rest = base
     for _ in range(2):
@@ -148,27 +143,31 @@ def _tail(base: str) -> tuple[str | None, str | None, str]:
     return side, stem, rest
 
 
-def difference(path: str, target: str) -> str:  # noqa: PLR0911 - one for each difference
-    """In what two names differ, in words."""
+def describe_difference(path: str, target: str) -> str:  # noqa: PLR0911 - one for each difference
+    """How a path differs from the one that it should be, in one sentence."""
     if path.rpartition("/")[2] == target.rpartition("/")[2]:
-        return "it lies in another folder"
+        return "The file is in the wrong folder."
     if unicodedata.normalize("NFC", path) == unicodedata.normalize("NFC", target):
-        return "its Unicode form (NFD, as macOS writes it, instead of NFC)"
+        return "The Unicode form is wrong: NFD, as macOS writes it, instead of NFC."
     if path.casefold() == target.casefold():
-        return "the letter case"
+        return "The letter case is wrong."
+    if target.startswith(f"{path}."):
+        return f"The suffix {target[len(path) :]} is missing."
     (stem, _, suffix), (right_stem, _, right_suffix) = path.rpartition("."), target.rpartition(".")
     if stem == right_stem:
-        return f"the file type: .{suffix} instead of .{right_suffix}"
+        return f"The suffix is .{suffix} instead of .{right_suffix}."
     if stem.casefold() == right_stem.casefold() and suffix.casefold() == right_suffix:
-        return "the letter case"
-    here, there = path.split("/"), target.split("/")
-    if len(here) == len(there) and here[:-1] == there[:-1]:
-        name, right = here[-1], there[-1]
+        return "The letter case is wrong."
+    found, wanted = path.split("/"), target.split("/")
+    if len(found) != len(wanted):
+        return "The number of folders is wrong."
+    if found[:-1] == wanted[:-1]:
+        name, right = found[-1], wanted[-1]
         if name[:5] != right[:5] and name.partition("_")[2] == right.partition("_")[2]:
-            return f"the listener: the name says {name.partition('_')[0]}, the folder {there[0]}"
-        if name.startswith(f"{there[0]}_{there[1]}_"):
-            return "the spelling of side or stem"
-        return "the spelling of the name"
-    if len(here) == len(there) and here[0] == there[0]:
-        return "the spelling of the song"
-    return "folder and spelling" if len(here) == len(there) else "the number of folders"
+            return f"The file name has listener {name.partition('_')[0]}, but the folder is {wanted[0]}."
+        if name.startswith(f"{wanted[0]}_{wanted[1]}_"):
+            return "The side or the stem in the file name is wrong."
+        return "The file name is misspelled."
+    if found[0] == wanted[0]:
+        return "The name of the song is misspelled."
+    return "The folder and the file name are misspelled."

@@ -1,1 +1,1 @@
-"""Finding, and every code with its reason and its fix."""
+"""What a finding is, and every code with its reason and its fix."""

@@ -1,6 +1,7 @@
-"""Every finding there is: how much it weighs, why it is there and how to mend it.
+"""Every code that a finding can have: its severity, its reason and how to fix it.
 
-The table in `validator/README.md` is generated from here; a test keeps the two equal.
+The table in `docs/findings.md` is generated from here (`python -m validator.findings.codes`); a test keeps the two
+equal.
 """
 
 from __future__ import annotations
@@ -13,378 +14,385 @@ ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule of the challenge.
+class Code:
+    """What all findings of one code have in common.
 
     Attributes:
-        code: Its name; stable, for scripts may look for it.
-        severity: How much a breach weighs.
-        title: What is wrong, in a few words; heads a group in the report.
-        why: Why the rule is there.
-        fix: How to mend it; the hint of its findings.
+        name: The code itself, such as "sample-rate". It is stable: scripts may rely on it.
+        severity: How serious it is.
+        title: What is wrong, in a few words; the heading of a group in the text report.
+        reason: Why it matters.
+        fix: How to fix it; the default hint of its findings.
     """
 
-    code: str
+    name: str
     severity: Severity
     title: str
-    why: str
+    reason: str
     fix: str
 
-    def at(
-        self, path: str, message: str, *, expected: str = "", found: str = "", hint: str | None = None
-    ) -> Finding:
-        """A finding of this rule at that place."""
-        return Finding(
-            code=self.code,
-            severity=self.severity,
-            path=path,
-            message=message,
-            expected=expected,
-            found=found,
-            hint=self.fix if hint is None else hint,
-        )
 
+_REPACK = "Pack the folder again with a standard tool, such as `zip -r` or Python's `shutil.make_archive`."
 
-_PACK = "Pack the folder again with an ordinary tool, such as `zip -r` or Python's `shutil.make_archive`."
-
-_RULES = (
+_CODES = (
     # --- the archive ---------------------------------------------------------------------------------
-    Rule(
+    Code(
         "archive-unreadable",
         ERROR,
         "The archive cannot be read",
-        "Without a sound directory nothing in it can be trusted; a cut-off upload looks like this.",
-        "Test it with `unzip -t`, upload it again, or pack it afresh.",
+        "An archive with a damaged directory cannot be trusted; an interrupted upload is a common cause.",
+        "Test it with `unzip -t`, then upload or pack it again.",
     ),
-    Rule(
+    Code(
         "archive-too-large",
         ERROR,
         "The archive is larger than any submission can be",
-        "Size caps, derived from the files the challenge asks for, keep one upload from filling a disk.",
-        "Leave out everything but the files the challenge asks for.",
+        "Size limits, derived from the expected files, keep one upload from filling the disk.",
+        "Remove everything but the files that the challenge asks for.",
     ),
-    Rule(
+    Code(
         "archive-structure",
         ERROR,
-        "The archive is not built as an honest tool builds it",
-        "Members out of order, overlapping, or outside the file make one archive mean different things to "
-        "different programs.",
-        _PACK,
+        "The archive has an invalid structure",
+        "If members are out of order, overlap or lie outside the file, different programs read different contents.",
+        _REPACK,
     ),
-    Rule(
+    Code(
         "member-mismatch",
         ERROR,
-        "A member's own header differs from the directory",
-        "Two programs would see two different files.",
-        _PACK,
+        "A member's local header differs from the archive's directory",
+        "Different programs would read different files.",
+        _REPACK,
     ),
-    Rule(
+    Code(
         "member-compression",
         ERROR,
-        "A member is packed by a method other than stored or deflated",
-        "Other methods are not read everywhere, and their readers are less proven.",
-        _PACK,
+        "A member uses an unsupported compression method",
+        "Methods other than stored and deflated are not supported everywhere, and their decoders are less tested.",
+        _REPACK,
     ),
-    Rule(
+    Code(
         "member-encrypted",
         ERROR,
         "A member is encrypted",
-        "Nobody can score what nobody can read.",
+        "An encrypted file cannot be scored.",
         "Pack it again without a password.",
     ),
-    Rule(
+    Code(
         "member-special",
         ERROR,
         "A member is a link or a device",
-        "Links point out of the submission; only regular files and folders count.",
-        "Replace links by the files they point to (`zip` without `-y`, `cp -L`).",
+        "Links can point outside the submission; only regular files and folders are allowed.",
+        "Replace links with the files they point to (`zip` without `-y`, `cp -L`).",
     ),
-    Rule(
+    Code(
         "member-name",
         ERROR,
         "A member has an unsafe name",
-        "Absolute names, `..`, drive letters, backslashes and control characters write elsewhere when "
-        "unpacked; names too long cannot be unpacked at all.",
-        "Pack the submission's folder by relative names with forward slashes.",
+        "Absolute paths, `..`, drive letters, backslashes and control characters can write outside the "
+        "target folder; names that are too long cannot be unpacked.",
+        "Pack the folder with relative paths and forward slashes.",
     ),
-    Rule(
+    Code(
         "member-duplicate",
         ERROR,
         "Two members have the same name",
-        "Which of the two counts would depend on the program, or on the file system (letter case, Unicode "
-        "form).",
-        "Keep one of them.",
+        "Which of the two is used would depend on the program, or on the file system (letter case, Unicode form).",
+        "Keep only one of them.",
     ),
-    Rule(
+    Code(
         "member-too-large",
         ERROR,
         "A member is larger than its audio can be",
-        "A cap per member, derived from the audio it should hold, stops archive bombs.",
-        "Save the stem or remix in the length and format the challenge asks for.",
+        "A size limit per member, derived from the expected audio, stops archive bombs.",
+        "Save the stem or remix in the length and format that the challenge asks for.",
     ),
-    Rule(
+    Code(
         "member-corrupt",
         ERROR,
         "A member's contents are damaged",
-        "Its checksum or its size is not what the directory says: the upload or the packing went wrong.",
-        "Test the archive with `unzip -t`; pack and upload it again.",
+        "Its checksum or size differs from the archive's directory, so packing or uploading failed.",
+        "Test the archive with `unzip -t`, then pack and upload it again.",
     ),
     # --- names ---------------------------------------------------------------------------------------
-    Rule(
+    Code(
         "nested-folders",
         ERROR,
-        "The files lie more than one folder too deep",
-        "One wrapper folder is allowed; a script that looks deeper would guess.",
-        "Pack from inside the inner folder.",
+        "The files are nested too deeply",
+        "One wrapper folder is allowed; with more, the scorer would have to guess where the files are.",
+        "Pack the contents of the innermost wrapper folder.",
     ),
-    Rule(
+    Code(
         "missing",
         ERROR,
         "A file is missing",
-        "Every listener needs all eight stems and the remix of every song; an incomplete submission is "
-        "never ranked.",
-        "Add the file under exactly the name expected.",
+        "Every listener needs eight stems and a remix of every song; an incomplete submission is never ranked.",
+        "Add the file under exactly the expected name.",
     ),
-    Rule(
+    Code(
         "misnamed",
         ERROR,
-        "A file has a name that is nearly right",
-        "The scorer finds files by their exact name; the file expected in its place is missing.",
+        "A file is misnamed",
+        "The scorer finds files by their exact name, so the file expected in its place is missing.",
         "Rename it as expected.",
     ),
-    Rule(
+    Code(
         "unexpected",
         ERROR,
-        "A file does not belong here",
-        "A file the scorer never reads is mostly a stem that someone thinks is scored.",
-        "Remove it, or give it the name it should have.",
+        "A file is not expected",
+        "The scorer never reads such a file; often it is a stem with the wrong name.",
+        "Remove it, or rename it.",
     ),
     # --- FLAC ----------------------------------------------------------------------------------------
-    Rule(
+    Code(
         "not-flac",
         ERROR,
-        "A file is not FLAC, whatever its name says",
-        "Audio libraries pick their reader by content; only FLAC is agreed on.",
+        "A file is not a FLAC file",
+        "Audio libraries choose a decoder by the contents, not by the name; only FLAC is accepted.",
         "Save it with a FLAC encoder, such as `soundfile.write(..., format='FLAC', subtype='PCM_16')`.",
     ),
-    Rule(
+    Code(
         "flac-header",
         ERROR,
-        "A FLAC header is damaged or impossible",
-        "Nothing can be said of audio whose header makes no sense.",
+        "A FLAC header is invalid",
+        "Audio cannot be decoded safely if its header is damaged.",
         "Write the file again.",
     ),
-    Rule(
+    Code(
         "flac-unknown-length",
         ERROR,
-        "A FLAC header does not say how long the audio is",
-        "A stream written to a pipe has no length; whether it is complete cannot be told.",
+        "A FLAC header does not give the length",
+        "An encoder that writes to a pipe leaves the length empty, so truncation cannot be detected.",
         "Write to a file instead of a pipe.",
     ),
-    Rule(
+    Code(
         "sample-rate",
         ERROR,
         "Wrong sample rate",
-        "Another rate would be resampled in silence, or played at the wrong pitch.",
-        "Stems are 24000 Hz, remixes 32000 Hz: resample before saving.",
+        "Audio at another rate would be resampled silently, or played at the wrong pitch.",
+        "Resample before saving: stems to 24000 Hz, remixes to 32000 Hz.",
     ),
-    Rule(
+    Code(
         "bit-depth",
         ERROR,
         "Wrong bit depth",
-        "All submissions are quantised alike.",
+        "All submissions have the same bit depth.",
         "Save as 16-bit FLAC (subtype PCM_16).",
     ),
-    Rule(
+    Code(
         "channels",
         ERROR,
         "Wrong number of channels",
         "A stem is one ear's signal (mono); a remix is stereo.",
         "Save left and right stems as separate mono files, and the remix as stereo.",
     ),
-    Rule(
+    Code(
         "length",
         ERROR,
         "Wrong length",
-        "A stem that is too short or too long is compared with the wrong part of the music; a half-length "
-        "stem can score almost as before, and nobody notices.",
-        "Cut the song to the segment (split test) or process the whole song (split valid), then resample.",
+        "A stem that is too short or too long is compared with the wrong part of the music; half a stem "
+        "can score almost as well as a whole one, so the score does not reveal it.",
+        "Process the segment (split test) or the whole song (split valid), then resample.",
     ),
-    Rule(
+    Code(
         "length-inconsistent",
         ERROR,
         "Files of one song differ in length",
         "All files of a song cover the same time, so at most one of the lengths is right.",
         "Process the whole song for every listener.",
     ),
-    Rule(
+    Code(
         "flac-corrupt",
         ERROR,
-        "A FLAC file does not decode",
-        "A frame is damaged: part of the audio would be lost or silent.",
+        "A FLAC file cannot be decoded",
+        "A frame is damaged, so part of the audio would be lost or silent.",
         "Test it with `flac -t`, then write it again.",
     ),
-    Rule(
+    Code(
         "flac-truncated",
         ERROR,
-        "A FLAC file holds less audio than its header says",
-        "A truncated file decodes short without an error in many programs, and its score hardly shows it.",
-        "Write the file again; look for a full disk or an interrupted copy.",
+        "A FLAC file contains less audio than its header declares",
+        "Many programs decode a truncated file without an error, and the score hardly reveals it.",
+        "Check for a full disk or an interrupted copy, then write the file again.",
     ),
-    Rule(
+    Code(
         "flac-trailing",
         ERROR,
-        "A FLAC file holds more audio than its header says",
-        "Programs that trust the header and programs that read on would hear different things.",
+        "A FLAC file contains more audio than its header declares",
+        "Programs that trust the header and programs that read to the end would decode different audio.",
         "Write the file again.",
     ),
-    Rule(
+    Code(
         "flac-md5",
         ERROR,
-        "The audio of a FLAC file is not what was encoded",
-        "The digest that the encoder stored does not fit the audio: the file was damaged or edited.",
+        "The audio of a FLAC file does not match its MD5",
+        "The header contains the MD5 of the audio; a mismatch means that the file was damaged or edited.",
         "Write the file again.",
     ),
     # --- scale files ---------------------------------------------------------------------------------
-    Rule(
+    Code(
         "scale-value",
         ERROR,
-        "A scale file does not hold one usable number",
-        "The scorer multiplies the stem by float(text): `nan` makes a score of nonsense, and notations that "
-        "only some languages read make a different score for each.",
-        "Write one plain decimal number, over 0 and at most 10000, such as `1.2345`.",
+        "A scale file does not contain one valid number",
+        "The scorer multiplies the stem by float(text): `nan` gives a meaningless score, and other "
+        "notations are read differently by different languages.",
+        "Write one plain decimal number, above 0 and at most 10000, such as `1.2345`.",
     ),
-    Rule(
+    Code(
         "scale-missing",
         WARNING,
         "A stem at full scale has no scale file",
-        "The stem looks normalised to its peak. Without the factor it is scored at the wrong level, which "
-        "costs a perfect stem up to half of its score.",
-        "Put the peak that the stem was divided by into the .txt beside it, or save it unnormalised.",
+        "The stem looks normalised to its peak. Without the scale factor it is scored at the wrong level, "
+        "which costs a perfect stem up to half of its score.",
+        "Write the peak that the stem was divided by to the .txt file next to it, or save the stem without "
+        "normalising it.",
     ),
-    Rule(
+    Code(
         "scale-remix",
         ERROR,
         "A remix has a scale file",
-        "A remix is heard as it is; a factor beside it is never read.",
-        "Save the remix at the level at which it is to be heard, and remove the .txt.",
+        "A remix is played as it is; its scale file is never read.",
+        "Save the remix at its playback level, and remove the .txt file.",
     ),
-    # --- sense: what is formally right and yet looks wrong -------------------------------------------
-    Rule(
+    # --- plausibility: what is allowed and yet looks wrong -------------------------------------------
+    Code(
         "silent",
         WARNING,
-        "Digital silence",
-        "A silent stem scores 0.03 to 0.09 where a right one scores several times as much; a dead channel "
-        "cost a team of 2023 half its score.",
-        "Look at the step that wrote this channel: a lost channel, a division by zero, an empty separation.",
+        "The audio is silent",
+        "A silent stem scores 0.03 to 0.09, several times less than a correct one; a dead channel cost a "
+        "team half its score in 2023.",
+        "Check the step that wrote this channel for a lost channel, a division by zero or an empty separation.",
     ),
-    Rule(
+    Code(
         "sides-equal",
         WARNING,
-        "Left and right are bit-equal",
-        "Two ears with their own audiograms hardly ever get the same bits: one channel was written twice.",
-        "Save each ear's own channel, amplified by that ear's audiogram.",
+        "Left and right are identical",
+        "Two ears with their own audiograms rarely get the same samples; probably one channel was written twice.",
+        "Save each ear's own channel, amplified for that ear's audiogram.",
     ),
-    Rule(
+    Code(
         "stems-identical",
         WARNING,
-        "Several stems are one and the same signal",
-        "Four stems cannot be equal: one file was copied, or the mixture was saved in place of the stems.",
+        "Several stems are identical",
+        "Different stems never have the same samples; a file was copied, or the mixture saved as every stem.",
         "Save each separated stem under its own name.",
     ),
-    Rule(
+    Code(
         "remix-clipped",
         WARNING,
         "A remix is clipped",
-        "Samples cut off at full scale are audible distortion, and remixes are heard by a panel.",
+        "Samples cut off at full scale are audible distortion, and a listening panel hears the remixes.",
         "Lower the level before saving, or use a soft limiter as the baseline does.",
     ),
-    Rule(
+    Code(
         "remix-quiet",
         WARNING,
-        "A remix is hardly audible",
-        "0 dB re full scale is played at 100 dB SPL; a remix below 40 dB SPL is hardly heard.",
-        "Set the remix to a level at which music is listened to.",
+        "A remix is barely audible",
+        "0 dB re full scale is played at 100 dB SPL; a remix below 40 dB SPL is hard to hear.",
+        "Set the remix to a normal listening level.",
     ),
-    Rule(
+    Code(
         "remix-loud",
         INFO,
         "A remix is very loud",
-        "0 dB re full scale is played at 100 dB SPL. The baseline's own remixes of loud music for severe losses "
-        "come to 99 dB SPL, so this is no mistake; but its limiter distorts there, and somebody listens.",
-        "Nothing need be done; a lower level before the limiter distorts less.",
+        "0 dB re full scale is played at 100 dB SPL. The baseline's own remixes of loud music for severe "
+        "losses reach 99 dB SPL, so this is not an error, but its limiter distorts at that level and "
+        "people will listen to it.",
+        "Nothing has to be done; a lower level before the limiter reduces distortion.",
     ),
-    Rule(
+    Code(
         "not-personal",
         INFO,
-        "All listeners got the same audio",
-        "The challenge asks for audio made for each listener; one version for all is allowed, and mostly "
-        "an oversight.",
-        "Amplify by each listener's audiogram, if that was meant.",
+        "All listeners have the same audio",
+        "The challenge asks for audio made for each listener; one version for all is allowed but often a mistake.",
+        "Amplify for each listener's audiogram, unless one version for all is intended.",
     ),
-    Rule(
+    Code(
         "reference-silent",
         INFO,
         "A reference is silent",
-        "The metric has no value for a silent reference; that value is left out of the averages.",
-        "Nothing to do.",
+        "The metric is undefined for a silent reference; that value is left out of the averages.",
+        "Nothing has to be done.",
     ),
-    Rule(
+    Code(
         "stems-permuted",
         WARNING,
-        "The stems lie under each other's names",
-        "A team of 2023 lost half its score because its model listed the stems in another order than its "
-        "script; the remix, a sum, sounded right.",
+        "The stems are saved under each other's names",
+        "A team lost half its score in 2023 because its model returned the stems in another order than its"
+        " script assumed; the remix, a sum, sounded right.",
         "Compare the order of the separator's outputs with the order in which they are saved.",
     ),
-    Rule(
+    Code(
         "stem-mislabelled",
         WARNING,
-        "A stem looks like another one",
-        "The right stem scores about 0.9 where another scores about 0.03.",
-        "Listen to the file; save each stem under its own name.",
+        "A stem looks like another stem",
+        "A stem under the wrong name scores about 0.03 where the right one scores about 0.9.",
+        "Listen to the file, and save each stem under its own name.",
     ),
-    Rule(
+    Code(
         "sides-swapped",
         WARNING,
         "Left and right are swapped",
-        "Each ear is amplified and scored by its own audiogram.",
-        "Channel 0 is left, channel 1 is right.",
+        "Each ear is amplified and scored with its own audiogram.",
+        "Save channel 0 as left and channel 1 as right.",
     ),
-    Rule(
+    Code(
         "not-amplified",
         WARNING,
-        "The stems were not amplified",
-        "The scorer amplifies the reference by NAL-R and wants the stem amplified too: perfect stems without "
+        "The stems are not amplified",
+        "The scorer amplifies the reference with NAL-R and expects amplified stems: perfect stems without "
         "amplification score 0.42 to 0.69.",
         "Apply NAL-R with the listener's audiogram to each stem before saving it.",
     ),
-    Rule(
+    Code(
         "level",
         WARNING,
-        "A stem lies far from the reference's level",
-        "A lost or wrong scale file, or a second normalisation, shows here and nowhere else.",
-        "Look at the scale file beside it: it must hold the peak that the stem was divided by.",
+        "A stem's level is far from the reference's",
+        "No other check detects a lost or wrong scale file, or a second normalisation.",
+        "Check that the scale file next to it contains the peak that the stem was divided by.",
     ),
 )
 
+CODES = {code.name: code for code in _CODES}
+"""Every code by its name."""
+
+
+def new_finding(
+    code: str, path: str, message: str, *, expected: str = "", found: str = "", hint: str | None = None
+) -> Finding:
+    """A finding with the severity of its code.
+
+    Args:
+        code: A key of `CODES`.
+        path: As in `Finding`.
+        message: As in `Finding`.
+        expected: As in `Finding`.
+        found: As in `Finding`.
+        hint: How to fix it; None for the fix of the code.
+
+    Raises:
+        KeyError: there is no such code.
+    """
+    known = CODES[code]
+    return Finding(
+        code=code,
+        severity=known.severity,
+        path=path,
+        message=message,
+        expected=expected,
+        found=found,
+        hint=known.fix if hint is None else hint,
+    )
+
 
 def table() -> str:
-    """Every rule as a Markdown table, for `validator/README.md`."""
+    """Every code as a Markdown table, for `docs/findings.md`."""
     lines = [
-        "| code | severity | what is wrong | why the rule is there | how to mend it |",
+        "| code | severity | what is wrong | why it matters | how to fix it |",
         "|---|---|---|---|---|",
     ]
-    lines += [f"| `{r.code}` | {r.severity} | {r.title} | {r.why} | {r.fix} |" for r in _RULES]
+    lines += [f"| `{c.name}` | {c.severity} | {c.title} | {c.reason} | {c.fix} |" for c in _CODES]
     return "\n".join(lines) + "\n"
-
-
-RULES = {rule.code: rule for rule in _RULES}
-
-
-def rule(code: str) -> Rule:
-    """The rule of that code (KeyError where there is none)."""
-    return RULES[code]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """One thing that is wrong with a submission, as data.
 
-Standard library only, for this module is also imported inside the sandbox.
+Standard library only: this module is also imported inside the sandbox.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """How much a finding weighs. Only an error makes a submission invalid."""
+    """How serious a finding is. Only an error makes a submission invalid."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -19,16 +19,17 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a submission got wrong.
+    """One thing that is wrong with a submission.
 
     Attributes:
-        code: Name of the rule, as in `validator.findings.codes`.
-        severity: How much it weighs.
-        path: Where: a member of the submission, a folder of it (ending in `/`), or empty for the whole.
+        code: A key of `validator.findings.codes.CODES`.
+        severity: How serious it is.
+        path: Where it is: a file or a folder (ending in `/`) of the submission, a pattern with `*`, or empty
+            for the whole submission.
         message: What is wrong, in one sentence.
         expected: What should be there; may be empty.
         found: What is there; may be empty.
-        hint: How to mend it.
+        hint: How to fix it.
     """
 
     code: str
@@ -40,7 +41,7 @@ class Finding:
     hint: str = ""
 
     def to_dict(self) -> dict[str, str]:
-        """The finding as the contract's JSON has it."""
+        """The finding as in the JSON report."""
         return {
             "code": self.code,
             "severity": self.severity.value,

@@ -1,1 +1,1 @@
-"""File formats: FLAC header, decoding within a budget, scale file."""
+"""FLAC headers, decoding within a frame budget, and scale files."""

@@ -1,7 +1,7 @@
-"""FLAC, decoded within a frame budget.
+"""Decodes FLAC within a frame budget.
 
-libsndfile picks its parser by content and trusts what a header says of the length, so the header is
-parsed here first, and memory is taken only for as many frames as the challenge asks for.
+libsndfile chooses its parser by the contents and trusts the length in the header. So the header is parsed here
+first, and memory is allocated only for as many frames as the challenge allows.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import soundfile
 
-from validator.formats.frames import goes_on
+from validator.formats.frames import has_later_frame
 from validator.formats.streaminfo import HEADER_BYTES, StreamInfo, StreamInfoError, parse
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 METADATA_BYTES = 1 << 20
-"""What a FLAC file may hold beside its audio: tags, padding, a seek table, a cover."""
+"""Bytes that a FLAC file may have besides its audio: tags, padding, a seek table, a cover."""
 
 _BLOCK = 1 << 18  # frames decoded at a time
-_STEPS = 4096  # a header may give blocks of 16 frames, and each step takes some microseconds
+_STEPS = 4096  # most small steps: a header may declare blocks of 16 frames, and each step takes microseconds
 _TOTAL_MASK = 0xF_FFFF_FFFF
 
 
 class AudioError(Exception):
-    """A FLAC file that is not what it should be.
+    """A FLAC file that is invalid, or not in the required format.
 
     Attributes:
         code: Code of the finding.
@@ -47,36 +47,36 @@ class AudioError(Exception):
 class _Stream(soundfile.SoundFile):  # type: ignore[misc]
     """A stream that is only read forwards.
 
-    soundfile seeks after each read of a seekable stream, which costs time and fails on audio longer or
-    shorter than its header says.
+    soundfile seeks after each read of a seekable stream, which takes time and fails if the audio is longer or
+    shorter than its header declares.
     """
 
     def seekable(self) -> bool:
-        """Never."""
+        """Always false."""
         return False
 
 
 def audio_bytes(*, channels: int, frames: int) -> int:
-    """The most bytes that a FLAC file of so many frames can have.
+    """Upper bound of the size in bytes of a FLAC file with this many frames.
 
-    A FLAC frame is never larger than its PCM by more than a few per cent (verbatim subframes), so PCM and
-    a quarter, and `METADATA_BYTES`, bound a file.
+    A FLAC frame exceeds its PCM by at most a few per cent (verbatim subframes), so the bound is 1.25 times the PCM,
+    plus `METADATA_BYTES`.
     """
     return 2 * channels * frames * 5 // 4 + METADATA_BYTES
 
 
 def too_many_bytes(most: int) -> AudioError:
-    """The error of a file over `audio_bytes`."""
+    """The error for a file larger than `audio_bytes`."""
     return AudioError(
         "member-too-large",
         "The file is larger than its audio can be.",
         expected=f"at most {most} bytes",
-        found=f"over {most} bytes",
+        found=f"more than {most} bytes",
     )
 
 
 def check_format(info: StreamInfo, *, rate: int, channels: int, bits: int) -> AudioError | None:
-    """The first thing in which a header differs from what is wanted, or None."""
+    """The first difference between a header and the required format, or None."""
     if info.sample_rate != rate:
         return AudioError(
             "sample-rate",
@@ -94,15 +94,19 @@ def check_format(info: StreamInfo, *, rate: int, channels: int, bits: int) -> Au
     if info.channels != channels:
         return AudioError(
             "channels",
-            f"The file has {info.channels} channel(s) instead of {channels}.",
-            expected=f"{channels} channel(s)",
-            found=f"{info.channels} channel(s)",
+            f"The file has {_channels(info.channels)} instead of {channels}.",
+            expected=_channels(channels),
+            found=_channels(info.channels),
         )
     return None
 
 
+def _channels(count: int) -> str:
+    return f"{count} channel" if count == 1 else f"{count} channels"
+
+
 def with_total(data: bytes | memoryview, total: int) -> bytes:
-    """The same FLAC with another length in its header, so that the decoder itself stops nowhere early."""
+    """The same FLAC with another length in its header, so that the decoder does not stop there."""
     packed = int.from_bytes(data[18:26], "big") & ~_TOTAL_MASK | total
     return b"".join((data[:18], packed.to_bytes(8, "big"), data[26:]))
 
@@ -115,23 +119,23 @@ def decode_flac(
     bits: int,
     max_frames: int,
 ) -> npt.NDArray[np.int16]:
-    """Decode a FLAC file and hold it to its own header.
+    """Decode a FLAC file and check it against its own header.
 
     Args:
         source: The whole file, or a binary stream of it.
-        rate: Sample rate in Hz that it must have.
-        channels: Channels that it must have.
-        bits: Bit depth that it must have, at most 16.
-        max_frames: Budget: a header that declares more is refused before anything is decoded.
+        rate: Required sample rate in Hz.
+        channels: Required number of channels.
+        bits: Required bit depth, at most 16.
+        max_frames: Budget: a file that declares more is rejected before anything is decoded.
 
     Returns:
-        int16, full scale ±32768: shape (frames,) for one channel, else (frames, channels).
+        int16, full scale ±32768, shape (frames,) for one channel, else (frames, channels).
 
     Raises:
-        AudioError: `member-too-large` (over `audio_bytes`), `not-flac`, `flac-header`, `sample-rate`,
-            `bit-depth`, `channels`, `length` (over budget), `flac-unknown-length`, `flac-corrupt`,
+        AudioError: `member-too-large` (above `audio_bytes`), `not-flac`, `flac-header`, `sample-rate`,
+            `bit-depth`, `channels`, `length` (above budget), `flac-unknown-length`, `flac-corrupt`,
             `flac-truncated` (less audio than declared), `flac-trailing` (more), `flac-md5`.
-        DamagedMemberError: from a stream of `validator.archive.submission` whose contents are damaged.
+        DamagedMemberError: raised by a stream of `validator.archive.submission` whose contents are damaged.
     """
     cap = audio_bytes(channels=channels, frames=max_frames)
     data = source if isinstance(source, bytes) else source.read(cap + 1)
@@ -144,7 +148,7 @@ def decode_flac(
         raise wrong
     declared = info.total_samples
     if declared == 0:
-        raise AudioError("flac-unknown-length", "The FLAC header does not say how long the audio is.")
+        raise AudioError("flac-unknown-length", "The FLAC header does not give the length of the audio.")
     if declared > max_frames:
         raise AudioError(
             "length",
@@ -156,12 +160,12 @@ def decode_flac(
         raise too_many_bytes(cap)
     pcm = _decode(data, info)
     if info.has_md5 and hashlib.md5(little_endian(pcm), usedforsecurity=False).digest() != info.md5:
-        raise AudioError("flac-md5", "The audio does not have the digest that its encoder stored.")
+        raise AudioError("flac-md5", "The MD5 of the audio differs from the one in the header.")
     return pcm
 
 
 def little_endian(pcm: npt.NDArray[np.int16]) -> Any:
-    """The samples as the MD5 of a FLAC header takes them, any shape; of C order, without a copy."""
+    """The samples as bytes for the MD5 of a FLAC header; no copy is made of a little-endian C-order array."""
     return np.ascontiguousarray(pcm, dtype="<i2").data
 
 
@@ -170,35 +174,39 @@ def _decode(data: bytes, info: StreamInfo) -> npt.NDArray[np.int16]:
     pcm: npt.NDArray[np.int16] = np.empty(declared if channels == 1 else (declared, channels), dtype=np.int16)
     done, error = _fill(pcm, data, _BLOCK)
     if error is not None and done < declared:
-        # in small steps: how far it really came
+        # again in small steps, to find how far it can be decoded
         done, error = _fill(pcm, data, max(info.max_block, declared // _STEPS))
     if done == declared:
         if error is None:
             return pcm
         raise error
-    if goes_on(data, done=done, declared=declared, block=info.max_block):
+    if has_later_frame(data, done=done, declared=declared, block=info.max_block):
         raise AudioError(
             "flac-corrupt",
-            f"The file is damaged: it does not decode after frame {done} of {declared}.",
+            f"The file is damaged: it cannot be decoded after frame {done} of {declared}.",
             expected=f"{declared} frames",
             found="damaged audio",
         )
     raise AudioError(
         "flac-truncated",
-        f"The file ends early: its header declares {declared} frames, and about {done} are there.",
+        f"The file ends early: its header declares {declared} frames, but it contains about {done}.",
         expected=f"{declared} frames",
         found=f"about {done} frames",
     )
 
 
 def _fill(pcm: npt.NDArray[np.int16], data: bytes, block: int) -> tuple[int, Exception | None]:
-    """Decode into `pcm` block by block: the frames decoded, and what stopped it or is wrong after them."""
+    """Decode into `pcm` block by block.
+
+    Returns:
+        The number of frames decoded, and the error that stopped the decoder or that concerns what follows; or None.
+    """
     declared, done = len(pcm), 0
     beyond = np.empty((1, *pcm.shape[1:]), dtype=np.int16)
     try:
         with _Stream(io.BytesIO(with_total(data, min(declared + _BLOCK, _TOTAL_MASK)))) as stream:
             if stream.format != "FLAC" or stream.channels != (1 if pcm.ndim == 1 else pcm.shape[1]):
-                raise AudioError("flac-header", "The FLAC file says two different things of its format.")
+                raise AudioError("flac-header", "The FLAC file contradicts its own header.")
             while done < declared:
                 count = len(stream.read(out=pcm[done : done + block]))
                 if count == 0:
@@ -206,13 +214,13 @@ def _fill(pcm: npt.NDArray[np.int16], data: bytes, block: int) -> tuple[int, Exc
                 done += count
             count = len(stream.read(out=beyond))
     except soundfile.SoundFileError as error:
-        # after the last frame, bytes that are no audio (a tag) are let be
+        # bytes after the last frame that are not audio, such as a tag, are allowed
         return done, None if done == declared else error
     if count == 0:
         return done, None
     return done, AudioError(
         "flac-trailing",
-        f"The header declares {declared} frames, but the audio goes on after them.",
+        f"The header declares {declared} frames, but more audio follows.",
         expected=f"{declared} frames",
         found="more",
     )

@@ -1,4 +1,4 @@
-"""Frame headers of FLAC (RFC 9639, section 9.1), for telling a file that ends early from a damaged one."""
+"""Finds FLAC frame headers (RFC 9639, section 9.1), to tell a truncated file from a damaged one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CANDIDATES = 4096
-"""Places that look like a frame before a file counts as damaged anyway: honest audio holds two such bytes by
-chance once in 32 kB, and its last frame is soon found; a hostile file may hold nothing else."""
+"""Most positions to try before a file counts as damaged. Two such bytes occur by chance once in 32 kB of audio,
+so the last frame of an ordinary file is found quickly; a hostile file may consist of nothing else."""
 
 _LONGEST = 16  # bytes of the longest frame header
-_SYNC = re.compile(rb"\xff[\xf8\xf9]")  # of frames of one size, and of several
-_STRETCH = 1 << 16  # bytes looked through at a time
+_SYNC = re.compile(rb"\xff[\xf8\xf9]")  # fixed and variable block size
+_STRETCH = 1 << 16  # bytes searched at a time
 
 
 def _crc8(data: bytes) -> int:
@@ -27,7 +27,7 @@ def _crc8(data: bytes) -> int:
 
 
 def _number(data: bytes) -> tuple[int, int] | None:
-    """The coded number at the start (as in UTF-8, up to 36 bits) and its bytes; None where malformed."""
+    """The coded number at the start (as in UTF-8, up to 36 bits) and its length in bytes; None if malformed."""
     if not data:
         return None
     first = data[0]
@@ -45,7 +45,7 @@ def _number(data: bytes) -> tuple[int, int] | None:
 
 
 def _header(data: bytes) -> int | None:
-    """The frame or sample number of the header at the start of `data`, or None where there is none."""
+    """The frame or sample number of the frame header at the start of `data`; None if there is no valid header."""
     if len(data) < 6 or not _SYNC.match(data):
         return None
     size, rate = data[2] >> 4, data[2] & 0xF
@@ -60,17 +60,17 @@ def _header(data: bytes) -> int | None:
     return number[0]
 
 
-def goes_on(data: bytes, *, done: int, declared: int, block: int) -> bool:
-    """Whether there are frames further on than the decoder came.
+def has_later_frame(data: bytes, *, done: int, declared: int, block: int) -> bool:
+    """Whether there are frames after the point that the decoder reached.
 
     Args:
         data: The FLAC file.
-        done: Frames (samples of one channel) that were decoded.
+        done: Frames (samples per channel) that were decoded.
         declared: Frames that its header declares.
         block: Greatest block size, in frames.
 
     Returns:
-        True for a file damaged on the way, False for one that simply ends.
+        True for a file that is damaged in the middle, False for one that is truncated.
     """
     for count, at in enumerate(_from_the_end(data)):
         if count == CANDIDATES:
@@ -84,7 +84,7 @@ def goes_on(data: bytes, *, done: int, declared: int, block: int) -> bool:
 
 
 def _from_the_end(data: bytes) -> Iterator[int]:
-    """Where two bytes look like the beginning of a frame, the last place first."""
+    """Offsets of the two bytes with which a frame starts, from the end of the file to its beginning."""
     end = len(data)
     while end > 0:
         start = max(0, end - _STRETCH)

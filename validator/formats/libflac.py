@@ -1,9 +1,9 @@
-"""FLAC decoded by the system's own libFLAC, where there is one: nearly as fast as `flac -t`.
+"""Decodes FLAC with the system's libFLAC, if there is one: nearly as fast as `flac -t`.
 
 The libsndfile in soundfile's wheels is built without optimisation and spends a third of its time copying.
-This decoder only ever says yes. It takes a file that is plain in every respect, that libFLAC decodes without
-a complaint and that holds exactly the frames declared and nothing after them; everything else is left to
-`validator.formats.flac`, so that a verdict is the same on every machine. Scoring never comes here.
+This decoder never rejects a file. It accepts a file with only simple metadata that libFLAC decodes without an error
+and that contains exactly the declared frames and nothing after them. Everything else is left to
+`validator.formats.flac`, so that the findings are the same on every machine. Scoring never uses it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from validator.formats.streaminfo import StreamInfo
 
 NAMES = ("libFLAC.so.14", "libFLAC.so.12", "libFLAC.so.8", "libFLAC.14.dylib", "libFLAC.12.dylib")
-"""Versions whose decoder interface is the one used here (FLAC 1.3 to 1.5)."""
+"""Versions with the decoder interface that is used here (FLAC 1.3 to 1.5)."""
 
 _INTERFACE = """
     typedef struct { uint32_t blocksize, sample_rate, channels; int assignment; uint32_t bits; } Frame;
@@ -38,18 +38,18 @@ _INTERFACE = """
         void (*error)(void *, int, void *), void *client);
     int FLAC__stream_decoder_process_until_end_of_stream(void *);
     int FLAC__stream_decoder_finish(void *);
-"""  # the frame is the beginning of libFLAC's `FLAC__Frame`
+"""  # `Frame` is the beginning of libFLAC's `FLAC__Frame`
 
-_CONTINUE, _END, _ABORT = 0, 1, 2  # of reading; of writing, 1 is to abort
+_CONTINUE, _END, _ABORT = 0, 1, 2  # status of reading; for writing, 1 is to abort
 _SEEK_POINT_BYTES = 18
 _PADDING, _SEEK_TABLE, _COMMENT = 1, 3, 4
 
 
-def audio_begins(data: bytes) -> int | None:
-    """Where the first frame begins, where all metadata before it are plain; else None.
+def find_first_frame(data: bytes) -> int | None:
+    """Offset of the first frame if all metadata before it are simple; else None.
 
-    Plain are padding, seek tables of whole points and comments whose lengths add up and whose text is UTF-8:
-    about others (pictures, cue sheets) versions of libFLAC and libsndfile do not agree.
+    Simple metadata are padding, seek tables of whole points, and comments with consistent lengths and UTF-8 text.
+    Versions of libFLAC and libsndfile disagree about other metadata, such as pictures and cue sheets.
     """
     at, last = HEADER_BYTES, bool(data[4] & 0x80)
     while not last:
@@ -59,7 +59,7 @@ def audio_begins(data: bytes) -> int | None:
         last, kind, size = bool(head[0] & 0x80), head[0] & 0x7F, int.from_bytes(head[1:], "big")
         at += 4
         if kind == _COMMENT:
-            if not _plain_comment(data[at : at + size]):
+            if not _is_simple_comment(data[at : at + size]):
                 return None
         elif kind not in (_PADDING, _SEEK_TABLE) or (kind == _SEEK_TABLE and size % _SEEK_POINT_BYTES):
             return None
@@ -67,8 +67,8 @@ def audio_begins(data: bytes) -> int | None:
     return at if data[at : at + 2] in (b"\xff\xf8", b"\xff\xf9") else None
 
 
-def _plain_comment(block: bytes) -> bool:
-    """Whether a comment block holds a vendor, as many comments as it says, and nothing else."""
+def _is_simple_comment(block: bytes) -> bool:
+    """Whether a comment block has a vendor string, as many comments as it declares, and nothing else."""
     at, left = 0, 1
     count: int | None = None
     while left:
@@ -96,48 +96,48 @@ def _is_utf8(text: bytes) -> bool:
 
 
 class Decoder:
-    """One decoder of libFLAC, used for file after file; not by two threads at once.
+    """A decoder of libFLAC for any number of files; not to be shared by threads.
 
     Args:
-        library: libFLAC, as `load` gives it.
+        library: What `load` returns.
     """
 
     def __init__(self, library: tuple[Any, Any]) -> None:
         self._ffi, self._flac = library
-        self._read_back = self._callback("int(void *, uint8_t *, size_t *, void *)", self._read, error=_ABORT)
-        self._write_back = self._callback("int(void *, Frame *, int32_t **, void *)", self._write, error=1)
-        self._error_back = self._callback("void(void *, int, void *)", self._complain)
+        self._on_read = self._callback("int(void *, uint8_t *, size_t *, void *)", self._read, error=_ABORT)
+        self._on_write = self._callback("int(void *, Frame *, int32_t **, void *)", self._write, error=1)
+        self._on_error = self._callback("void(void *, int, void *)", self._fail)
         self._handle = self._ffi.gc(
             self._flac.FLAC__stream_decoder_new(), self._flac.FLAC__stream_decoder_delete
         )
-        self._room = np.empty(0, dtype=np.int16)
-        self._begin(b"", self._room.reshape(0, 1))
+        self._buffer = np.empty(0, dtype=np.int16)
+        self._reset(b"", self._buffer.reshape(0, 1))
 
     def _callback(self, form: str, method: Callable[..., Any], **options: Any) -> Any:
-        return self._ffi.callback(form, method, onerror=self._raised, **options)
+        return self._ffi.callback(form, method, onerror=self._keep_exception, **options)
 
-    def _begin(self, data: bytes, out: npt.NDArray[np.int16]) -> None:
+    def _reset(self, data: bytes, out: npt.NDArray[np.int16]) -> None:
         self._data, self._at, self._out, self._done = memoryview(data), 0, out, 0
-        self._right = True
+        self._ok = True
         self._exception: BaseException | None = None
 
     def decode(self, data: bytes, info: StreamInfo) -> npt.NDArray[np.int16] | None:
-        """A file whose every check succeeds, MD5 and all; None where one does not.
+        """Decode a file for which every check succeeds, including its MD5.
 
         Args:
             data: The whole file.
-            info: Its header, of 16 bits, whose length is within the budget.
+            info: Its header: 16 bits, and a length within the budget.
 
         Returns:
-            int16, shape (frames,) for one channel, else (frames, channels); good until the next call, for
-            fresh memory for each file would cost a tenth of the time.
+            int16, shape (frames,) for one channel, else (frames, channels); valid until the next call, because
+            allocating memory for each file would take a tenth of the time. None if a check fails.
         """
-        if not info.has_md5 or audio_begins(data) is None:
+        if not info.has_md5 or find_first_frame(data) is None:
             return None
         count = info.total_samples * info.channels
-        if len(self._room) < count:
-            self._room = np.empty(count, dtype=np.int16)
-        out = self._room[:count].reshape(info.total_samples, info.channels)
+        if len(self._buffer) < count:
+            self._buffer = np.empty(count, dtype=np.int16)
+        out = self._buffer[:count].reshape(info.total_samples, info.channels)
         if (
             not self._fill(data, out)
             or hashlib.md5(little_endian(out), usedforsecurity=False).digest() != info.md5
@@ -147,34 +147,34 @@ class Decoder:
 
     def _fill(self, data: bytes, out: npt.NDArray[np.int16]) -> bool:
         flac, handle, null = self._flac, self._handle, self._ffi.NULL
-        self._begin(data, out)
+        self._reset(data, out)
         try:
-            begun = flac.FLAC__stream_decoder_init_stream(
+            status = flac.FLAC__stream_decoder_init_stream(
                 handle,
-                self._read_back,
+                self._on_read,
                 null,
                 null,
                 null,
                 null,
-                self._write_back,
+                self._on_write,
                 null,
-                self._error_back,
+                self._on_error,
                 null,
             )
-            ended = begun == 0 and flac.FLAC__stream_decoder_process_until_end_of_stream(handle)
+            ended = status == 0 and flac.FLAC__stream_decoder_process_until_end_of_stream(handle)
         finally:
             flac.FLAC__stream_decoder_finish(handle)
-        right, done, exception = self._right, self._done, self._exception
-        self._begin(b"", out[:0])
+        ok, done, exception = self._ok, self._done, self._exception
+        self._reset(b"", out[:0])
         if exception is not None:
             raise exception
-        return bool(ended and right and done == len(out))
+        return bool(ended and ok and done == len(out))
 
     def _read(self, _decoder: Any, buffer: Any, count: Any, _client: Any) -> int:
-        if not self._right:
+        if not self._ok:
             return _ABORT
         if self._at == 0:
-            # without a length libFLAC goes on to the end of the file and complains of whatever is no frame
+            # with an unknown length, libFLAC reads to the end of the file and reports anything that is not a frame
             part = memoryview(with_total(self._data[:HEADER_BYTES], 0))
         else:
             part = self._data[self._at : self._at + count[0]]
@@ -187,37 +187,37 @@ class Decoder:
         out, done, count = self._out, self._done, frame.blocksize
         frames, channels = out.shape
         if (
-            not self._right
+            not self._ok
             or frame.channels != channels
             or frame.bits != 8 * out.itemsize
             or done + count > frames
         ):
-            self._right = False
+            self._ok = False
             return 1
         for channel in range(channels):
-            one = np.frombuffer(self._ffi.buffer(buffer[channel], 4 * count), np.int32)
-            out[done : done + count, channel] = one
+            samples = np.frombuffer(self._ffi.buffer(buffer[channel], 4 * count), np.int32)
+            out[done : done + count, channel] = samples
         self._done = done + count
         return 0
 
-    def _complain(self, _decoder: Any, _status: int, _client: Any) -> None:
-        self._right = False
+    def _fail(self, _decoder: Any, _status: int, _client: Any) -> None:
+        self._ok = False
 
-    def _raised(self, _kind: Any, exception: BaseException, _trace: Any) -> None:
-        """An exception cannot pass through C: it is raised after it."""
+    def _keep_exception(self, _kind: Any, exception: BaseException, _trace: Any) -> None:
+        """An exception cannot pass through C code, so it is raised afterwards."""
         self._exception = self._exception or exception
-        self._right = False
+        self._ok = False
 
 
 @lru_cache(maxsize=1)
 def load() -> tuple[Any, Any] | None:
-    """The declarations and libFLAC itself, or None where this machine has none."""
+    """The declarations and libFLAC itself; None if this machine does not have it."""
     ffi = cffi.FFI()
     ffi.cdef(_INTERFACE)
     for name in NAMES:
         try:
             library = ffi.dlopen(name)
-            library.FLAC__stream_decoder_init_stream  # noqa: B018 - AttributeError where it is not there
+            library.FLAC__stream_decoder_init_stream  # noqa: B018 - raises AttributeError if it is missing
         except (OSError, AttributeError):
             continue
         return ffi, library

@@ -1,4 +1,4 @@
-"""The scale file: one positive number, by which the scorer multiplies the stem beside it."""
+"""Scale files: one positive number, by which the scorer multiplies the stem of the same name."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import math
 import re
 
 SCALE_BYTES = 64
-"""A scale file is one number; 64 bytes hold any that float() can tell apart."""
+"""Size in bytes that a scale file must stay below; enough for any number that float() can distinguish."""
 
 SCALE_MOST = 10_000.0
-"""Largest factor: 80 dB over full scale, more than any amplification of a hearing loss gives."""
+"""Largest scale factor: 80 dB re full scale, more than the amplification for any hearing loss."""
 
 _NUMBER = re.compile(rb"\+?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?:\r?\n)?")
 
 
 class ScaleError(Exception):
-    """A scale file that does not hold one usable number.
+    """A scale file that does not contain one valid number.
 
     Attributes:
         code: `scale-value`.
         message: One sentence.
-        found: What is there.
+        found: What the file contains.
     """
 
     def __init__(self, message: str, *, found: str) -> None:
@@ -31,23 +31,23 @@ class ScaleError(Exception):
 
 
 def parse_scale(data: bytes) -> float:
-    """The factor in a scale file: over 0 and at most 10,000.
+    """The scale factor in a scale file, above 0 and at most `SCALE_MOST`.
 
-    Plain decimal or exponent notation, one newline at the end allowed, under 64 bytes.
+    It is in decimal or exponent notation, shorter than `SCALE_BYTES`, with an optional newline at the end.
 
     Raises:
-        ScaleError: it is anything else.
+        ScaleError: the file contains anything else.
     """
-    shown = repr(data[:SCALE_BYTES].decode("ascii", "backslashreplace"))
+    text = repr(data[:SCALE_BYTES].decode("ascii", "backslashreplace"))
     if len(data) >= SCALE_BYTES:
         raise ScaleError("The scale file is too long for one number.", found=f"{len(data)} bytes or more")
     if not data.strip():
         raise ScaleError("The scale file is empty.", found=f"{len(data)} bytes")
     if not _NUMBER.fullmatch(data):
-        raise ScaleError("The scale file does not hold one plain positive decimal number.", found=shown)
+        raise ScaleError("The scale file does not contain one positive decimal number.", found=text)
     value = float(data)
     if value == 0.0:
-        raise ScaleError("The scale factor is 0, which would silence the stem.", found=shown)
+        raise ScaleError("The scale factor is 0, which makes the stem silent.", found=text)
     if not math.isfinite(value) or value > SCALE_MOST:
-        raise ScaleError(f"The scale factor is over {SCALE_MOST:g}.", found=shown)
+        raise ScaleError(f"The scale factor is above {SCALE_MOST:g}.", found=text)
     return value

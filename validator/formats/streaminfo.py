@@ -1,24 +1,24 @@
-"""The first 42 bytes of a FLAC file: its magic and its STREAMINFO block (RFC 9639, section 8.2)."""
+"""The first 42 bytes of a FLAC file: the magic number and the STREAMINFO block (RFC 9639, section 8.2)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 HEADER_BYTES = 42
-"""Magic (4), header of the first metadata block (4), STREAMINFO (34)."""
+"""Magic number (4), header of the first metadata block (4), STREAMINFO (34)."""
 
 _STREAMINFO_BYTES = 34
-_MINIMUM_BLOCK = 16  # the format's least block size; only the last block may be shorter
+_MINIMUM_BLOCK = 16  # smallest block size of the format; only the last block may be shorter
 _UNKNOWN_MD5 = bytes(16)
 
 
 class StreamInfoError(Exception):
-    """The bytes are not a FLAC header that this challenge can use.
+    """The bytes are not a valid FLAC header.
 
     Attributes:
         code: Code of the finding: `not-flac` or `flac-header`.
         message: One sentence about what is wrong.
-        found: What was there instead.
+        found: What was found instead.
     """
 
     def __init__(self, code: str, message: str, *, found: str = "") -> None:
@@ -30,15 +30,15 @@ class StreamInfoError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """What a FLAC file says of itself.
+    """The header of a FLAC file.
 
     Attributes:
         sample_rate: Hz.
         channels: 1 to 8.
         bits_per_sample: 4 to 32.
-        total_samples: Frames (samples of one channel); 0 where the encoder did not know.
-        md5: Digest of the interleaved little-endian PCM; 16 zero bytes where the encoder gave none.
-        min_block, max_block: Least and greatest block size, in frames.
+        total_samples: Frames (samples per channel); 0 if the encoder did not know.
+        md5: MD5 of the interleaved little-endian PCM; 16 zero bytes if the encoder stored none.
+        min_block, max_block: Smallest and largest block size in frames.
     """
 
     sample_rate: int
@@ -51,15 +51,15 @@ class StreamInfo:
 
     @property
     def has_md5(self) -> bool:
-        """Whether the encoder gave a digest."""
+        """Whether the encoder stored an MD5."""
         return self.md5 != _UNKNOWN_MD5
 
 
-_OTHERS = (
+_OTHER_FORMATS = (
     (b"RIFF", "a WAV file"),
     (b"RF64", "a WAV file (RF64)"),
     (b"OggS", "an Ogg file"),
-    (b"ID3", "a file that begins with an ID3 tag"),
+    (b"ID3", "a file that starts with an ID3 tag"),
     (b"FORM", "an AIFF file"),
     (b"caff", "a CAF file"),
     (b".snd", "an AU file"),
@@ -70,12 +70,12 @@ _OTHERS = (
 )
 
 
-def _kind(head: bytes) -> str:
+def _describe(head: bytes) -> str:
     if not head:
         return "an empty file"
     if not head.strip(b"\x00"):
         return "zero bytes"
-    for magic, name in _OTHERS:
+    for magic, name in _OTHER_FORMATS:
         if head.startswith(magic):
             return name
     if head[4:8] == b"ftyp":
@@ -84,16 +84,16 @@ def _kind(head: bytes) -> str:
 
 
 def parse(head: bytes) -> StreamInfo:
-    """Read the header out of the first 42 bytes of a file (more are allowed and not looked at).
+    """Parse the first `HEADER_BYTES` of a file; further bytes are ignored.
 
     Raises:
-        StreamInfoError: not FLAC, STREAMINFO not first or not of 34 bytes, or values no FLAC may have.
+        StreamInfoError: it is not FLAC, STREAMINFO is not first or not of 34 bytes, or a value is invalid.
     """
     if head[:4] != b"fLaC":
-        raise StreamInfoError("not-flac", "The file is not a FLAC file.", found=_kind(head))
+        raise StreamInfoError("not-flac", "The file is not a FLAC file.", found=_describe(head))
     if len(head) < HEADER_BYTES:
         raise StreamInfoError(
-            "flac-header", "The file ends within its FLAC header.", found=f"{len(head)} bytes"
+            "flac-header", "The file ends inside its FLAC header.", found=f"{len(head)} bytes"
         )
     block_type, block_bytes = head[4] & 0x7F, int.from_bytes(head[5:8], "big")
     if block_type != 0 or block_bytes != _STREAMINFO_BYTES:
@@ -113,17 +113,17 @@ def parse(head: bytes) -> StreamInfo:
         max_block=int.from_bytes(head[10:12], "big"),
     )
     if info.sample_rate == 0:
-        raise StreamInfoError("flac-header", "The FLAC header gives no sample rate.", found="0 Hz")
+        raise StreamInfoError("flac-header", "The FLAC header has no sample rate.", found="0 Hz")
     if info.bits_per_sample < 4:
         raise StreamInfoError(
             "flac-header",
-            "The FLAC header gives a bit depth that FLAC does not have.",
+            "The FLAC header has an invalid bit depth.",
             found=f"{info.bits_per_sample} bit",
         )
     if info.max_block < _MINIMUM_BLOCK or info.min_block > info.max_block:
         raise StreamInfoError(
             "flac-header",
-            "The FLAC header gives block sizes that FLAC does not have.",
+            "The FLAC header has invalid block sizes.",
             found=f"{info.min_block} to {info.max_block} frames",
         )
     return info

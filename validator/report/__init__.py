@@ -1,1 +1,1 @@
-"""The report as data, text and JSON."""
+"""The report as data, as text and as JSON."""

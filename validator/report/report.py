@@ -1,4 +1,4 @@
-"""Everything that was found in one submission: as data, as JSON and as text."""
+"""The report on one submission: as data, as JSON and as text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from validator.findings.finding import Finding, Severity
-from validator.report.subject import Scope, Subject
+from validator.report.subject import ChallengeInfo, SubmissionInfo
 from validator.report.text import render
 
 SCHEMA_VERSION = 1
@@ -18,15 +18,15 @@ class Report:
     """Everything that was found in one submission.
 
     Attributes:
-        subject: What was looked at.
-        scope: What it was held against.
-        findings: Errors first, then warnings, then information; within these by code and path.
-        files: Number of members looked at.
-        depth: "headers" after a quick look, "decoded" when every FLAC was decoded.
+        submission: The submission that was checked.
+        challenge: The challenge that it was checked against.
+        findings: Errors first, then warnings, then notes; within these by code and path.
+        files: Number of files in the submission.
+        depth: "headers" if only headers were read, "decoded" if every FLAC file was decoded.
     """
 
-    subject: Subject
-    scope: Scope
+    submission: SubmissionInfo
+    challenge: ChallengeInfo
     findings: tuple[Finding, ...]
     files: int = 0
     depth: str = "decoded"
@@ -41,20 +41,20 @@ class Report:
         return sum(finding.severity is severity for finding in self.findings)
 
     def to_json(self) -> str:
-        """The report as the contract's JSON, with a newline at its end."""
+        """The report as JSON, with a newline at its end."""
         document = {
             "schema_version": SCHEMA_VERSION,
             "valid": self.valid,
             "submission": {
-                "name": self.subject.name,
-                "sha256": self.subject.sha256,
-                "bytes": self.subject.size,
+                "name": self.submission.name,
+                "sha256": self.submission.sha256,
+                "bytes": self.submission.size,
             },
             "challenge": {
-                "split": self.scope.split,
-                "songs": self.scope.songs,
-                "listeners": self.scope.listeners,
-                "examples": self.scope.examples,
+                "split": self.challenge.split,
+                "songs": self.challenge.songs,
+                "listeners": self.challenge.listeners,
+                "examples": self.challenge.examples,
             },
             "counts": {
                 "error": self.count(Severity.ERROR),
@@ -65,13 +65,18 @@ class Report:
         return json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
 
     def to_text(self, *, color: bool = False, all_: bool = False) -> str:
-        """The report for a reader: grouped by code, the first places of each (every one with `all_`)."""
+        """The report as text, grouped by code.
+
+        Args:
+            color: Use terminal colours.
+            all_: Show every finding, not only the first few of each code.
+        """
         return render(
-            self.subject,
-            self.scope,
+            self.submission,
+            self.challenge,
             self.findings,
-            looked_at=self.files,
-            by_headers=self.depth == "headers",
+            files=self.files,
+            headers_only=self.depth == "headers",
             color=color,
             all_=all_,
         )
@@ -81,8 +86,8 @@ _RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
 def in_order(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Errors first, then warnings, then information; the more frequent the later; then by path."""
-    often = Counter(finding.code for finding in findings)
+    """Errors first, then warnings, then notes; within these rare codes first, then by path."""
+    frequency = Counter(finding.code for finding in findings)
     return tuple(
-        sorted(findings, key=lambda f: (_RANK[f.severity], often[f.code], f.code, f.path, f.message))
+        sorted(findings, key=lambda f: (_RANK[f.severity], frequency[f.code], f.code, f.path, f.message))
     )

@@ -1,4 +1,4 @@
-"""What was looked at, and what it was held against."""
+"""What a report is about: a submission and a challenge."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """The submission that was looked at.
+class SubmissionInfo:
+    """The submission that was checked.
 
     Attributes:
-        name: File or folder name, without the way to it.
-        sha256: Digest of the file; None for a folder, which has no bytes of its own (for one,
-            `validator.archive.submission.digest` defines a digest of its files).
+        name: Name of the file or folder, without its path.
+        sha256: SHA-256 of the file in hex; None for a folder (`validator.archive.submission.digest` defines one).
         size: Bytes of the file, or of all files of the folder.
     """
 
@@ -22,8 +21,15 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """What the submission was held against: the split and its numbers of songs, listeners, examples."""
+class ChallengeInfo:
+    """The challenge that it was checked against.
+
+    Attributes:
+        split: "valid" or "test".
+        songs: Number of songs.
+        listeners: Number of listeners.
+        examples: Number of examples.
+    """
 
     split: str
     songs: int

@@ -1,20 +1,21 @@
-"""A report for a reader: grouped by rule, counted, the first places of each."""
+"""The text report: grouped by code, with the first findings of each."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from validator.findings.codes import RULES
+from validator.findings.codes import CODES
 from validator.findings.finding import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from validator.report.subject import Scope, Subject
+    from validator.report.subject import ChallengeInfo, SubmissionInfo
 
-PLACES = 3
-"""Places shown of each rule unless all are asked for."""
+SHOWN = 3
+"""Findings shown of each code, unless all are requested."""
 
+_LABEL = {Severity.ERROR: "ERROR", Severity.WARNING: "WARNING", Severity.INFO: "NOTE"}
 _STYLE = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.INFO: "1;36"}
 _GOOD, _DIM, _BOLD = "1;32", "2", "1"
 
@@ -29,45 +30,45 @@ def _size(count: int) -> str:
         if value < 1000:
             break
         value, unit = value / 1000, larger
-    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+    return _plural(count, "byte") if unit == "bytes" else f"{value:.1f} {unit}"
 
 
 def render(
-    subject: Subject,
-    scope: Scope,
+    submission: SubmissionInfo,
+    challenge: ChallengeInfo,
     findings: Sequence[Finding],
     *,
-    looked_at: int,
-    by_headers: bool,
+    files: int,
+    headers_only: bool,
     color: bool,
     all_: bool,
 ) -> str:
     """A report as text, with a newline at its end.
 
     Args:
-        subject: The submission.
-        scope: What it was held against.
-        findings: What was found, in the order in which it is to be read.
-        looked_at: Number of files.
-        by_headers: Whether nothing was decoded.
-        color: Whether the terminal knows colours.
-        all_: Show every place, and not the first few of each rule.
+        submission: The submission that was checked.
+        challenge: The challenge that it was checked against.
+        findings: What was found, in the order in which it is shown.
+        files: Number of files in the submission.
+        headers_only: Whether nothing was decoded.
+        color: Use terminal colours.
+        all_: Show every finding, not only the first few of each code.
     """
 
     def paint(text: str, style: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if color else text
 
     lines = [
-        paint(subject.name, _BOLD)
-        + f" ({_size(subject.size)}), split {scope.split}: "
-        + f"{_plural(scope.songs, 'song')} x {_plural(scope.listeners, 'listener')} = "
-        + f"{_plural(scope.examples, 'example')}",
+        paint(submission.name, _BOLD)
+        + f" ({_size(submission.size)}), split {challenge.split}: "
+        + f"{_plural(challenge.songs, 'song')} x {_plural(challenge.listeners, 'listener')} = "
+        + f"{_plural(challenge.examples, 'example')}",
         "",
     ]
     for code, group in _groups(findings):
         lines += _section(code, group, paint=paint, all_=all_)
         lines.append("")
-    lines += _verdict(findings, looked_at=looked_at, by_headers=by_headers, paint=paint)
+    lines.append(_verdict(findings, files=files, headers_only=headers_only, paint=paint))
     return "\n".join(lines) + "\n"
 
 
@@ -79,41 +80,40 @@ def _groups(findings: Iterable[Finding]) -> list[tuple[str, list[Finding]]]:
 
 
 def _section(code: str, group: list[Finding], *, paint: Callable[[str, str], str], all_: bool) -> list[str]:
-    rule, severity = RULES[code], group[0].severity
-    label = {Severity.ERROR: "ERROR", Severity.WARNING: "WARNING", Severity.INFO: "NOTE"}[severity]
-    lines = [f"{paint(label, _STYLE[severity])} {rule.title} [{code}] ({_plural(len(group), 'place')})"]
-    shown = group if all_ else group[:PLACES]
+    severity = group[0].severity
+    count = f" ({len(group):,})" if len(group) > 1 else ""
+    lines = [f"{paint(_LABEL[severity], _STYLE[severity])} {CODES[code].title} [{code}]{count}"]
+    shown = group if all_ else group[:SHOWN]
     hint = group[0].hint
     for finding in shown:
         lines.append(f"  {paint(finding.path or 'the whole submission', _BOLD)}")
         lines.append(f"    {finding.message}")
-        if finding.expected:
+        if finding.expected and finding.expected != finding.path:
             lines.append(f"    expected: {finding.expected}")
-        if finding.found:
+        if (
+            finding.found
+            and finding.found != finding.path
+            and (finding.expected or finding.found not in finding.message)
+        ):
             lines.append(f"    found:    {finding.found}")
         if finding.hint != hint and finding.hint:
-            lines.append(f"    mend it:  {finding.hint}")
+            lines.append(f"    How to fix: {finding.hint}")
     if len(group) > len(shown):
-        lines.append(
-            paint(f"  … and {_plural(len(group) - len(shown), 'more place')} (--all shows them)", _DIM)
-        )
+        lines.append(paint(f"  … and {len(group) - len(shown):,} more (show them with --all)", _DIM))
     if hint:
-        lines.append(f"  {paint('Mend it:', _BOLD)} {hint}")
+        lines.append(f"  {paint('How to fix:', _BOLD)} {hint}")
     return lines
 
 
 def _verdict(
-    findings: Sequence[Finding], *, looked_at: int, by_headers: bool, paint: Callable[[str, str], str]
-) -> list[str]:
+    findings: Sequence[Finding], *, files: int, headers_only: bool, paint: Callable[[str, str], str]
+) -> str:
     errors, warnings = (
         sum(finding.severity is severity for finding in findings)
         for severity in (Severity.ERROR, Severity.WARNING)
     )
-    looked = f"{_plural(looked_at, 'file')} looked at"
-    if by_headers:
-        looked += ", by headers only"
-    if errors == 0:
-        verdict = paint("VALID", _GOOD)
-        return [f"{verdict}: {looked}, {_plural(warnings, 'warning')}."]
-    verdict = paint("INVALID", _STYLE[Severity.ERROR])
-    return [f"{verdict}: {_plural(errors, 'error')}, {_plural(warnings, 'warning')}; {looked}."]
+    checked = f"{_plural(files, 'file')} checked"
+    if headers_only:
+        checked += " (headers only)"
+    verdict = paint("INVALID", _STYLE[Severity.ERROR]) if errors else paint("VALID", _GOOD)
+    return f"{verdict}: {_plural(errors, 'error')}, {_plural(warnings, 'warning')}; {checked}."
