@@ -1,7 +1,7 @@
 """Where this distribution was installed from, for hints that work as printed.
 
-There is no release on a package index, so `pip install 'cad1-harness[score]'` finds nothing by itself. The hints name
-the clone, archive or repository that the installation came from (PEP 610, `direct_url.json`).
+There is no release on a package index, so `pip install 'cad1-harness[score]'` finds nothing by itself. The hints
+name the clone, archive or repository that the installation came from (PEP 610, `direct_url.json`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from harness.protocol.lock import HARNESS
