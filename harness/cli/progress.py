@@ -23,7 +23,7 @@ PLAIN_SECONDS = 15.0
 
 
 class TimeLeft(ProgressColumn):
-    """The time left at the average rate since the start: examples finish in batches, which mislead rich's column."""
+    """The time left at the average rate since the start; rich's own column misreads batches of examples."""
 
     def render(self, task: Task) -> Text:
         """Shows h:mm:ss, or dashes before the first result."""

@@ -132,7 +132,9 @@ def libraries(model: str, *names: str) -> list[ModuleType]:
     try:
         return [import_module(name) for name in names]
     except (ImportError, OSError) as error:
-        raise SetupError(f"{model} needs {' and '.join(names)}: {error}.", hint=install_hint("baselines")) from error
+        raise SetupError(
+            f"{model} needs {' and '.join(names)}: {error}.", hint=install_hint("baselines")
+        ) from error
 
 
 def lacking_openunmix() -> str:

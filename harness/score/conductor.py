@@ -22,8 +22,6 @@ from harness.score.run import Run
 from validator import Challenge, Report, Severity, validate
 from validator.archive.submission import digest
 
-__all__ = ["Outcome", "Request", "challenge_digest", "roster_of", "score", "submission_digest"]
-
 
 def challenge_digest(challenge: Challenge) -> str:
     """The SHA-256 of a challenge's split, songs, segments, audio lengths, listeners and audiograms."""
