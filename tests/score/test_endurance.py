@@ -32,7 +32,8 @@ from harness.score import shards
 Cad1 = Callable[..., subprocess.CompletedProcess[str]]
 Line = Callable[[Path], list[str]]
 
-KILLS = int(os.environ.get("CAD1_KILLS", "4"))
+SLOW = pytest.mark.slow
+KILLS = [int(os.environ["CAD1_KILLS"])] if "CAD1_KILLS" in os.environ else [2, pytest.param(8, marks=SLOW)]
 SANDBOX = os.environ.get("CAD1_KILL_SANDBOX", "process")
 
 
@@ -86,10 +87,11 @@ def orphans(runs: set[int]) -> list[psutil.Process]:
 
 
 @pytest.mark.timeout(7200)
+@pytest.mark.parametrize("number", KILLS)
 def test_runs_killed_at_random_moments_lose_nothing(
-    request: pytest.FixtureRequest, cad1: Cad1, line: Line, tmp_path: Path, temporary: Path
+    request: pytest.FixtureRequest, cad1: Cad1, line: Line, tmp_path: Path, temporary: Path, number: int
 ) -> None:
-    """Kills runs at random moments of the duration of an undisturbed run, until `KILLS` is reached."""
+    """Kills runs at random moments of the duration of an undisturbed run, `number` times in all."""
     if SANDBOX == "docker":
         request.getfixturevalue("image")
     before = time.monotonic()
@@ -101,7 +103,7 @@ def test_runs_killed_at_random_moments_lose_nothing(
     generator = random.Random(0)
     kills = finished = stores = 0
     runs: set[int] = set()
-    while kills < KILLS:
+    while kills < number:
         stores += 1
         store, log = tmp_path / f"store{stores}", tmp_path / "log"
         for _ in range(8):  # then it is allowed to finish
@@ -114,7 +116,7 @@ def test_runs_killed_at_random_moments_lose_nothing(
                 code = child.wait()
             kills += code == -signal.SIGKILL
             assert code in {0, -signal.SIGKILL}, log.read_text()
-            if code == 0 or kills >= KILLS:
+            if code == 0 or kills >= number:
                 break
         last = cad1(*line(store))
         assert last.returncode == 0, last.stderr
@@ -143,11 +145,13 @@ def test_runs_killed_at_random_moments_lose_nothing(
 
 
 @pytest.mark.timeout(1800)
-def test_two_runs_at_once_score_once(cad1: Cad1, line: Line, tmp_path: Path, temporary: Path) -> None:
+@pytest.mark.parametrize("times", [1, pytest.param(5, marks=SLOW)])
+def test_two_runs_at_once_score_once(
+    cad1: Cad1, line: Line, tmp_path: Path, temporary: Path, times: int
+) -> None:
     """Both succeed with the same scores, and nothing is scored twice."""
     assert cad1(*line(tmp_path / "alone")).returncode == 0
     expected = cad1("scores", "E001", "--store", tmp_path / "alone").stdout
-    times = 10 if os.environ.get("CAD1_KILLS") else 2
     for turn in range(times):
         store = tmp_path / f"store{turn}"
         logs = [tmp_path / f"log{turn}{number}" for number in range(2)]
@@ -183,7 +187,7 @@ def fill(disk: Path, *, leave: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize("leave", [0, 64, 256, 384])
+@pytest.mark.parametrize("leave", [0, pytest.param(64, marks=SLOW), 256, pytest.param(384, marks=SLOW)])
 def test_a_full_disk_loses_nothing(
     cad1: Cad1, line: Line, small_disk: Path, tmp_path: Path, leave: int
 ) -> None:
@@ -310,7 +314,7 @@ def own_engine(tmp_path: Path, image: str) -> Iterator[Callable[[], subprocess.P
     shutil.rmtree(place, ignore_errors=True)
 
 
-@pytest.mark.slow
+@SLOW
 @pytest.mark.docker
 @pytest.mark.parametrize("comes_back", [False, True])
 def test_an_engine_that_stops_during_a_run(
