@@ -47,8 +47,8 @@ def print_outcome(outcome: Outcome, *, submission: Path, team: str, store: Path)
         log(f"{finding.path}: {finding.message} ({finding.code})")
     log(f"{outcome.scored} examples scored now, {outcome.stored} of {outcome.total} stored.")
     if outcome.audits:
-        largest = max(audit.difference for audit in outcome.audits)
-        log(f"{len(outcome.audits)} stems spot-checked with pyclarity: largest difference {largest:.1e}.")
+        greatest = max(audit.difference for audit in outcome.audits)
+        log(f"{len(outcome.audits)} stems spot-checked with pyclarity: greatest difference {greatest:.1e}.")
     for fault in outcome.faults[1:]:
         print_error(fault, store)
     for fault in outcome.faults[:1]:

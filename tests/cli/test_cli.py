@@ -29,7 +29,7 @@ def scored_store(tmp_path_factory: pytest.TempPathFactory, oracle_zip: Path, syn
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Ranking" in done.stdout
-    assert "stems spot-checked with pyclarity: largest difference" in done.stderr
+    assert "stems spot-checked with pyclarity: greatest difference" in done.stderr
     return store
 
 

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import pytest
 
 from harness.machine import doctor
 from harness.machine.doctor import Check, can_score, examine
 from harness.protocol.errors import SetupError
+from harness.protocol.lock import Lock
 
 Cad1 = Callable[..., subprocess.CompletedProcess[str]]
 NAMES = (
@@ -52,7 +54,7 @@ def test_without_an_engine_docker_fails_with_a_fix(tmp_path: Path, monkeypatch: 
 
 
 def test_too_little_memory_or_disk_fails_with_a_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.psutil, "virtual_memory", lambda: Memory(8 * doctor.GIB, doctor.GIB))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(8 * doctor.GIB, doctor.GIB))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Disk(doctor.GIB))
     for name, found in (("memory", "1.0 GiB free of 8.0 GiB"), ("disk", "1.0 GiB free for the store")):
         result = check(name, tmp_path / "none" / "store")
@@ -68,7 +70,7 @@ def test_a_check_that_raises_is_reported_as_failed(tmp_path: Path, monkeypatch: 
     def unreadable(_: Path) -> Check:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(doctor.Lock, "check_host", changed)
+    monkeypatch.setattr(Lock, "check_host", changed)
     monkeypatch.setattr(doctor, "_disk", unreadable)
     assert check("lock", tmp_path) == Check(
         "lock", False, "references.py has another SHA-256.", "Restore it."

@@ -20,6 +20,7 @@ import json
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -30,14 +31,14 @@ from clarity.utils.signal_processing import compute_rms
 COLUMNS = [f"{side}_{stem}" for stem in ("bass", "drums", "other", "vocals") for side in ("left", "right")]
 
 
-def reference(root: Path, song: str, stem: str, segment: dict[str, float]) -> np.ndarray:
+def reference(root: Path, song: str, stem: str, segment: dict[str, float]) -> Any:
     path = root / "audio" / "musdb18hq" / "test" / song / f"{stem}.wav"
     start, end = int(segment["start"] * 44100), int(segment["end"] * 44100)
     pcm, rate = soundfile.read(path, dtype="int16", start=start, stop=end)
     return soxr.resample((pcm / 32768.0).astype(np.float32), rate, 24000, quality="HQ")
 
 
-def processed(archive: zipfile.ZipFile, listener: str, song: str, name: str) -> np.ndarray:
+def processed(archive: zipfile.ZipFile, listener: str, song: str, name: str) -> Any:
     base = f"evaluation/{listener}/{song}/{listener}_{song}_{name}"
     pcm, _ = soundfile.read(io.BytesIO(archive.read(f"{base}.flac")), dtype="int16")
     signal = (pcm / 32768.0).astype(np.float32)

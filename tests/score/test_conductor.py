@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -259,7 +260,7 @@ def test_a_second_run_waits_for_the_first_and_finds_its_scores(request_: Request
     # both runs are in this process: pretend that the second is another
     outcome = None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(heartbeat, "runner", lambda: heartbeat.socket.gethostname() + " 1@0")
+        patch.setattr(heartbeat, "runner", lambda: socket.gethostname() + " 1@0")
         patch.setattr(heartbeat, "POLL_SECONDS", 0.01)
         outcome = score(request_, second, log=log)
     first.join(30)
@@ -278,7 +279,7 @@ def test_a_run_takes_over_from_a_dead_one(request_: Request) -> None:
         ledger.claim(
             key,
             team=request_.team,
-            runner=f"{heartbeat.socket.gethostname()} 99999999@1",
+            runner=f"{socket.gethostname()} 99999999@1",
             done=0,
             total=4,
             is_dead=heartbeat.is_dead,
@@ -344,7 +345,7 @@ def test_limits_follow_the_audio_and_the_engine(request_: Request) -> None:
     found: dict[str, Task] = {}
     for engine in ("fast", "pyclarity"):
         sandbox = FakeSandbox()
-        score(replace(request_, engine=engine, audits=0), sandbox)  # type: ignore[arg-type]
+        score(replace(request_, engine=engine, audits=0), sandbox)
         found[engine] = sandbox.tasks[0]
     assert found["pyclarity"].seconds > found["fast"].seconds
     assert found["pyclarity"].memory > found["fast"].memory

@@ -30,7 +30,7 @@ from harness.sandbox.stamp import is_alive
 from harness.score import shards
 
 Cad1 = Callable[..., subprocess.CompletedProcess[str]]
-Line = Callable[[Path], list[str]]
+Line = Callable[..., list[str]]
 
 SLOW = pytest.mark.slow
 KILLS = [int(os.environ["CAD1_KILLS"])] if "CAD1_KILLS" in os.environ else [2, pytest.param(8, marks=SLOW)]

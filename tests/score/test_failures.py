@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from harness.protocol.errors import BugError, DeadlineError, Fault, MemoryLimitError, SetupError
+from harness.protocol.errors import (
+    BugError,
+    DeadlineError,
+    Fault,
+    HarnessError,
+    MemoryLimitError,
+    SetupError,
+)
 from harness.protocol.records import Example, ExampleFailure
 from harness.score.failures import DECODING_CODES, SENTENCES, files_of, from_error, from_sandbox
 from validator.challenge.rules import CAD1
@@ -72,6 +79,7 @@ def test_what_the_evaluator_cannot_know_is_not_believed(code: str, path: str) ->
 def test_other_causes_keep_the_containers_words_for_the_organiser(fault: str, kind: type) -> None:
     failed = from_sandbox(line(fault=fault))
     assert type(failed.error) is kind
+    assert isinstance(failed.error, HarnessError)
     assert failed.sentence == SENTENCES[Fault(fault)]
     assert "evil" in failed.error.detail
     assert "evil" not in failed.error.message + failed.error.hint + failed.sentence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -50,7 +50,7 @@ class ScriptedSandbox:
 
     name = "scripted"
 
-    def __init__(self, bad: dict[str, HarnessError], *, times: int = 10**6) -> None:
+    def __init__(self, bad: Mapping[str, HarnessError], *, times: int = 10**6) -> None:
         self.bad = bad
         self.times = times
         self.tasks: list[Task] = []
@@ -176,7 +176,12 @@ def test_waits_grow(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     assert 0 < WAITS[0] < WAITS[1] < WAITS[2] <= 60
     seen: list[float] = []
     monkeypatch.setattr(shards, "RETRY_WAITS", WAITS)
-    monkeypatch.setattr(threading.Event, "wait", lambda self, timeout=None: bool(seen.append(timeout or 0)))
+
+    def wait(_: threading.Event, timeout: float) -> bool:
+        seen.append(timeout)
+        return False
+
+    monkeypatch.setattr(threading.Event, "wait", wait)
     sandbox, sink = ScriptedSandbox({"L0": MachineError("gone")}), RecordingSink()
     runner = ShardRunner(sandbox, sink, workers=1)
     with pytest.raises(MachineError):
