@@ -91,8 +91,11 @@ def status_text(statuses: Sequence[SubmissionStatus], *, full: bool) -> str:
             console.print("No submissions yet.")
             return capture.get()
         table = Table()
-        for heading in ("Team", "Split", "Submission", "State", "Since (UTC)", "Examples", "Progress"):
+        for heading in ("Team", "Split", "Submission", "State", "Since (UTC)", "Examples"):
             table.add_column(heading, no_wrap=True)
+        active = any(one.runner for one in statuses)
+        if active:
+            table.add_column("Progress")
         for one in statuses:
             table.add_row(
                 one.team,
@@ -101,7 +104,7 @@ def status_text(statuses: Sequence[SubmissionStatus], *, full: bool) -> str:
                 f"{one.state} ({one.fault})" if one.fault else one.state,
                 one.since[:16].replace("T", " "),
                 f"{one.stored} of {one.total}",
-                _progress(one),
+                *([_progress(one)] if active else []),
             )
         console.print(table)
         for one in statuses:
