@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ import pytest
 
 if TYPE_CHECKING:
     import docker
+
+    from harness.ledger.entities import Key
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
@@ -103,6 +106,31 @@ def make_zip(synthetic_root: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def oracle_zip(make_zip: Callable[[str, str], Path]) -> Path:
     """A valid submission to the synthetic challenge: true stems with NAL-R."""
     return make_zip("E001", "oracle")
+
+
+@pytest.fixture(scope="session")
+def full_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with everything that a ledger can hold, see `tests.stores.fill`; must not be written to."""
+    from tests.stores import fill
+
+    store = tmp_path_factory.mktemp("full") / "store"
+    fill(store)
+    return store
+
+
+@pytest.fixture
+def filled(full_store: Path, tmp_path: Path) -> Path:
+    """A copy of the full store, which the test may write to."""
+    return Path(shutil.copytree(full_store, tmp_path / "filled"))
+
+
+@pytest.fixture
+def make_key() -> Callable[[str], Key]:
+    """A function of the submission's digit that returns its key in the full store."""
+    from harness.ledger.entities import Key
+    from tests.stores import ROSTER, SCORER
+
+    return lambda digit: Key(digit * 64, ROSTER.digest, SCORER)
 
 
 @pytest.fixture

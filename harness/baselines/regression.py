@@ -22,13 +22,14 @@ from harness.enhance import Separator, enhance, load_separator
 from harness.enhance.neural import lacking_openunmix
 from harness.enhance.track import Track
 from harness.enhance.training import train_openunmix
+from harness.ledger.rosters import roster_of
 from harness.protocol.errors import SetupError
 from harness.protocol.lock import HARNESS
 from harness.protocol.records import Engine
-from harness.ranking.render import write_atomically
+from harness.ranking.files import write_atomically
 from harness.ranking.scores import read_scores, write_scores
 from harness.sandbox.contract import Sandbox
-from harness.score.conductor import roster_of, score
+from harness.score.conductor import score
 from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
 from validator import Challenge
 

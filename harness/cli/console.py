@@ -58,7 +58,7 @@ def emit(text: str, output: Path | None) -> None:
     if output is None:
         sys.stdout.write(text)
         return
-    from harness.ranking.render import write_atomically
+    from harness.ranking.files import write_atomically
 
     write_atomically(output, text)
     log(f"Written to {output}.")

@@ -62,11 +62,10 @@ def add_scores_command(
     The ranking marks these scores as self-reported.
     """
     from harness.ranking.selfreport import add_self_reported
-    from harness.score.conductor import roster_of
     from validator import Challenge
 
     average = add_self_reported(
-        checked_team(team), scores, roster=roster_of(Challenge.load(data, split=split)), store=store
+        checked_team(team), scores, challenge=Challenge.load(data, split=split), store=store
     )
     log(f"{team}: self-reported average score {average:.4f}")
 

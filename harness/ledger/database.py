@@ -1,4 +1,4 @@
-"""The ledger's file: opened, written in transactions, read in snapshots; every failure of it told in a sentence."""
+"""The ledger's file: opened, written in transactions, read in snapshots; every failure becomes a sentence."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from copy import copy
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from harness.ledger.log import COLUMNS, LogEntry
 from harness.ledger.migration import migrate
-from harness.ledger.schema import IDENTITY, VERSION, create, found
+from harness.ledger.schema import IDENTITY, VERSION, create_tables, read_schema
 from harness.ledger.snapshot import open_snapshot
 from harness.ledger.transaction import Transaction
 from harness.protocol.errors import BugError, SetupError
@@ -18,58 +20,67 @@ from harness.protocol.errors import BugError, SetupError
 FILE = "ledger.sqlite"
 
 BUSY_SECONDS = 60.0
-"""How long one process waits for another's write: each is a millisecond."""
+"""How long one process waits for another's write; each takes about a millisecond."""
 
 _DAMAGED = ("malformed", "not a database", "decode", "corrupt")
-"""What SQLite says of a file that was changed behind its back."""
+"""Words in SQLite's errors about a file that something else changed."""
+
+_DAMAGED_HINT = "`cad1 verify` lists the damage. Restore the store from a copy, or use another `--store`."
 
 Made = TypeVar("Made")
 
 
 class AbsentError(SetupError):
-    """There is no ledger where one was to be read."""
+    """There is no ledger in the store that was to be read."""
 
 
 class Database:
-    """The file of one store's ledger.
+    """The file of a store's ledger.
 
     Args:
-        store: The store's folder; made if it is not there, unless `read_only`.
-        read_only: Nothing is created, here or on the disk; an absent ledger is a fault. It shows the ledger as it
-            is while another process writes, else as it was on opening.
+        store: Folder of the store; created if it does not exist, unless `read_only`.
+        read_only: Nothing is created or changed, in the store or elsewhere on the disk; a missing ledger is an
+            error. The ledger is shown live while another process has it open, otherwise as it was on opening. A
+            ledger of an earlier version is shown as a migrated copy in memory, whose log is as it is stored.
+        as_stored: With `read_only`, leaves a ledger of an earlier version as it is.
+
+    Attributes:
+        path: The file.
+        version_found: Version of the tables in the file when it was opened.
 
     Raises:
-        SetupError: If it can't be opened, or was made by a later version.
+        AbsentError: There is no ledger, with `read_only`.
+        SetupError: It can't be opened, or a later version made it.
     """
 
-    def __init__(self, store: Path, *, read_only: bool = False) -> None:
+    def __init__(self, store: Path, *, read_only: bool = False, as_stored: bool = False) -> None:
         self.path = store / FILE
         self.read_only = read_only
         self.version_found = VERSION
         self._lock = threading.RLock()
-        with self._told("opened"):
+        with self._errors_explained("opened"):
             if read_only:
-                self._db = self._open_reading()
+                self._db = self._open_for_reading()
             else:
-                self._db = self._open_writing(store)
+                self._db = self._open_for_writing(store)
         try:
-            with self._told("opened"):
-                self._prepare()
+            with self._errors_explained("opened"):
+                self._prepare(as_stored=as_stored)
         except BaseException:
             self._db.close()
             raise
 
-    def _open_reading(self) -> sqlite3.Connection:
+    def _open_for_reading(self) -> sqlite3.Connection:
         if not self.path.is_file() or self.path.stat().st_size == 0:
             raise self._absent()
         return open_snapshot(self.path)
 
-    def _open_writing(self, store: Path) -> sqlite3.Connection:
+    def _open_for_writing(self, store: Path) -> sqlite3.Connection:
         store.mkdir(parents=True, exist_ok=True)
         return sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
-    def _prepare(self) -> None:
-        """Brings the tables to this version; where the ledger is only read, those of a copy in memory."""
+    def _prepare(self, *, as_stored: bool) -> None:
+        """Sets SQLite's options and migrates the tables, or a copy of them in memory if the ledger is only read."""
         self._db.execute("PRAGMA trusted_schema = OFF")
         self._db.execute("PRAGMA cell_size_check = ON")
         self._db.execute("PRAGMA foreign_keys = ON")
@@ -80,64 +91,112 @@ class Database:
             self._upgrade()
             return
         self.version_found = self._version()
-        if self.version_found == 0 and not found(self._db):
+        if self.version_found == 0 and not read_schema(self._db):
             raise self._absent()
-        if self.version_found != VERSION:
-            copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            self._db.backup(copy)
-            self._db.close()
-            self._db = copy
+        if self.version_found not in range(1, VERSION + 1):
+            raise self._unknown_version(self.version_found)
+        if self.version_found != VERSION and not as_stored:
+            stored, self._db = self._db, self._copy()
+            stored.close()
             self._upgrade()
+
+    def _copy(self) -> sqlite3.Connection:
+        """A copy in memory."""
+        memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        try:
+            self._db.backup(memory)
+        except BaseException:
+            memory.close()
+            raise
+        return memory
+
+    @contextmanager
+    def current(self) -> Iterator[Database]:
+        """This database; if it was opened `as_stored` and has an earlier version, a migrated copy in memory.
+
+        Raises:
+            SetupError: It can't be migrated.
+        """
+        with self._lock, self._errors_explained("read"):
+            if self._version() == VERSION:
+                migrated = self
+            else:
+                migrated = copy(self)
+                migrated._db = self._copy()
+                migrated._upgrade()
+        try:
+            yield migrated
+        finally:
+            if migrated is not self:
+                migrated.close()
 
     def _upgrade(self) -> None:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             version = self._version()
-            if version == 0 and not found(self._db):
-                create(self._db)
-            elif version == 1:
-                migrate(self._db)
+            if version == 0 and not read_schema(self._db):
+                create_tables(self._db)
+            elif version not in range(1, VERSION + 1):
+                raise self._unknown_version(version)
             elif version != VERSION:
-                raise SetupError(
-                    f"The ledger {self.path} has version {version}; this harness reads version {VERSION}.",
-                    hint="Use the version of cad1-harness that made it, or another `--store`.",
-                )
+                self._migrate(version)
             self._db.execute("COMMIT")
         except BaseException:
             self._roll_back()
             raise
 
+    def _migrate(self, version: int) -> None:
+        try:
+            migrate(self._db, logged=not self.read_only)
+        except (ValueError, TypeError, KeyError) as error:
+            raise SetupError(
+                f"The ledger {self.path} has version {version} and can't be migrated to version {VERSION}: "
+                f"{(str(error).splitlines() or [''])[0]}.",
+                hint=_DAMAGED_HINT,
+            ) from error
+
     def _version(self) -> int:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    def _unknown_version(self, version: int) -> SetupError:
+        return SetupError(
+            f"The ledger {self.path} has version {version}; this harness reads version {VERSION}.",
+            hint="Use the version of cad1-harness that made it, or another `--store`.",
+        )
 
     def _absent(self) -> AbsentError:
         return AbsentError(
             f"There is no ledger in {self.path.parent}: nothing has been scored there yet.",
-            hint="Score a submission first (`cad1 score`), or name the right folder with `--store`.",
+            hint="Score a submission first (`cad1 score`), or give the right folder with `--store`.",
         )
 
     @contextmanager
-    def _told(self, done: str) -> Iterator[None]:
-        """Turns SQLite's and the system's errors into a sentence."""
+    def _errors_explained(self, action: str) -> Iterator[None]:
+        """Turns errors of SQLite and of the system into a sentence; `action` is a participle, such as `opened`."""
         try:
             yield
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             hint = (
-                "See that the folder is writable and its disk is not full; what was stored before is safe, "
-                "and the same command goes on from there."
+                "Check that the folder is writable and its disk is not full; what was stored before is safe, "
+                "and the same command continues from there."
             )
             if any(word in str(error) for word in _DAMAGED):
-                hint = "`cad1 verify` says what is damaged. Put back a copy of the store, or use another `--store`."
+                hint = _DAMAGED_HINT
             elif self.read_only:
-                hint = "See that you may read the folder and its files."
-            raise SetupError(f"The ledger {self.path} can't be {done}: {error}.", hint=hint) from error
+                hint = "Check that you may read the folder and its files."
+            raise SetupError(f"The ledger {self.path} can't be {action}: {error}.", hint=hint) from error
 
     @contextmanager
-    def _write(self) -> Iterator[Transaction]:
-        """One transaction that holds the write lock: all of it or nothing."""
+    def transaction(self) -> Iterator[Transaction]:
+        """One transaction that holds the write lock: all of it is written, or nothing.
+
+        Raises:
+            BugError: The ledger is read-only.
+            SetupError: It can't be written.
+        """
         if self.read_only:
             raise BugError(f"The ledger {self.path} was opened for reading.", hint="Please report it.")
-        with self._lock, self._told("written"):
+        with self._lock, self._errors_explained("written"):
             if self.path.stat().st_ino != self._inode:
                 raise FileNotFoundError("it was moved or replaced while it was in use")
             self._db.execute("BEGIN IMMEDIATE")
@@ -149,35 +208,33 @@ class Database:
                 raise
 
     def _roll_back(self) -> None:
-        if self._db.in_transaction:  # a full disk may have rolled back already
-            with suppress(sqlite3.Error):  # the error that led here is the one to be told
+        if self._db.in_transaction:  # SQLite has rolled back already if the disk is full
+            with suppress(sqlite3.Error):  # the error that led here is the one to report
                 self._db.execute("ROLLBACK")
 
     @contextmanager
-    def exclusively(self) -> Iterator[None]:
-        """Keeps every other writer out, of this process and others, while something is made of what is stored."""
-        with self._write():
-            yield
-
-    @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Everything that is read meanwhile is of one moment, whoever writes."""
+        """All reads in the block see the ledger at one moment, whoever writes meanwhile."""
         with self._lock:
             if self._db.in_transaction:
                 yield
                 return
-            with self._told("read"):
+            with self._errors_explained("read"):
                 self._db.execute("BEGIN")
             try:
                 yield
             finally:
                 self._roll_back()
 
-    def _read(
+    def read(
         self, query: str, values: Sequence[object] = (), *, make: Callable[[tuple[Any, ...]], Made]
     ) -> list[Made]:
-        """The rows of a query, each made into what it stands for."""
-        with self._lock, self._told("read"):
+        """The rows of a query, each converted by `make`.
+
+        Raises:
+            SetupError: The ledger can't be read, or `make` refuses a row.
+        """
+        with self._lock, self._errors_explained("read"):
             rows = self._db.execute(query, values).fetchall()
         try:
             return [make(row) for row in rows]
@@ -185,33 +242,40 @@ class Database:
             raise SetupError(
                 f"The ledger {self.path} holds something that can't be read: "
                 f"{(str(error).splitlines() or [''])[0]}.",
-                hint="`cad1 verify` says what is damaged. Put back a copy of the store, or use another `--store`.",
+                hint=_DAMAGED_HINT,
             ) from error
 
+    def log(self) -> list[LogEntry]:
+        """The entries of the log, the oldest first."""
+        return self.read(
+            f"SELECT {', '.join(COLUMNS)} FROM log ORDER BY number",  # noqa: S608  (constants)
+            make=lambda row: LogEntry(*row),
+        )
+
     def contents(self) -> dict[str, list[dict[str, Any]]]:
-        """Every row of the tables that the log vouches for, by column."""
+        """Every row of the tables that the log covers, by column."""
         tables = {}
         for table in IDENTITY:
-            with self._lock, self._told("read"):
+            with self._lock, self._errors_explained("read"):
                 cursor = self._db.execute(f"SELECT * FROM {table} ORDER BY {', '.join(IDENTITY[table])}")  # noqa: S608
                 names = [column[0] for column in cursor.description]
                 tables[table] = [dict(zip(names, row, strict=True)) for row in cursor]
         return tables
 
     def schema(self) -> list[tuple[str, str, str]]:
-        """The tables, indexes and triggers: type, name and SQL."""
-        with self._lock, self._told("read"):
-            return found(self._db)
+        """The tables, indexes and triggers: type, name and SQL, sorted."""
+        with self._lock, self._errors_explained("read"):
+            return read_schema(self._db)
 
-    def integrity(self) -> list[str]:
-        """What SQLite itself finds wrong with the file; empty where nothing is."""
-        with self._lock, self._told("read"):
+    def integrity_problems(self) -> list[str]:
+        """What SQLite's own integrity check finds; empty if the file is sound."""
+        with self._lock, self._errors_explained("read"):
             rows = self._db.execute("PRAGMA integrity_check").fetchall()
         return [str(row[0]) for row in rows if row != ("ok",)]
 
-    def strays(self) -> list[tuple[str, str]]:
-        """Rows that refer to a row that is not there: their table, and the other's."""
-        with self._lock, self._told("read"):
+    def dangling_references(self) -> list[tuple[str, str]]:
+        """Tables with rows that refer to a missing row, each with the table that lacks it."""
+        with self._lock, self._errors_explained("read"):
             rows = self._db.execute("PRAGMA foreign_key_check").fetchall()
         return sorted({(str(row[0]), str(row[2])) for row in rows})
 

@@ -1,4 +1,4 @@
-"""What the ledger holds, as plain frozen data: scorers, rosters, entries, examples, audits and what failed."""
+"""What the ledger holds, as plain frozen data: scorers, rosters, entries, examples, audits, failures and runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from harness.protocol.records import RunRecord
 
 AUDIT_TOLERANCE = 1e-9
-"""The greatest difference between the engines that is no bug: far below what any ranking shows."""
+"""Largest difference between the two engines that passes an audit: far below what any ranking shows."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Scorer:
     """What made a score. Scores of two scorers never share a table.
 
     Attributes:
-        digest: The lock's digest; empty for scores that a team reported itself.
-        engine: `fast` or `pyclarity`.
-        locked: False where the score was made outside of the locked environment.
+        digest: The scorer digest: the SHA-256 of `scorer.lock`; empty for scores that a team reported itself.
+        engine: `fast` or `pyclarity`; `unknown` for self-reported scores.
+        locked: False if the score was made outside of the locked environment.
     """
 
     digest: str
@@ -30,7 +30,13 @@ class Scorer:
 
 @dataclass(frozen=True)
 class Key:
-    """Whose examples: one submission's, of one challenge, by one scorer."""
+    """Identifies a set of scores: one submission to one challenge, scored by one scorer.
+
+    Attributes:
+        submission: SHA-256 of the submission.
+        challenge: Digest of the challenge, see `Roster.digest`.
+        scorer: What made the scores.
+    """
 
     submission: str
     challenge: str
@@ -38,7 +44,7 @@ class Key:
 
     @property
     def values(self) -> tuple[str, str, str, str, int]:
-        """As the first columns of the tables that hold one submission's examples."""
+        """The columns submission, challenge, scorer, engine and locked, which such tables begin with."""
         return (
             self.submission,
             self.challenge,
@@ -50,10 +56,13 @@ class Key:
 
 @dataclass(frozen=True)
 class Roster:
-    """The songs and listeners that a complete submission covers, in the metadata's order.
+    """The songs and listeners of a challenge: a complete submission covers every pair of them.
 
     Attributes:
-        digest: Tells this challenge from any other: see `harness.score.conductor.challenge_digest`.
+        digest: Identifies the challenge, see `harness.ledger.rosters.challenge_digest`.
+        split: Name of the split.
+        songs: In the metadata's order.
+        listeners: In the metadata's order.
     """
 
     digest: str
@@ -69,13 +78,15 @@ class Roster:
 
 @dataclass(frozen=True)
 class Entry:
-    """A team's entry: which submission it sent for which challenge, and how it was scored.
+    """A team's entry: which submission it sent to which challenge, and what scored it.
 
     Attributes:
-        name: The submission's file name.
-        bytes: Its size.
+        team: The team's name.
+        key: The submission, the challenge and the scorer.
+        name: File name of the submission.
+        bytes: Size of the submission.
         kind: `scored` or `self-reported`.
-        entered: When, in UTC.
+        entered: When it was last entered, in UTC; set by the ledger if empty.
     """
 
     team: str
@@ -88,7 +99,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class StoredExample:
-    """An example as the ledger holds it; `values` by name, such as `left_bass`."""
+    """The scores of one example.
+
+    Attributes:
+        song: Name of the song.
+        listener: Id of the listener.
+        values: HAAQI (0 to 1) by name, such as `left_bass`; None where the reference is silent.
+    """
 
     song: str
     listener: str
@@ -96,18 +113,18 @@ class StoredExample:
 
     @property
     def score(self) -> float | None:
-        """The mean of the defined values, None without any; the sum is exact, so the order does not matter."""
+        """The mean of the defined values, None if there are none; the order of the values does not matter."""
         return mean(self.values.values())
 
     @property
     def undefined(self) -> int:
-        """How many of its values have no value, because their reference is silent."""
+        """How many values are None because their reference is silent."""
         return sum(value is None for value in self.values.values())
 
 
 @dataclass(frozen=True)
 class AuditRecord:
-    """One stem scored by both engines."""
+    """The score of one stem by both engines; `stem` is the name of its value, such as `left_bass`."""
 
     song: str
     listener: str
@@ -117,25 +134,27 @@ class AuditRecord:
 
     @property
     def difference(self) -> float:
-        """How far the two are from each other."""
+        """Absolute difference between the two scores."""
         return abs(self.fast - self.pyclarity)
 
     @property
     def passed(self) -> bool:
-        """Whether that is no more than rounding."""
+        """Whether the difference is no more than rounding."""
         return self.difference <= AUDIT_TOLERANCE
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An example without a score, and why.
+    """An example that could not be scored, and the reason.
 
     Attributes:
-        fault: Whose it is, a value of `harness.protocol.errors.Fault`.
-        code: A finding's code, or empty.
+        song: Name of the song.
+        listener: Id of the listener.
+        fault: The cause, a value of `harness.protocol.errors.Fault`.
+        code: Code of a finding, or empty.
         message: The host's own sentence.
-        path: The file it is about, or empty.
-        at: When, in UTC.
+        path: The file concerned, or empty.
+        at: When, in UTC; set by the ledger if empty.
     """
 
     song: str
@@ -149,25 +168,25 @@ class Failure:
 
 @dataclass(frozen=True)
 class Disqualification:
-    """A team that is not ranked, by the organiser's decision: why, when (UTC), and who wrote it down."""
+    """The organiser's decision that a team is not ranked: the reason, when (UTC), and by whom (`user@host`)."""
 
-    why: str
+    reason: str
     at: str
     who: str
 
 
 @dataclass(frozen=True)
 class RunDetails:
-    """One run over a submission: what scored, and what that took.
+    """One run over a submission: what scored it, and the resources it took.
 
     Attributes:
-        number: The run's number in the ledger.
+        number: Number of the run in the ledger.
         started: When, in UTC.
-        record: What scored.
-        peak_memory: The greatest peak that a sandbox reported, in bytes; None if none did.
+        record: The scorer, the sandbox and the versions.
+        peak_memory: Largest peak reported by a sandbox, in bytes; None if none was reported.
         examples: How many of the submission's examples it scored.
-        seconds: Their durations, summed.
-        cpu_seconds: Their CPU times, summed.
+        seconds: Wall-clock time of these examples, summed.
+        cpu_seconds: CPU time of these examples, summed.
     """
 
     number: int
@@ -180,11 +199,11 @@ class RunDetails:
 
 
 def mean(values: Iterable[float | None]) -> float | None:
-    """The mean of what is defined; correctly rounded, in whatever order."""
+    """The mean of the defined values, by an exact sum: the same bits in any order. None if there are none."""
     defined = [value for value in values if value is not None]
     return math.fsum(defined) / len(defined) if defined else None
 
 
 def now() -> str:
-    """The time as the ledger writes it: UTC, ISO 8601."""
+    """The current time as the ledger stores it: UTC, ISO 8601, milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,88 +1,114 @@
-"""The ways that submissions have gone, and who may not be ranked whatever its way."""
+"""The history of submissions: their states, and the organiser's decisions about teams."""
 
 from __future__ import annotations
 
 from harness.ledger.database import Database
 from harness.ledger.entities import Disqualification, Scorer
 from harness.ledger.states import Case, State, Step
-from harness.ledger.steps import COLUMNS, LATEST, MAX_CAUSE, append_step, one_line, step_of
+from harness.ledger.steps import COLUMNS, LATEST, append_step, single_line, step_from_row
+from harness.ledger.transaction import Transaction
 from harness.protocol.errors import UsageError
 
 
-class Ways(Database):
-    """The part of the ledger that keeps states and disqualifications."""
+class History:
+    """The part of the ledger that holds states and disqualifications.
+
+    Args:
+        database: The ledger's file.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def move(
         self, case: Case, state: State, *, fault: str = "", cause: str = "", scorer: Scorer | None = None
     ) -> Step:
-        """Moves a case to a state; the step is kept for good.
+        """Changes the state of a case; the step is kept for good.
 
         Args:
-            case: Whose way; its roster must be in the ledger.
-            state: Where to.
-            fault: Whose fault it is that it is `failed`; `submission` for `invalid` if not given.
+            case: The submission; its roster must be in the ledger.
+            state: The new state.
+            fault: The cause category of `failed`; of `invalid` it is `submission` by default.
             cause: One sentence.
-            scorer: What scores or has scored.
+            scorer: What scores or has scored it.
 
         Raises:
-            BugError: If that state may not follow the present one, or the fault does not fit the state.
+            BugError: The state may not follow the current one, or does not go with the fault.
         """
-        with self._write() as transaction:
+        with self._database.transaction() as transaction:
             return append_step(transaction, case, state, fault=fault, cause=cause, scorer=scorer)
 
-    def way(self, case: Case) -> list[Step]:
+    def steps(self, case: Case) -> list[Step]:
         """Every step of a case, the oldest first."""
-        return self._read(
+        return self._database.read(
             f"SELECT {COLUMNS} FROM steps WHERE (team, submission, challenge) = (?, ?, ?) ORDER BY number",  # noqa: S608
             (case.team, case.submission, case.challenge),
-            make=step_of,
+            make=step_from_row,
         )
 
     def latest(self, *, team: str | None = None, split: str | None = None) -> list[Step]:
-        """The latest step of each case, the oldest first; of one team, of one split."""
-        return self._read(
+        """The latest step of each case, the oldest first; of one team, of one split, or of all with None."""
+        return self._database.read(
             f"SELECT {COLUMNS} FROM steps WHERE {LATEST} AND (?1 IS NULL OR team = ?1) AND (?2 IS NULL OR"  # noqa: S608
             " challenge IN (SELECT digest FROM challenges WHERE split = ?2)) ORDER BY number",
             (team, split),
-            make=step_of,
+            make=step_from_row,
         )
 
-    def disqualify(self, team: str, *, why: str, revoke: bool = False) -> None:
-        """Takes a team out of every ranking, or lets it back in; its scores stay.
+    def disqualify(self, team: str, *, reason: str) -> None:
+        """Takes a team out of every ranking; its scores stay.
 
         Raises:
-            UsageError: If there is no such team, no reason, or nothing to revoke.
+            UsageError: There is no such team, or no reason.
         """
-        why = one_line(why)[:MAX_CAUSE]
-        if not why:
-            raise UsageError("A disqualification needs its reason.", hint="Give it with --why.")
-        with self._write() as transaction:
-            known = transaction.execute(
-                "SELECT 1 FROM entries WHERE team = ?1 UNION SELECT 1 FROM steps WHERE team = ?1", (team,)
-            ).fetchone()
-            if known is None:
-                raise UsageError(
-                    f"{team} has entered nothing in {self.path.parent}.",
-                    hint="`cad1 ranking` names the teams that have.",
-                )
-            out = transaction.execute("SELECT 1 FROM disqualifications WHERE team = ?", (team,)).fetchone()
-            if revoke and out is None:
-                raise UsageError(
-                    f"{team} is not disqualified.", hint="`cad1 ranking` says in its notes who is."
-                )
+        reason = _checked_reason(reason)
+        with self._database.transaction() as transaction:
+            self._check_known(transaction, team)
             transaction.execute("DELETE FROM disqualifications WHERE team = ?", (team,))
-            if not revoke:
-                transaction.execute(
-                    "INSERT INTO disqualifications VALUES (?, ?, ?, ?)",
-                    (team, why, transaction.at, transaction.who),
+            transaction.execute(
+                "INSERT INTO disqualifications VALUES (?, ?, ?, ?)",
+                (team, reason, transaction.at, transaction.who),
+            )
+            transaction.log("disqualified", {"team": team, "reason": reason}, ("disqualifications", (team,)))
+
+    def reinstate(self, team: str, *, reason: str) -> None:
+        """Takes a disqualification back.
+
+        Raises:
+            UsageError: The team is not disqualified, or there is no reason.
+        """
+        reason = _checked_reason(reason)
+        with self._database.transaction() as transaction:
+            self._check_known(transaction, team)
+            removed = transaction.execute("DELETE FROM disqualifications WHERE team = ?", (team,)).rowcount
+            if not removed:
+                raise UsageError(
+                    f"{team} is not disqualified.",
+                    hint="The notes of `cad1 ranking` list the teams that are.",
                 )
-            kind = "reinstated" if revoke else "disqualified"
-            transaction.log(kind, {"team": team, "why": why}, ("disqualifications", (team,)))
+            transaction.log("reinstated", {"team": team, "reason": reason}, ("disqualifications", (team,)))
 
     def disqualified(self) -> dict[str, Disqualification]:
-        """The teams that are not ranked, by name."""
-        rows = self._read(
-            "SELECT team, why, at, who FROM disqualifications ORDER BY team",
+        """The disqualified teams, by name."""
+        rows = self._database.read(
+            "SELECT team, reason, at, who FROM disqualifications ORDER BY team",
             make=lambda row: (str(row[0]), Disqualification(*row[1:])),
         )
         return dict(rows)
+
+    def _check_known(self, transaction: Transaction, team: str) -> None:
+        known = transaction.execute(
+            "SELECT 1 FROM entries WHERE team = ?1 UNION SELECT 1 FROM steps WHERE team = ?1", (team,)
+        ).fetchone()
+        if known is None:
+            raise UsageError(
+                f"{team} has no submission in {self._database.path.parent}.",
+                hint="`cad1 ranking` lists the teams that have one.",
+            )
+
+
+def _checked_reason(text: str) -> str:
+    reason = single_line(text)
+    if not reason:
+        raise UsageError("This decision needs a reason.", hint="Give it with --reason.")
+    return reason

@@ -1,6 +1,6 @@
-"""Who is at work on what: one lease a submission, challenge and scorer, kept alive by beats.
+"""Which process is scoring what: one lease per submission, challenge and scorer, renewed by heartbeats.
 
-A lease whose holder is dead is taken over by whoever comes next, and what it left in `scoring` is told as failed.
+A lease whose holder is dead is taken over by the next run, and what it left in `scoring` becomes `failed`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from harness.ledger.steps import LATEST, append_step
 from harness.ledger.transaction import Transaction
 from harness.protocol.errors import Fault
 
-WITHOUT_A_WORD = "the run ended without a word"
+ENDED_UNEXPECTEDLY = "the run ended unexpectedly"
+"""The cause stored for a run whose process died."""
 
 _KEY = "(submission, challenge, scorer, engine, locked) = (?, ?, ?, ?, ?)"
 _COLUMNS = (
@@ -27,17 +28,17 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Lease:
-    """A run at work.
+    """A run that is scoring a submission.
 
     Attributes:
-        key: On what.
+        key: What is being scored.
         team: For which team.
-        runner: Who: tells one process of one host from every other.
+        runner: The process: its host, its id and its start.
         started: When it began, in UTC.
-        beat: When it last gave a sign of life, in UTC.
-        done_at_start: Examples that had a score when it began.
-        done: Examples that had one at the last beat.
-        total: Examples that it is to score, with those that had a score already.
+        beat: Its last heartbeat, in UTC.
+        done_at_start: How many examples had a score when it began.
+        done: How many examples had a score at the last heartbeat.
+        total: How many examples it is to score, including those that had a score already.
     """
 
     key: Key
@@ -51,37 +52,44 @@ class Lease:
 
     @property
     def age(self) -> float:
-        """Seconds since the last beat, by the wall clock: two hosts share no other."""
+        """Seconds since the last heartbeat, by the wall clock: the only clock that two hosts share."""
         return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(self.beat)).total_seconds())
 
     @property
     def elapsed(self) -> float:
-        """Seconds from the start to the last beat."""
+        """Seconds from the start to the last heartbeat."""
         started, beat = datetime.fromisoformat(self.started), datetime.fromisoformat(self.beat)
         return max(0.0, (beat - started).total_seconds())
 
     @property
     def rate(self) -> float | None:
-        """Examples a second in this run; None before the first."""
+        """Examples scored per second in this run; None before the first."""
         scored = self.done - self.done_at_start
         return scored / self.elapsed if scored > 0 and self.elapsed > 0 else None
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the rest takes at this rate; None where that can't be told."""
+        """Seconds that the rest takes at this rate; None while the rate is unknown."""
         return None if self.rate is None else max(0, self.total - self.done) / self.rate
 
 
-def _lease_of(row: tuple[Any, ...]) -> Lease:
+def _lease_from_row(row: tuple[Any, ...]) -> Lease:
     key = Key(row[0], row[1], Scorer(row[2], row[3], bool(row[4])))
     lease = Lease(key, *row[5:])
-    datetime.fromisoformat(lease.started)  # a damaged time is told here, where it is read
+    datetime.fromisoformat(lease.started)  # raises ValueError here, where a damaged row is reported
     datetime.fromisoformat(lease.beat)
     return lease
 
 
-class Leases(Database):
-    """The part of the ledger that says who is at work."""
+class Leases:
+    """The part of the ledger that holds the leases.
+
+    Args:
+        database: The ledger's file.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def claim(
         self,
@@ -93,24 +101,24 @@ class Leases(Database):
         total: int,
         is_dead: Callable[[Lease], bool],
     ) -> Lease | None:
-        """Takes the lease on `key`, in one step with looking who has it.
+        """Takes the lease on `key` if no living run has it, in one transaction.
 
-        Whoever gets it is alone at work on `key`: every case that still stands in `scoring` under it belonged to a
-        run that has died, and gets the step `failed`, by the fault of the set-up. So claim first and move to
-        `scoring` then.
+        Whoever has the lease is the only one that scores `key`: every case that is in `scoring` under it belongs
+        to a run that has died, and gets the step `failed` with the cause `setup`. So claim first, then move to
+        `scoring`.
 
         Args:
-            key: On what.
+            key: What is to be scored.
             team: For which team.
-            runner: Who; the same runner may claim again.
-            done: Examples that have a score.
-            total: Examples that are to have one.
-            is_dead: Says of another's lease whether its holder is gone.
+            runner: The process; the same one may claim again.
+            done: How many examples have a score.
+            total: How many examples are to have one.
+            is_dead: Returns whether the holder of another's lease is dead.
 
         Returns:
-            None if the lease is ours now; else the lease of who has it.
+            None if the lease is now held by `runner`; otherwise the lease of the run that holds it.
         """
-        with self._write() as transaction:
+        with self._database.transaction() as transaction:
             held = _held(transaction, key)
             if held is not None and held.runner != runner and not is_dead(held):
                 return held
@@ -122,8 +130,8 @@ class Leases(Database):
         return None
 
     def beat(self, key: Key, *, runner: str, done: int) -> bool:
-        """Gives a sign of life; False if the lease is no longer ours."""
-        with self._write() as transaction:
+        """Stores a heartbeat; False if `runner` does not hold the lease any more."""
+        with self._database.transaction() as transaction:
             cursor = transaction.execute(
                 f"UPDATE leases SET beat = ?, done = ? WHERE runner = ? AND {_KEY}",  # noqa: S608  (constants)
                 (now(), done, runner, *key.values),
@@ -131,22 +139,25 @@ class Leases(Database):
             return cursor.rowcount == 1
 
     def release(self, key: Key, *, runner: str) -> None:
-        """Gives the lease back; nothing happens where it is no longer ours."""
-        with self._write() as transaction:
+        """Gives the lease back; does nothing if `runner` does not hold it any more."""
+        with self._database.transaction() as transaction:
             transaction.execute(
                 f"DELETE FROM leases WHERE runner = ? AND {_KEY}",  # noqa: S608  (constants)
                 (runner, *key.values),
             )
 
-    def leases(self) -> list[Lease]:
+    def all(self) -> list[Lease]:
         """Every lease, the oldest first."""
-        return self._read(f"SELECT {_COLUMNS} FROM leases ORDER BY started", make=_lease_of)  # noqa: S608
+        return self._database.read(
+            f"SELECT {_COLUMNS} FROM leases ORDER BY started",  # noqa: S608
+            make=_lease_from_row,
+        )
 
-    def bury(self, is_dead: Callable[[Lease], bool]) -> list[Lease]:
-        """Removes the leases of the dead and tells their cases as failed; returns these leases."""
-        with self._write() as transaction:
+    def remove_dead(self, is_dead: Callable[[Lease], bool]) -> list[Lease]:
+        """Removes the leases of dead runs and marks their cases as failed; returns these leases."""
+        with self._database.transaction() as transaction:
             rows = transaction.execute(f"SELECT {_COLUMNS} FROM leases ORDER BY started").fetchall()  # noqa: S608
-            dead = [lease for lease in map(_lease_of, rows) if is_dead(lease)]
+            dead = [lease for lease in map(_lease_from_row, rows) if is_dead(lease)]
             for lease in dead:
                 _free(transaction, lease.key, left_by=lease.runner)
         return dead
@@ -154,17 +165,17 @@ class Leases(Database):
 
 def _held(transaction: Transaction, key: Key) -> Lease | None:
     row = transaction.execute(f"SELECT {_COLUMNS} FROM leases WHERE {_KEY}", key.values).fetchone()  # noqa: S608
-    return None if row is None else _lease_of(row)
+    return None if row is None else _lease_from_row(row)
 
 
 def _free(transaction: Transaction, key: Key, *, left_by: str) -> list[Step]:
-    """Removes the lease, and ends what its dead holder left in `scoring`."""
+    """Removes the lease, and moves what its dead holder left in `scoring` to `failed`."""
     transaction.execute(f"DELETE FROM leases WHERE {_KEY}", key.values)  # noqa: S608  (constants)
     orphans = transaction.execute(
         f"SELECT team FROM steps WHERE {LATEST} AND state = ? AND {_KEY}",  # noqa: S608  (constants)
         (State.SCORING, *key.values),
     ).fetchall()
-    cause = f"{WITHOUT_A_WORD} ({left_by})." if left_by else f"{WITHOUT_A_WORD}."
+    cause = f"{ENDED_UNEXPECTEDLY} ({left_by})." if left_by else f"{ENDED_UNEXPECTEDLY}."
     return [
         append_step(
             transaction,

@@ -1,20 +1,20 @@
-"""The SQLite ledger: every submission, its way, every example's eight values, and how each was made.
+"""The ledger: the SQLite file of every submission, its history, the scores of every example, and how each was made.
 
-An example is stored in one transaction as it arrives: it is scored or it is not. Every write is in the log, in the
-same transaction. WAL mode lets the ranking be read while scores come in.
+An example is stored in one transaction as it arrives: it is scored or it is not. Every write is logged in the same
+transaction. WAL mode lets the ranking be read while scores are stored.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
 
-from harness.ledger.database import BUSY_SECONDS, FILE
+from harness.ledger.database import Database
 from harness.ledger.entities import (
-    AUDIT_TOLERANCE,
     AuditRecord,
-    Disqualification,
     Entry,
     Failure,
     Key,
@@ -22,80 +22,97 @@ from harness.ledger.entities import (
     RunDetails,
     Scorer,
     StoredExample,
-    mean,
-    now,
 )
-from harness.ledger.history import Ways
-from harness.ledger.leases import Lease, Leases
-from harness.ledger.log import COLUMNS as LOG_COLUMNS
+from harness.ledger.history import History
+from harness.ledger.leases import Leases
 from harness.ledger.log import GENESIS, LogEntry
-from harness.ledger.schema import VERSION
-from harness.ledger.states import Case, State, Step
-from harness.ledger.steps import MAX_CAUSE, one_line
+from harness.ledger.steps import single_line
 from harness.ledger.transaction import Transaction
+from harness.ledger.values import parse_values, render_values
 from harness.protocol.errors import BugError, Fault
 from harness.protocol.records import RunRecord
-from validator.challenge.rules import CAD1
-
-__all__ = [
-    "AUDIT_TOLERANCE",
-    "BUSY_SECONDS",
-    "FILE",
-    "VERSION",
-    "AuditRecord",
-    "Case",
-    "Disqualification",
-    "Entry",
-    "Failure",
-    "Key",
-    "Lease",
-    "Ledger",
-    "LogEntry",
-    "Roster",
-    "RunDetails",
-    "Scorer",
-    "State",
-    "Step",
-    "StoredExample",
-    "mean",
-    "now",
-]
 
 _KEY = "(submission, challenge, scorer, engine, locked) = (?, ?, ?, ?, ?)"
 
 
-class Ledger(Ways, Leases):
+class Ledger:
     """The scores of one store, and everything that was done to them.
 
     Args:
-        store: The store's folder; made if it is not there, unless `read_only`.
-        read_only: Nothing is created; an absent ledger is a fault.
+        store: Folder of the store; created if it does not exist, unless `read_only`.
+        read_only: Nothing is created or changed; a missing ledger is an error.
+
+    Attributes:
+        history: States and disqualifications.
+        leases: Which process is scoring what.
 
     Raises:
-        SetupError: If it can't be opened, or was made by a later version.
+        SetupError: It can't be opened, or a later version made it.
     """
 
+    def __init__(self, store: Path, *, read_only: bool = False) -> None:
+        self._open(Database(store, read_only=read_only))
+
+    def _open(self, database: Database) -> None:
+        self._database = database
+        self.history = History(database)
+        self.leases = Leases(database)
+
+    @classmethod
+    def on(cls, database: Database) -> Ledger:
+        """The ledger in a database that is open already, and of the current version."""
+        ledger = cls.__new__(cls)
+        ledger._open(database)
+        return ledger
+
+    @property
+    def path(self) -> Path:
+        """The ledger's file."""
+        return self._database.path
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Keeps every other writer out, in this process and in others, for as long as the block lasts."""
+        with self._database.transaction():
+            yield
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All reads in the block see the ledger at one moment, whoever writes meanwhile."""
+        with self._database.snapshot():
+            yield
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def add_roster(self, roster: Roster) -> None:
-        """Keeps the songs and listeners of a challenge."""
-        with self._write() as transaction:
+        """Stores the songs and listeners of a challenge; does nothing if they are stored already."""
+        with self._database.transaction() as transaction:
             _add_roster(transaction, roster)
 
     def rosters(self) -> dict[str, Roster]:
-        """Every challenge that something was entered for, by digest."""
-        rows = self._read(
+        """Every stored challenge, by digest."""
+        rows = self._database.read(
             "SELECT digest, split, songs, listeners FROM challenges ORDER BY rowid",
             make=lambda row: Roster(row[0], row[1], tuple(json.loads(row[2])), tuple(json.loads(row[3]))),
         )
         return {roster.digest: roster for roster in rows}
 
     def enter(self, entry: Entry) -> None:
-        """Enters a submission for a team; again is no change but for the time, which makes it the latest."""
-        with self._write() as transaction:
+        """Enters a submission for a team; again only updates the time, which makes it the latest."""
+        with self._database.transaction() as transaction:
             _enter(transaction, entry)
 
     def report(self, entry: Entry, roster: Roster, examples: Iterable[StoredExample]) -> None:
-        """Enters scores that a team computed itself: all of it in one transaction."""
-        with self._write() as transaction:
+        """Enters scores that a team computed itself, in one transaction."""
+        with self._database.transaction() as transaction:
             _add_roster(transaction, roster)
             for example in examples:
                 _store(transaction, entry.key, example, run=None, seconds=0.0, cpu_seconds=0.0)
@@ -105,15 +122,15 @@ class Ledger(Ways, Leases):
         """All entries, the oldest first."""
         with self.snapshot():
             known = self.rosters()
-            return self._read(
+            return self._database.read(
                 "SELECT team, submission, challenge, scorer, engine, locked, name, bytes, kind, entered"
                 " FROM entries ORDER BY entered, id",
-                make=lambda row: _entry_of(row, known),
+                make=lambda row: _entry_from_row(row, known),
             )
 
     def start_run(self, record: RunRecord) -> int:
-        """Notes how the following examples are made; returns the run's number."""
-        with self._write() as transaction:
+        """Stores how the following examples are made; returns the run's number."""
+        with self._database.transaction() as transaction:
             cursor = transaction.execute(
                 "INSERT INTO runs (started, record) VALUES (?, ?)", (transaction.at, record.model_dump_json())
             )
@@ -122,8 +139,8 @@ class Ledger(Ways, Leases):
             return number
 
     def note_peak(self, run: int, peak: int) -> None:
-        """Notes the peak memory of one of a run's sandboxes, in bytes; the greatest is kept."""
-        with self._write() as transaction:
+        """Stores the peak memory of one of a run's sandboxes, in bytes; the largest is kept."""
+        with self._database.transaction() as transaction:
             cursor = transaction.execute(
                 "INSERT INTO peaks VALUES (?, ?) ON CONFLICT DO UPDATE SET bytes = excluded.bytes"
                 " WHERE excluded.bytes > bytes",
@@ -132,13 +149,9 @@ class Ledger(Ways, Leases):
             if cursor.rowcount > 0:
                 transaction.log("peak", {"run": run, "bytes": peak}, ("peaks", (run,)))
 
-    def runs(self, key: Key) -> list[RunRecord]:
-        """How a submission's examples were made."""
-        return [details.record for details in self.run_details(key)]
-
     def run_details(self, key: Key) -> list[RunDetails]:
-        """The runs that scored a submission's examples, and what they took, the oldest first."""
-        return self._read(
+        """The runs that scored a submission's examples, the oldest first."""
+        return self._database.read(
             "SELECT runs.id, started, record, max(peaks.bytes), count(*), sum(seconds), sum(cpu_seconds)"  # noqa: S608
             " FROM examples JOIN runs ON runs.id = examples.run LEFT JOIN peaks ON peaks.run = runs.id"
             f" WHERE {_KEY} GROUP BY runs.id ORDER BY runs.id",
@@ -155,37 +168,40 @@ class Ledger(Ways, Leases):
         seconds: float = 0.0,
         cpu_seconds: float = 0.0,
     ) -> bool:
-        """Stores one example in one transaction, and removes what it failed of before.
+        """Stores one example in one transaction, and removes its failure if there was one.
 
         Returns:
-            False, and no change, if it was there already.
+            False, without any change, if it was stored already.
+
+        Raises:
+            BugError: Its values are not those of the challenge, or one is neither a finite float nor None.
         """
-        with self._write() as transaction:
+        with self._database.transaction() as transaction:
             return _store(transaction, key, example, run=run, seconds=seconds, cpu_seconds=cpu_seconds)
 
     def examples(self, key: Key) -> dict[tuple[str, str], StoredExample]:
         """A submission's scored examples by (song, listener)."""
-        found = self._read(
-            f"SELECT song, listener, {', '.join(CAD1.columns)} FROM examples WHERE {_KEY}",  # noqa: S608
+        found = self._database.read(
+            f"SELECT song, listener, haaqi FROM examples WHERE {_KEY}",  # noqa: S608  (constants)
             key.values,
-            make=_example_of,
+            make=lambda row: StoredExample(row[0], row[1], parse_values(row[2])),
         )
         return {(example.song, example.listener): example for example in found}
 
     def store_failure(self, key: Key, failure: Failure) -> bool:
-        """Notes why an example has no score, in place of what was noted before.
+        """Stores why an example has no score, in place of an earlier reason.
 
         Returns:
-            False, and no change, if it has a score.
+            False, without any change, if it has a score.
 
         Raises:
-            BugError: If nobody's fault is said.
+            BugError: The failure has no cause.
         """
         if failure.fault not in set(Fault):
             raise BugError(
-                f"An example can't fail by the fault of {failure.fault!r}.", hint="Please report it."
+                f"A failed example can't have the cause {failure.fault!r}.", hint="Please report it."
             )
-        with self._write() as transaction:
+        with self._database.transaction() as transaction:
             identity = (*key.values, failure.song, failure.listener)
             if transaction.execute(
                 f"SELECT 1 FROM examples WHERE {_KEY} AND (song, listener) = (?, ?)",  # noqa: S608
@@ -195,7 +211,7 @@ class Ledger(Ways, Leases):
             transaction.execute(
                 "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (*identity, failure.fault, failure.code)
-                + (one_line(failure.message)[:MAX_CAUSE], one_line(failure.path)[:MAX_CAUSE])
+                + (single_line(failure.message), single_line(failure.path))
                 + (failure.at or transaction.at,),
             )
             facts = {"song": failure.song, "listener": failure.listener, "fault": failure.fault}
@@ -204,7 +220,7 @@ class Ledger(Ways, Leases):
 
     def failures(self, key: Key) -> list[Failure]:
         """Why a submission's examples have no score, by song and listener."""
-        return self._read(
+        return self._database.read(
             f"SELECT song, listener, fault, code, message, path, at FROM failures WHERE {_KEY}"  # noqa: S608
             " ORDER BY song, listener",
             key.values,
@@ -212,8 +228,8 @@ class Ledger(Ways, Leases):
         )
 
     def store_audit(self, key: Key, audit: AuditRecord) -> None:
-        """Stores one stem's audit, in place of an earlier one of the same stem."""
-        with self._write() as transaction:
+        """Stores the audit of one stem, in place of an earlier one of the same stem."""
+        with self._database.transaction() as transaction:
             identity = (
                 key.submission,
                 key.challenge,
@@ -230,7 +246,7 @@ class Ledger(Ways, Leases):
 
     def audits(self, key: Key) -> list[AuditRecord]:
         """A submission's audited stems."""
-        return self._read(
+        return self._database.read(
             "SELECT song, listener, stem, fast, pyclarity FROM audits"
             " WHERE (submission, challenge, scorer) = (?, ?, ?) ORDER BY song, listener, stem",
             key.values[:3],
@@ -238,30 +254,22 @@ class Ledger(Ways, Leases):
         )
 
     def log(self) -> list[LogEntry]:
-        """Everything that was ever done to this ledger, the oldest first."""
-        return self._read(
-            f"SELECT {', '.join(LOG_COLUMNS)} FROM log ORDER BY number",  # noqa: S608  (constants)
-            make=lambda row: LogEntry(*row),
-        )
+        """Everything that was done to this ledger, the oldest first."""
+        return self._database.log()
 
     def head(self) -> str:
-        """The SHA-256 of the log's last entry: it stands for all that the ledger holds."""
-        last = self._read("SELECT sha256 FROM log ORDER BY number DESC LIMIT 1", make=lambda row: str(row[0]))
+        """The SHA-256 of the log's last entry: a digest of all that the ledger holds."""
+        last = self._database.read(
+            "SELECT sha256 FROM log ORDER BY number DESC LIMIT 1", make=lambda row: str(row[0])
+        )
         return last[0] if last else GENESIS
 
 
-def _example_of(row: tuple[Any, ...]) -> StoredExample:
-    song, listener, *values = row
-    if any(not isinstance(value, float | None) for value in values):
-        raise ValueError(f"a value of {song} for {listener} that is no number")
-    return StoredExample(song, listener, dict(zip(CAD1.columns, values, strict=True)))
-
-
-def _entry_of(row: tuple[Any, ...], known: Collection[str]) -> Entry:
-    team, submission, challenge, digest, engine, locked, *rest = row
+def _entry_from_row(row: tuple[Any, ...], known: Collection[str]) -> Entry:
+    team, submission, challenge, scorer_digest, engine, locked, *rest = row
     if challenge not in known:
         raise ValueError(f"an entry of {team} for a challenge that is not there")
-    return Entry(team, Key(submission, challenge, Scorer(digest, engine, bool(locked))), *rest)
+    return Entry(team, Key(submission, challenge, Scorer(scorer_digest, engine, bool(locked))), *rest)
 
 
 def _add_roster(transaction: Transaction, roster: Roster) -> None:
@@ -309,16 +317,10 @@ def _store(
     cpu_seconds: float,
 ) -> bool:
     identity = (*key.values, example.song, example.listener)
+    row = (*identity, render_values(example.values), seconds, cpu_seconds, run, transaction.at)
     cursor = transaction.execute(
-        f"INSERT INTO examples VALUES ({', '.join('?' * 19)}) ON CONFLICT DO NOTHING",  # noqa: S608
-        (
-            *identity,
-            *(example.values[name] for name in CAD1.columns),
-            seconds,
-            cpu_seconds,
-            run,
-            transaction.at,
-        ),
+        f"INSERT INTO examples VALUES ({', '.join('?' * len(row))}) ON CONFLICT DO NOTHING",  # noqa: S608
+        row,
     )
     if cursor.rowcount != 1:
         return False

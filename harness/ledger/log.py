@@ -1,8 +1,8 @@
-"""The log: what was done to the ledger, when and by whom, each entry bound to the one before by its SHA-256.
+"""The log: what was done to the ledger, when and by whom; each entry includes the SHA-256 of the one before.
 
-An entry holds the SHA-256 of every row that it wrote, as the row stood then (null for a row that it removed), so
-that rows and log can be held against each other. Its own SHA-256 is over all of its columns and the one before's:
-whoever knows the last one, the *head*, can tell any later change of what came before.
+An entry holds the SHA-256 of every row that it wrote (null for a row that it removed), so that rows can be checked
+against the log. Its own SHA-256 covers all of its columns, including the SHA-256 of the entry before: whoever knows
+the last one, the *head*, can detect any later change to what came before it.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from dataclasses import dataclass
 from typing import Any
 
 GENESIS = "0" * 64
-"""What stands for the entry before the first."""
+"""The SHA-256 that the first entry has as the one before it."""
 
 COLUMNS = ("number", "at", "who", "kind", "facts", "rows", "previous", "sha256")
 
 
 @dataclass(frozen=True)
 class LogEntry:
-    """One line of the log.
+    """One entry of the log.
 
     Attributes:
         number: From 1, without gaps.
         at: When, in UTC.
         who: `user@host`.
-        kind: What was done, such as `entered`, `scored`, `moved`.
-        facts: What there is to know about it, as canonical JSON.
+        kind: What was done, such as `entered`, `scored`, `moved`, `migrated`.
+        facts: Details, as canonical JSON.
         rows: The rows that it wrote, as canonical JSON: a list of `{"table", "row", "sha256"}`.
-        previous: The SHA-256 of the entry before.
-        sha256: Its own.
+        previous: SHA-256 of the entry before.
+        sha256: Its own SHA-256.
     """
 
     number: int
@@ -47,42 +47,44 @@ class LogEntry:
     sha256: str
 
     @property
-    def computed(self) -> str:
+    def computed_sha256(self) -> str:
         """The SHA-256 that this entry must have."""
         content = (self.number, self.at, self.who, self.kind, self.facts, self.rows, self.previous)
-        return digest(content)
+        return json_digest(content)
 
 
-def canonical(content: object) -> str:
-    """JSON in the one form that is hashed: sorted keys, no blanks, ASCII, floats in full precision."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_damaged)
+def canonical_json(content: object) -> str:
+    """JSON in one fixed form: sorted keys, no blanks, ASCII, floats in full precision (`repr`)."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_encode_bytes)
 
 
-def digest(content: object) -> str:
-    """The SHA-256 of `content` in its canonical form."""
-    return hashlib.sha256(canonical(content).encode("ascii")).hexdigest()
+def json_digest(content: object) -> str:
+    """The SHA-256 of the canonical JSON of `content`."""
+    return hashlib.sha256(canonical_json(content).encode("ascii")).hexdigest()
 
 
 def row_digest(table: str, row: Iterable[Any]) -> str:
-    """The SHA-256 of a row, with its table's name before its columns."""
-    return digest([table, *row])
+    """The SHA-256 of a row: of the table's name and all columns, in order."""
+    return json_digest([table, *row])
 
 
-def _damaged(value: object) -> Mapping[str, str]:
-    """Bytes where no column holds any: a damaged row must have a digest of its own, not an exception."""
+def _encode_bytes(value: object) -> Mapping[str, str]:
+    """Bytes, which no column holds: a damaged row must get a digest of its own, not raise an exception."""
     if isinstance(value, bytes):
         return {"bytes": value.hex()}
-    raise TypeError(f"{type(value).__name__} has no canonical form")
+    raise TypeError(f"{type(value).__name__} has no canonical JSON")
 
 
-def chained(*, number: int, at: str, who: str, kind: str, facts: str, rows: str, previous: str) -> LogEntry:
+def make_entry(
+    *, number: int, at: str, who: str, kind: str, facts: str, rows: str, previous: str
+) -> LogEntry:
     """An entry with its SHA-256."""
     entry = LogEntry(number, at, who, kind, facts, rows, previous, "")
-    return LogEntry(number, at, who, kind, facts, rows, previous, entry.computed)
+    return LogEntry(number, at, who, kind, facts, rows, previous, entry.computed_sha256)
 
 
-def author() -> str:
-    """Who writes, as `user@host`; the user's number where it has no name."""
+def current_author() -> str:
+    """Who writes, as `user@host`; the numeric user id if the user has no name."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

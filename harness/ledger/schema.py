@@ -1,22 +1,20 @@
-"""The ledger's tables: what each column holds, which columns name a row, and how older versions are brought up."""
+"""The ledger's tables: their columns, and which columns identify a row."""
 
 from __future__ import annotations
 
 import sqlite3
 
-from validator.challenge.rules import CAD1
+VERSION = 3
+"""Version of the tables; every change of a table increases it and adds a step to `harness.ledger.migration`."""
 
-VERSION = 2
-"""Goes up with every change of the tables."""
-
-_VERSION_1 = f"""
-CREATE TABLE challenges (
+TABLES: dict[str, str] = {
+    "challenges": """CREATE TABLE challenges (
     digest TEXT PRIMARY KEY,
     split TEXT NOT NULL,
     songs TEXT NOT NULL,
     listeners TEXT NOT NULL
-) STRICT;
-CREATE TABLE entries (
+) STRICT""",
+    "entries": """CREATE TABLE entries (
     id INTEGER PRIMARY KEY,
     team TEXT NOT NULL,
     challenge TEXT NOT NULL REFERENCES challenges (digest),
@@ -29,13 +27,13 @@ CREATE TABLE entries (
     locked INTEGER NOT NULL,
     entered TEXT NOT NULL,
     UNIQUE (team, challenge, submission, kind, scorer, engine, locked)
-) STRICT;
-CREATE TABLE runs (
+) STRICT""",
+    "runs": """CREATE TABLE runs (
     id INTEGER PRIMARY KEY,
     started TEXT NOT NULL,
     record TEXT NOT NULL
-) STRICT;
-CREATE TABLE examples (
+) STRICT""",
+    "examples": """CREATE TABLE examples (
     submission TEXT NOT NULL,
     challenge TEXT NOT NULL,
     scorer TEXT NOT NULL,
@@ -43,14 +41,14 @@ CREATE TABLE examples (
     locked INTEGER NOT NULL,
     song TEXT NOT NULL,
     listener TEXT NOT NULL,
-    {" REAL, ".join(CAD1.columns)} REAL,
+    haaqi TEXT NOT NULL,
     seconds REAL NOT NULL,
     cpu_seconds REAL NOT NULL,
     run INTEGER REFERENCES runs (id),
     stored TEXT NOT NULL,
     PRIMARY KEY (submission, challenge, scorer, engine, locked, song, listener)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE audits (
+) STRICT, WITHOUT ROWID""",
+    "audits": """CREATE TABLE audits (
     submission TEXT NOT NULL,
     challenge TEXT NOT NULL,
     scorer TEXT NOT NULL,
@@ -61,11 +59,8 @@ CREATE TABLE audits (
     pyclarity REAL NOT NULL,
     stored TEXT NOT NULL,
     PRIMARY KEY (submission, challenge, scorer, song, listener, stem)
-) STRICT, WITHOUT ROWID;
-"""
-
-_VERSION_2 = """
-CREATE TABLE steps (
+) STRICT, WITHOUT ROWID""",
+    "steps": """CREATE TABLE steps (
     number INTEGER PRIMARY KEY,
     team TEXT NOT NULL,
     submission TEXT NOT NULL,
@@ -78,8 +73,8 @@ CREATE TABLE steps (
     locked INTEGER,
     at TEXT NOT NULL,
     who TEXT NOT NULL
-) STRICT;
-CREATE TABLE leases (
+) STRICT""",
+    "leases": """CREATE TABLE leases (
     submission TEXT NOT NULL,
     challenge TEXT NOT NULL,
     scorer TEXT NOT NULL,
@@ -93,8 +88,8 @@ CREATE TABLE leases (
     done INTEGER NOT NULL,
     total INTEGER NOT NULL,
     PRIMARY KEY (submission, challenge, scorer, engine, locked)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE failures (
+) STRICT, WITHOUT ROWID""",
+    "failures": """CREATE TABLE failures (
     submission TEXT NOT NULL,
     challenge TEXT NOT NULL,
     scorer TEXT NOT NULL,
@@ -108,18 +103,18 @@ CREATE TABLE failures (
     path TEXT NOT NULL,
     at TEXT NOT NULL,
     PRIMARY KEY (submission, challenge, scorer, engine, locked, song, listener)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE peaks (
+) STRICT, WITHOUT ROWID""",
+    "peaks": """CREATE TABLE peaks (
     run INTEGER PRIMARY KEY REFERENCES runs (id),
     bytes INTEGER NOT NULL
-) STRICT;
-CREATE TABLE disqualifications (
+) STRICT""",
+    "disqualifications": """CREATE TABLE disqualifications (
     team TEXT PRIMARY KEY,
-    why TEXT NOT NULL,
+    reason TEXT NOT NULL,
     at TEXT NOT NULL,
     who TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE log (
+) STRICT, WITHOUT ROWID""",
+    "log": """CREATE TABLE log (
     number INTEGER PRIMARY KEY,
     at TEXT NOT NULL,
     who TEXT NOT NULL,
@@ -128,7 +123,12 @@ CREATE TABLE log (
     rows TEXT NOT NULL,
     previous TEXT NOT NULL,
     sha256 TEXT NOT NULL
-) STRICT;
+) STRICT""",
+}
+"""The statement that creates each table.
+
+`examples.haaqi` is a canonical JSON object of value by name, null where the reference is silent; the column
+`scorer` holds the scorer digest.
 """
 
 _APPEND_ONLY = ("log", "steps")
@@ -146,58 +146,49 @@ IDENTITY: dict[str, tuple[str, ...]] = {
     "peaks": ("run",),
     "disqualifications": ("team",),
 }
-"""The tables whose every row has an entry in the log, and the columns that name a row.
+"""The tables whose every row has an entry in the log, and the columns that identify a row, since version 2.
 
-A lease is no result: it says who is at work now, and goes when the work is done.
+Leases are not logged: they are not results, and are removed when the work is done.
 """
 
-ADOPTED = ("challenges", "entries", "runs", "examples", "audits")
-"""The tables of version 1, which had no log."""
 
-
-def statements(version: int = VERSION) -> list[str]:
-    """What makes the tables of version 1, or what version 2 has beside them, one statement each."""
-    if version == 1:
-        return _split(_VERSION_1)
-    triggers = [
+def triggers() -> list[str]:
+    """The statements that make the tables `log` and `steps` append-only."""
+    found = [
         f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table}"
         f" BEGIN SELECT RAISE(ABORT, 'the table {table} is append-only'); END"
         for table in _APPEND_ONLY
         for verb in ("UPDATE", "DELETE")
     ]
-    triggers += [  # INSERT OR REPLACE would remove a row without asking the trigger for DELETE
+    found += [  # INSERT OR REPLACE removes a row without firing the trigger for DELETE
         f"CREATE TRIGGER {table}_in_order BEFORE INSERT ON {table}"  # noqa: S608  (constants)
         f" WHEN NEW.number IS NOT (SELECT coalesce(max(number), 0) + 1 FROM {table})"
         f" BEGIN SELECT RAISE(ABORT, 'the table {table} is append-only'); END"
         for table in _APPEND_ONLY
     ]
-    return _split(_VERSION_2) + triggers
+    return found
 
 
-def _split(text: str) -> list[str]:
-    return [statement.strip() for statement in text.split(";") if statement.strip()]
-
-
-def create(db: sqlite3.Connection) -> None:
-    """Makes all tables, within the caller's transaction."""
-    for statement in statements(1) + statements(VERSION):
+def create_tables(db: sqlite3.Connection) -> None:
+    """Creates all tables and triggers, within the caller's transaction."""
+    for statement in [*TABLES.values(), *triggers()]:
         db.execute(statement)
     db.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def found(db: sqlite3.Connection) -> list[tuple[str, str, str]]:
-    """The tables, indexes and triggers that a database has: type, name and SQL, sorted."""
+def read_schema(db: sqlite3.Connection) -> list[tuple[str, str, str]]:
+    """The tables, indexes and triggers of a database: type, name and SQL, sorted."""
     return sorted(
         (str(kind), str(name), str(sql or ""))
         for kind, name, sql in db.execute("SELECT type, name, sql FROM sqlite_master")
     )
 
 
-def expected() -> list[tuple[str, str, str]]:
-    """The same, as they must be."""
+def expected_schema() -> list[tuple[str, str, str]]:
+    """What `read_schema` returns for an unchanged ledger of the current version."""
     db = sqlite3.connect(":memory:")
     try:
-        create(db)
-        return found(db)
+        create_tables(db)
+        return read_schema(db)
     finally:
         db.close()

@@ -1,7 +1,7 @@
-"""A ledger opened for reading alone: nothing is created beside it, whoever writes and wherever it lies.
+"""A ledger opened for reading only: nothing is created next to it, on a read-only disk or while others write.
 
-SQLite's own read-only mode makes files beside a database in WAL mode. So it is used only where another process has
-the ledger open and these files are there; else the ledger is copied into memory, and read there.
+SQLite's own read-only mode creates files next to a database in WAL mode. So it is used only if another process has
+the ledger open and these files exist; otherwise the ledger is copied into memory and read there.
 """
 
 from __future__ import annotations
@@ -14,60 +14,60 @@ from pathlib import Path
 from urllib.parse import quote
 
 ATTEMPTS = 20
-"""How often a copy is begun again because somebody wrote meanwhile: each takes a fraction of a second."""
+"""How often a copy is restarted because another process wrote meanwhile; each takes a fraction of a second."""
 
 
 def open_snapshot(path: Path) -> sqlite3.Connection:
     """Opens a ledger for reading.
 
     Args:
-        path: The database; `-wal` and `-shm` may lie beside it.
+        path: The database; `-wal` and `-shm` may be next to it.
 
     Raises:
-        sqlite3.Error, OSError: If it can't be read.
+        sqlite3.Error, OSError: It can't be read.
     """
     for _ in range(ATTEMPTS):
-        live = _live(path)
+        live = _open_live(path)
         if live is not None:
             return live
-        before = _state(path)
+        before = _file_state(path)
         copy = _copy(path)
-        if _state(path) == before:
+        if _file_state(path) == before:
             return copy
         copy.close()
-    raise sqlite3.OperationalError("other processes write to it all the time")
+    raise sqlite3.OperationalError("other processes keep writing to it")
 
 
-def beside(path: Path, suffix: str) -> Path:
-    """The file that SQLite keeps beside a database: `-wal`, `-shm` or `-journal`."""
+def companion_file(path: Path, suffix: str) -> Path:
+    """A file that SQLite keeps next to a database; `suffix` is `-wal`, `-shm` or `-journal`."""
     return path.with_name(path.name + suffix)
 
 
-def _live(path: Path) -> sqlite3.Connection | None:
-    """The ledger itself, where another process has it open; None where that can't be had without making files."""
-    shared = beside(path, "-shm")
-    if not beside(path, "-wal").exists() or not os.access(shared, os.W_OK):
+def _open_live(path: Path) -> sqlite3.Connection | None:
+    """The ledger itself, if another process has it open; None if opening it would create files."""
+    shared = companion_file(path, "-shm")
+    if not companion_file(path, "-wal").exists() or not os.access(shared, os.W_OK):
         return None
     try:
         db = _connect(path, "mode=ro")
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:  # a read-only disk, or the files have just gone: the copy will tell
+    except sqlite3.OperationalError:  # a read-only disk, or the files are gone by now: copy instead
         return None
     return db
 
 
 def _copy(path: Path) -> sqlite3.Connection:
-    """A copy in memory. What lies in the write-ahead log belongs to it; SQLite itself puts the two together."""
+    """A copy in memory, including what is only in the write-ahead log; SQLite itself merges the two."""
     memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     try:
-        if not beside(path, "-wal").exists():
+        if not companion_file(path, "-wal").exists():
             _fill(memory, path, "immutable=1")
             return memory
         with tempfile.TemporaryDirectory(prefix="cad1-ledger-") as folder:
-            twin = Path(folder, path.name)
-            shutil.copyfile(beside(path, "-wal"), beside(twin, "-wal"))
-            shutil.copyfile(path, twin)
-            _fill(memory, twin, "mode=rw")
+            duplicate = Path(folder, path.name)
+            shutil.copyfile(companion_file(path, "-wal"), companion_file(duplicate, "-wal"))
+            shutil.copyfile(path, duplicate)
+            _fill(memory, duplicate, "mode=rw")
         return memory
     except BaseException:
         memory.close()
@@ -92,10 +92,10 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     )
 
 
-def _state(path: Path) -> tuple[tuple[int, int, int] | None, ...]:
-    """What tells whether somebody wrote: inode, size and time of the ledger and its write-ahead log."""
+def _file_state(path: Path) -> tuple[tuple[int, int, int] | None, ...]:
+    """Changes with every write: inode, size and time of the ledger and of its write-ahead log."""
     found: list[tuple[int, int, int] | None] = []
-    for one in (path, beside(path, "-wal")):
+    for one in (path, companion_file(path, "-wal")):
         try:
             state = one.stat()
         except FileNotFoundError:

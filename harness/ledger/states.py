@@ -1,4 +1,4 @@
-"""A submission's way: the states it may be in, and which may follow which."""
+"""The states that a submission may be in, and which may follow which."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.protocol.errors import BugError, Fault
 
 
 class State(StrEnum):
-    """Where a submission stands."""
+    """State of a submission."""
 
     RECEIVED = "received"
     INVALID = "invalid"
@@ -21,7 +21,7 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-FOLLOWS: Mapping[State | None, frozenset[State]] = MappingProxyType(
+TRANSITIONS: Mapping[State | None, frozenset[State]] = MappingProxyType(
     {
         None: frozenset({State.RECEIVED}),
         State.RECEIVED: frozenset({State.RECEIVED, State.INVALID, State.SCORING, State.FAILED}),
@@ -31,15 +31,21 @@ FOLLOWS: Mapping[State | None, frozenset[State]] = MappingProxyType(
         State.FAILED: frozenset({State.RECEIVED, State.SCORING}),
     }
 )
-"""The one table of what may follow what; None stands for a submission that nobody has seen yet.
+"""The states that may follow each state; None is a submission that has never been seen.
 
-From `scoring` back to `received` goes what was scored in part, as asked, or interrupted: the rest still waits.
+A run that was interrupted, or that scored only some examples as requested, goes from `scoring` back to `received`.
 """
 
 
 @dataclass(frozen=True)
 class Case:
-    """One submission of one team to one challenge, by its roster's digest."""
+    """Identifies what has a state: one team's submission to one challenge, whatever scores it.
+
+    Attributes:
+        team: The team's name.
+        submission: SHA-256 of the submission.
+        challenge: Digest of the challenge, see `Roster.digest`.
+    """
 
     team: str
     submission: str
@@ -51,9 +57,11 @@ class Step:
     """One change of a case's state.
 
     Attributes:
-        fault: Whose fault it is that it is `invalid` or `failed`, a value of `Fault`; else empty.
+        case: The submission.
+        state: The new state.
+        fault: The cause category if it is `invalid` or `failed`, a value of `Fault`; otherwise empty.
         cause: One sentence, or empty.
-        scorer: What scores or has scored, where that is known.
+        scorer: What scores or has scored it, if known.
         at: When, in UTC.
         who: `user@host`.
     """
@@ -67,11 +75,11 @@ class Step:
     who: str
 
 
-def blamed(state: State, fault: str) -> str:
-    """The fault as the ledger keeps it: `submission` goes without saying where a submission is invalid.
+def checked_fault(state: State, fault: str) -> str:
+    """The fault to store with a state; `submission` is the default of an invalid submission.
 
     Raises:
-        BugError: If the state says that something went wrong and the fault does not say whose fault, or vice versa.
+        BugError: A failed or invalid state has no fault, or another state has one.
     """
     if state is State.INVALID:
         fault = fault or Fault.SUBMISSION
@@ -80,14 +88,14 @@ def blamed(state: State, fault: str) -> str:
     return str(fault)
 
 
-def check_move(case: Case, before: State | None, after: State) -> None:
-    """Holds a move to the table.
+def check_transition(case: Case, before: State | None, after: State) -> None:
+    """Checks a change of state against `TRANSITIONS`.
 
     Raises:
-        BugError: If the table forbids it.
+        BugError: The change is not allowed.
     """
-    if after not in FOLLOWS[before]:
+    if after not in TRANSITIONS[before]:
         raise BugError(
             f"The submission {case.submission[:12]} of {case.team} can't go from {before or 'nothing'} to {after}.",
-            hint="Please report it; the ledger is as before.",
+            hint="Please report it; the ledger was not changed.",
         )

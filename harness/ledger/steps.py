@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.ledger.entities import Scorer
-from harness.ledger.states import Case, State, Step, blamed, check_move
+from harness.ledger.states import Case, State, Step, check_transition, checked_fault
 from harness.ledger.transaction import Transaction
 
 COLUMNS = "team, submission, challenge, state, fault, cause, scorer, engine, locked, at, who"
@@ -14,15 +14,15 @@ COLUMNS = "team, submission, challenge, state, fault, cause, scorer, engine, loc
 LATEST = "number IN (SELECT max(number) FROM steps GROUP BY team, submission, challenge)"
 """The condition for the latest step of each case."""
 
-MAX_CAUSE = 2000
-"""A sentence or two; the organiser's log has the rest."""
+MAX_TEXT = 2000
+"""Characters stored of a sentence; the organiser's log has the rest."""
 
 
-def step_of(row: Sequence[Any]) -> Step:
+def step_from_row(row: Sequence[Any]) -> Step:
     """A step from its row, in the order of `COLUMNS`."""
-    team, submission, challenge, state, fault, cause, scorer, engine, locked, at, who = row
-    made = None if scorer is None else Scorer(scorer, engine, bool(locked))
-    return Step(Case(team, submission, challenge), State(state), fault, cause, made, at, who)
+    team, submission, challenge, state, fault, cause, scorer_digest, engine, locked, at, who = row
+    scorer = None if scorer_digest is None else Scorer(scorer_digest, engine, bool(locked))
+    return Step(Case(team, submission, challenge), State(state), fault, cause, scorer, at, who)
 
 
 def append_step(
@@ -34,23 +34,23 @@ def append_step(
     cause: str = "",
     scorer: Scorer | None = None,
 ) -> Step:
-    """Moves a case to a state, and logs it.
+    """Changes the state of a case, and logs it.
 
     Raises:
-        BugError: If that may not follow the state that the case is in.
+        BugError: The state may not follow the current one, or does not go with the fault.
     """
     before = transaction.execute(
         "SELECT state FROM steps WHERE (team, submission, challenge) = (?, ?, ?) ORDER BY number DESC LIMIT 1",
         (case.team, case.submission, case.challenge),
     ).fetchone()
-    check_move(case, State(before[0]) if before else None, state)
-    fault = blamed(state, fault)
-    cause = one_line(cause)[:MAX_CAUSE]
-    made = (None, None, None) if scorer is None else (scorer.digest, scorer.engine, int(scorer.locked))
+    check_transition(case, State(before[0]) if before else None, state)
+    fault = checked_fault(state, fault)
+    cause = single_line(cause)
+    columns = (None, None, None) if scorer is None else (scorer.digest, scorer.engine, int(scorer.locked))
     (number,) = transaction.execute("SELECT coalesce(max(number), 0) + 1 FROM steps").fetchone()
     transaction.execute(
         f"INSERT INTO steps (number, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-        (number, case.team, case.submission, case.challenge, state, fault, cause, *made)
+        (number, case.team, case.submission, case.challenge, state, fault, cause, *columns)
         + (transaction.at, transaction.who),
     )
     facts = {"team": case.team, "submission": case.submission, "state": state, "fault": fault, "cause": cause}
@@ -58,6 +58,6 @@ def append_step(
     return Step(case, state, fault, cause, scorer, transaction.at, transaction.who)
 
 
-def one_line(text: str) -> str:
-    """Text on one line, without control characters."""
-    return "".join(one if one.isprintable() else "?" for one in " ".join(text.split()))
+def single_line(text: str) -> str:
+    """Text for a table and a terminal: one line, no control characters, at most `MAX_TEXT` characters."""
+    return "".join(one if one.isprintable() else "?" for one in " ".join(text.split()))[:MAX_TEXT]

@@ -1,5 +1,6 @@
-"""The bundle that says how a score was made: scores, run record and a statement over both, signed on request."""
+"""How a score was made, and whether it is unchanged: bundles, signatures, verification of bundle and store."""
 
-from harness.provenance.bundle import export, is_signed, verify
+from harness.provenance.bundle import export, verify_bundle
+from harness.provenance.verification import Verification, verify_store
 
-__all__ = ["export", "is_signed", "verify"]
+__all__ = ["Verification", "export", "verify_bundle", "verify_store"]

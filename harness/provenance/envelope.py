@@ -1,6 +1,6 @@
 """`statement.dsse.json`: the statement signed with an ed25519 key, as a DSSE envelope.
 
-Envelope and signature are securesystemslib's, the key is read by cryptography; both come with the extra `sign`.
+securesystemslib makes envelope and signature, cryptography reads the key; both come with the extra `sign`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 MAX_KEY_BYTES = 16_384
-"""An ed25519 key in PEM has about 120 bytes; a file with a comment before it some more."""
+"""An ed25519 key in PEM has about 120 bytes; a comment before it adds some."""
 
 Base64 = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
 
@@ -45,17 +45,17 @@ def sign(payload: bytes, key: Path) -> bytes:
     """Signs a payload.
 
     Args:
-        payload: What is signed.
+        payload: The bytes to sign.
         key: An ed25519 private key in PEM, without a password.
 
     Returns:
         The envelope as JSON.
 
     Raises:
-        UsageError: If the key can't be read or is none.
-        SetupError: If the libraries are not installed.
+        UsageError: The key can't be read or is not a valid one.
+        SetupError: The libraries are not installed.
     """
-    _need_libraries()
+    _require_libraries()
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
@@ -65,28 +65,28 @@ def sign(payload: bytes, key: Path) -> bytes:
     try:
         private = load_pem_private_key(_read_key(key), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise _no_key(key, "private", error) from error
+        raise _bad_key(key, "private", error) from error
     if not isinstance(private, Ed25519PrivateKey):
-        raise _no_key(key, "private", f"it is a {type(private).__name__}")
+        raise _bad_key(key, "private", f"it is a {type(private).__name__}")
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
     envelope.sign(CryptoSigner(private))
     return _render(envelope.to_dict())
 
 
-def check(envelope: bytes, payload: bytes, *, key: Path | None) -> list[str]:
-    """Holds an envelope to the payload and, with a key, to whoever must have signed it.
+def check_signature(envelope: bytes, payload: bytes, *, key: Path | None) -> list[str]:
+    """Checks that an envelope is about a payload and, with a key, who signed it.
 
     Args:
         envelope: The JSON.
-        payload: What it must be about.
-        key: An ed25519 public key in PEM; without it the signature itself is not looked at.
+        payload: What it must contain.
+        key: An ed25519 public key in PEM; without it the signature itself is not checked.
 
     Returns:
-        What does not fit, one sentence each.
+        The problems, one sentence each.
 
     Raises:
-        UsageError: If the key can't be read or is none.
-        SetupError: If the libraries are not installed.
+        UsageError: The key can't be read or is not a valid one.
+        SetupError: The libraries are not installed.
     """
     public = None if key is None else _public_key(key)
     try:
@@ -97,9 +97,9 @@ def check(envelope: bytes, payload: bytes, *, key: Path | None) -> list[str]:
             raise ValueError("its JSON is not canonical")
     except (ValidationError, binascii.Error, ValueError) as error:
         reason = str(error).splitlines()[0]
-        return [f"The signature is no DSSE envelope of this bundle's form ({reason})."]
+        return [f"The signature is not a valid DSSE envelope ({reason})."]
     if parsed.payload != base64.b64encode(payload).decode():
-        return ["The signature is about another statement than the bundle's."]
+        return ["The signature belongs to another statement than the bundle's."]
     if public is None:
         return []
     from securesystemslib.dsse import Envelope  # noqa: PLC0415
@@ -115,17 +115,17 @@ def check(envelope: bytes, payload: bytes, *, key: Path | None) -> list[str]:
 
 
 def check_key(key: Path) -> None:
-    """Says what is wrong with a public key, where there is nothing yet to hold to it.
+    """Checks that a file is a public key, without any signature.
 
     Raises:
-        UsageError: If the key can't be read or is none.
-        SetupError: If the libraries are not installed.
+        UsageError: The key can't be read or is not a valid one.
+        SetupError: The libraries are not installed.
     """
     _public_key(key)
 
 
 def _public_key(path: Path) -> SSlibKey:
-    _need_libraries()
+    _require_libraries()
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
@@ -134,16 +134,16 @@ def _public_key(path: Path) -> SSlibKey:
     try:
         public = load_pem_public_key(_read_key(path))
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise _no_key(path, "public", error) from error
+        raise _bad_key(path, "public", error) from error
     if not isinstance(public, Ed25519PublicKey):
-        raise _no_key(path, "public", f"it is a {type(public).__name__}")
+        raise _bad_key(path, "public", f"it is a {type(public).__name__}")
     return SSlibKey.from_crypto(public)
 
 
 def _read_key(path: Path) -> bytes:
     try:
         if path.stat().st_size > MAX_KEY_BYTES:
-            raise _no_key(path, "ed25519", f"it has more than {MAX_KEY_BYTES} bytes")
+            raise _bad_key(path, "ed25519", f"it has more than {MAX_KEY_BYTES} bytes")
         return path.read_bytes()
     except OSError as error:
         raise UsageError(
@@ -151,17 +151,17 @@ def _read_key(path: Path) -> bytes:
         ) from error
 
 
-def _no_key(path: Path, which: str, why: object) -> UsageError:
-    reason = (str(why).splitlines() or [""])[0].rstrip(".")[:200]
+def _bad_key(path: Path, which: str, cause: object) -> UsageError:
+    reason = (str(cause).splitlines() or [""])[0].rstrip(".")[:200]
     return UsageError(
-        f"{path} is no ed25519 {which} key in PEM without a password: {reason}.",
+        f"{path} is not an ed25519 {which} key in PEM without a password: {reason}.",
         hint="`openssl genpkey -algorithm ed25519 -out key.pem` makes a private key, "
         "`openssl pkey -in key.pem -pubout -out public.pem` its public one.",
     )
 
 
-def _need_libraries() -> None:
-    """Says in a sentence that the extra is not installed."""
+def _require_libraries() -> None:
+    """Raises a SetupError if the extra is not installed."""
     try:
         import cryptography  # noqa: F401, PLC0415
         import securesystemslib  # noqa: F401, PLC0415

@@ -1,7 +1,7 @@
-"""The bundle's zip: the same members give the same bytes, on every machine, and nothing else is taken for a bundle.
+"""The bundle's zip: the same members give the same bytes on every machine, and nothing else is accepted.
 
-Members are stored and not compressed, for two builds of zlib may compress differently. A zip is only read if
-packing its members again gives its very bytes: so no byte of it is free, its directory's included.
+Members are not compressed, because two builds of zlib may compress differently. A zip is accepted only if packing
+its members again gives the same bytes: so no byte can be changed, not even in its directory.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pathlib import Path
 from harness.protocol.errors import UsageError
 
 MAX_BYTES = 32 * 2**20
-"""A whole test submission's has about 1 MB: scores, a name for each of 2,597 examples, all again in base64."""
+"""The bundle of a whole test submission has about 1 MB: scores and names of 2,597 examples, again in base64."""
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that a zip can hold: when it was packed is no part of it."""
+"""The earliest time that a zip can hold: the time of packing is not part of a bundle."""
 
 REQUIRED = ("scores.csv", "run.json", "statement.json")
 ENVELOPE = "statement.dsse.json"
 
 
 class ArchiveError(ValueError):
-    """A file that is no bundle; the text is a sentence without its subject and full stop."""
+    """A file that is not a bundle; the text is a sentence without its subject and full stop."""
 
 
 def pack(members: Mapping[str, bytes]) -> bytes:
@@ -44,7 +44,7 @@ def unpack(data: bytes) -> dict[str, bytes]:
     """The members of a bundle.
 
     Raises:
-        ArchiveError: If it is not what `pack` makes of the members that a bundle has.
+        ArchiveError: It is not what `pack` returns for the members of a bundle.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -52,7 +52,7 @@ def unpack(data: bytes) -> dict[str, bytes]:
             names = tuple(info.filename for info in infos)
             if names not in {REQUIRED, (*REQUIRED, ENVELOPE)}:
                 shown = ", ".join(repr(name[:80]) for name in names[:8])
-                raise ArchiveError(f"holds {shown or 'nothing'} where a bundle holds {', '.join(REQUIRED)}")
+                raise ArchiveError(f"holds {shown or 'nothing'}; a bundle holds {', '.join(REQUIRED)}")
             if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
                 raise ArchiveError("is compressed, which a bundle never is")
             members = {info.filename: archive.read(info) for info in infos}
@@ -60,27 +60,27 @@ def unpack(data: bytes) -> dict[str, bytes]:
         raise
     except (
         zipfile.BadZipFile,
-        RuntimeError,  # encrypted, or of a kind that is not supported
+        RuntimeError,  # encrypted, or not supported
         EOFError,
         OSError,
         OverflowError,
         ValueError,
         struct.error,
     ) as error:
-        raise ArchiveError(f"is no zip, or a damaged one ({error})") from error
+        raise ArchiveError(f"is not a zip, or is damaged ({error})") from error
     if pack(members) != data:
         raise ArchiveError(
-            "has other bytes than a bundle of its members: something else packed or changed it"
+            "does not have the bytes of a bundle: it was packed by another program, or changed"
         )
     return members
 
 
-def read(path: Path) -> bytes:
+def read_bundle(path: Path) -> bytes:
     """The bytes of a file, within the size cap.
 
     Raises:
-        UsageError: If there is no such file, or it can't be read.
-        ArchiveError: If it is too large.
+        UsageError: There is no such file, or it can't be read.
+        ArchiveError: It is too large.
     """
     try:
         if not path.is_file():
@@ -93,5 +93,5 @@ def read(path: Path) -> bytes:
             hint="Give the path of a bundle that `cad1 export` wrote.",
         ) from error
     if len(data) > MAX_BYTES:
-        raise ArchiveError(f"is larger than {MAX_BYTES} bytes, which no bundle is")
+        raise ArchiveError(f"is larger than {MAX_BYTES} bytes, the limit for a bundle")
     return data

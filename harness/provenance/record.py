@@ -1,4 +1,4 @@
-"""`run.json`: what was scored, with what, where, how long it took and what was audited."""
+"""`run.json`: what was scored, by what, where, how long it took, and the audits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Frozen(BaseModel):
 
 
 class SubmissionRecord(_Frozen):
-    """What was scored. `sha256` of a folder is over its files' sorted `sha256sum` lines."""
+    """The submission. `sha256` of a folder is that of its files' sorted `sha256sum` lines."""
 
     team: Name
     name: Annotated[str, Field(max_length=1000)]
@@ -36,7 +36,7 @@ class SubmissionRecord(_Frozen):
 
 
 class ChallengeRecord(_Frozen):
-    """Of which challenge; `digest` tells it from any other."""
+    """The challenge; `digest` identifies it."""
 
     split: Name
     digest: Digest
@@ -45,15 +45,15 @@ class ChallengeRecord(_Frozen):
 
 
 class ScorerRecord(_Frozen):
-    """What scored: the lock's digest, empty for what a team reported itself."""
+    """The scorer; its digest, empty for self-reported scores, is called `lock` in the file."""
 
-    lock: ScorerDigest
+    scorer_digest: ScorerDigest = Field(alias="lock")
     engine: Name
     locked: bool
 
 
 class RunEntry(_Frozen):
-    """One run: where, with which versions, how long. Seconds are sums over its examples; memory in bytes."""
+    """One run: sandbox, versions, resources. Seconds are sums over its examples; memory is in bytes."""
 
     started: Text
     sandbox: Text
@@ -69,7 +69,7 @@ class RunEntry(_Frozen):
 
 
 class AuditEntry(_Frozen):
-    """One stem by both engines."""
+    """One stem scored by both engines."""
 
     song: Name
     listener: Name
@@ -79,7 +79,7 @@ class AuditEntry(_Frozen):
 
 
 class FailureEntry(_Frozen):
-    """One example without a score, and why."""
+    """One example that could not be scored, and the reason."""
 
     song: Name
     listener: Name
@@ -89,7 +89,7 @@ class FailureEntry(_Frozen):
 
 
 class ScoreRecord(_Frozen):
-    """What it came to. `average` is the ranking score; None until every example has a score."""
+    """The result. `average` is the ranking score; None unless every example has a score."""
 
     examples: Count
     total: Count
@@ -99,13 +99,13 @@ class ScoreRecord(_Frozen):
 
 
 class Record(_Frozen):
-    """The whole of `run.json`.
+    """The contents of `run.json`.
 
     Attributes:
-        log_head: The SHA-256 of the ledger's last log entry when the bundle was made.
-        seed_rule: How a song gives its seed.
+        log_head: SHA-256 of the last entry in the ledger's log when the bundle was made.
+        seed_rule: How the seed of a song is computed.
         seeds: The seed of each song.
-        greatest_difference: Between the engines, of all audits; None without any.
+        greatest_difference: Largest difference between the engines in all audits; None without audits.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -122,14 +122,14 @@ class Record(_Frozen):
     log_head: Digest
 
 
-def record_of(ledger: Ledger, entry: Entry, roster: Roster) -> Record:
-    """Everything that the ledger knows about how an entry was scored."""
+def make_record(ledger: Ledger, entry: Entry, roster: Roster) -> Record:
+    """Everything that the ledger holds about how an entry was scored."""
     key = entry.key
     known = set(roster.examples)
     examples = {name: one for name, one in ledger.examples(key).items() if name in known}
     complete = len(examples) == len(roster.examples)
     audits = ledger.audits(key)
-    disqualified = ledger.disqualified().get(entry.team)
+    disqualified = ledger.history.disqualified().get(entry.team)
     return Record(
         submission=SubmissionRecord(
             team=entry.team,
@@ -164,7 +164,7 @@ def record_of(ledger: Ledger, entry: Entry, roster: Roster) -> Record:
             total=len(roster.examples),
             undefined=sum(example.undefined for example in examples.values()),
             average=mean(example.score for example in examples.values()) if complete else None,
-            disqualified=disqualified.why if disqualified else "",
+            disqualified=disqualified.reason if disqualified else "",
         ),
         seeds={song: CAD1.seed(song) for song in roster.songs},
         audits=tuple(AuditEntry(**vars(audit)) for audit in audits),

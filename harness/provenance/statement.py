@@ -1,8 +1,8 @@
 """`statement.json`: an in-toto Statement v1 with the test-result predicate v0.1, over scores and submission.
 
-The predicate's tests are the examples: passed where all eight values are defined, warned where some are not because
-their reference is silent, failed where there is no score. It is wholly made of `scores.csv` and `run.json`, so that
-whoever has these two can make it again.
+The predicate's tests are the examples: passed if all values are defined, warned if some are not because their
+reference is silent, failed if there is no score. It is made from `scores.csv` and `run.json` only, so that whoever
+has these two can make it again.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class _Frozen(BaseModel):
 
 
 class Resource(_Frozen):
-    """A ResourceDescriptor of in-toto, as far as it is used here."""
+    """The fields of in-toto's ResourceDescriptor that are used here."""
 
     name: Annotated[str, Field(max_length=1000)]
     digest: dict[str, str]
 
 
 class Predicate(_Frozen):
-    """The test-result predicate; the names of its fields are the specification's."""
+    """The test-result predicate; its field names come from the specification."""
 
     result: Result
     configuration: tuple[Resource, ...]
@@ -54,13 +54,13 @@ class Statement(_Frozen):
 def make_statement(
     record: Record, examples: dict[tuple[str, str], StoredExample], *, scores: str, run: str
 ) -> Statement:
-    """The statement about a bundle.
+    """Makes the statement about a bundle.
 
     Args:
         record: `run.json`.
-        examples: What `scores.csv` holds.
-        scores: The SHA-256 of `scores.csv`.
-        run: The SHA-256 of `run.json`.
+        examples: The contents of `scores.csv`.
+        scores: SHA-256 of `scores.csv`.
+        run: SHA-256 of `run.json`.
     """
     tests: dict[str, list[str]] = {"passed": [], "warned": [], "failed": []}
     for song in record.challenge.songs:
@@ -80,8 +80,10 @@ def make_statement(
     elif tests["warned"] or not record.scorer.locked:
         result = "WARNED"
     configuration = [Resource(name="run.json", digest={"sha256": run})]
-    if record.scorer.lock:
-        configuration.append(Resource(name="harness/scorer.lock", digest={"sha256": record.scorer.lock}))
+    if record.scorer.scorer_digest:
+        configuration.append(
+            Resource(name="harness/scorer.lock", digest={"sha256": record.scorer.scorer_digest})
+        )
     return Statement(
         _type=STATEMENT_TYPE,
         subject=(

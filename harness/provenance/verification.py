@@ -1,7 +1,7 @@
-"""Whether a store still is what its log says: the chain, every row, every value and the ranking, computed anew.
+"""Whether a store is still what its log says: the chain, every row and value, and the ranking computed again.
 
-What this can't see by itself is a ledger whose last entries were cut off together with their rows, or one that was
-written anew from the first entry on. Both are seen by whoever has kept the head of the log.
+This alone can't detect a ledger whose last entries were cut off together with their rows, or one that was rewritten
+from the first entry on. Whoever has kept the head of the log detects both.
 """
 
 from __future__ import annotations
@@ -12,30 +12,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.ledger import schema
-from harness.ledger.database import AbsentError
-from harness.ledger.ledger import FILE, Ledger
+from harness.ledger.database import FILE, AbsentError, Database
+from harness.ledger.ledger import Ledger
 from harness.ledger.log import GENESIS
-from harness.ledger.snapshot import beside
+from harness.ledger.migration import OLDEST_LOGGED, expected_schema_2
+from harness.ledger.snapshot import companion_file
 from harness.protocol.errors import SetupError, UsageError
 from harness.provenance.chain import check_chain, check_rows
 from harness.provenance.rows import check_contents
 from harness.provenance.wal import check_wal
-from harness.ranking.render import RANKING_FILE, markdown
-from harness.ranking.tables import tables
+from harness.ranking.render import markdown
+from harness.ranking.store import RANKING_FILE
+from harness.ranking.tables import make_tables
+from harness.ranking.wording import reword
 
 MAX_PROBLEMS = 100
-"""Sentences before the rest is only counted."""
+"""Problems that are listed; any others are counted."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found.
+    """The result of `verify_store`.
 
     Attributes:
-        problems: What does not fit, one sentence each; empty where everything does.
-        head: The SHA-256 of the log's last entry, for an organiser to publish; empty if it can't be read.
+        problems: One sentence each; empty if the store is verified.
+        head: SHA-256 of the log's last entry, for an organiser to publish; empty if it can't be read.
         entries: How many entries the log has.
-        examples: How many scored examples were held to it.
+        examples: How many scored examples were checked.
     """
 
     problems: list[str]
@@ -44,110 +47,111 @@ class Verification:
     examples: int = 0
 
 
-def verify(store: Path, *, head: str | None = None) -> Verification:
-    """Holds a store to its log.
+def verify_store(store: Path, *, head: str | None = None) -> Verification:
+    """Checks a store against its log.
 
     Args:
-        store: The store's folder. Nothing is written there.
-        head: The SHA-256 of an entry that the log must have, as an earlier `verify` gave it.
+        store: Folder of the store; nothing is written there. A ledger of an earlier version is checked as it is.
+        head: SHA-256 of an entry that the log must have, from an earlier verification.
 
     Raises:
-        UsageError: If `head` is no SHA-256.
-        SetupError: If there is no ledger, or it may not be read.
+        UsageError: `head` is not a SHA-256.
+        SetupError: There is no ledger, or it may not be read.
     """
     if head is not None:
         head = head.strip().lower()
         if not re.fullmatch("[0-9a-f]{64}", head):
             raise UsageError(
-                f"{head[:80]!r} is no SHA-256: expected 64 hexadecimal digits.",
+                f"{head[:80]!r} is not a SHA-256: expected 64 hexadecimal digits.",
                 hint="Give the head as `cad1 verify` printed it.",
             )
     try:
-        problems = [*check_wal(beside(store / FILE, "-wal"))]
+        problems = [*check_wal(companion_file(store / FILE, "-wal"))]
     except OSError as error:
         problems = [f"The write-ahead log of {FILE} can't be read: {error}."]
+    result = Verification(problems)
     try:
-        ledger = Ledger(store, read_only=True)
+        with Database(store, read_only=True, as_stored=True) as database, database.snapshot():
+            result = _verify(database, store, head, problems)
     except AbsentError:
         raise
     except SetupError as error:
         return Verification([*problems, error.message])
-    with ledger:
-        try:
-            with ledger.snapshot():
-                found, entries, examples = _look(ledger, store, head, problems)
-        except SetupError as error:
-            return Verification([*problems, error.message])
     if len(problems) > MAX_PROBLEMS:
         rest = len(problems) - MAX_PROBLEMS
-        problems = [*problems[:MAX_PROBLEMS], f"And {rest} more that don't fit."]
-    return Verification(problems, found, entries, examples)
+        problems = [*problems[:MAX_PROBLEMS], f"And {rest} more problems."]
+    return Verification(problems, result.head, result.entries, result.examples)
 
 
-def _look(ledger: Ledger, store: Path, head: str | None, problems: list[str]) -> tuple[str, int, int]:
-    """Fills `problems`; returns the head and how many entries and examples there are."""
-    damages = [*_check_file(ledger)]
-    problems += damages
-    if damages:
-        return "", 0, 0
-    entries = ledger.log()
+def _verify(database: Database, store: Path, head: str | None, problems: list[str]) -> Verification:
+    """Adds to `problems`."""
+    damage = [*_check_file(database)]
+    problems += damage
+    if damage:
+        return Verification(problems)
+    entries = database.log()
     problems += check_chain(entries)
     if head is not None and head not in {GENESIS, *(entry.sha256 for entry in entries)}:
-        problems.append(
-            f"The log has no entry {head}: entries that it once had are gone, or were written anew."
-        )
-    rows = ledger.contents()
+        problems.append(f"The log has no entry {head}: entries were removed, or the log was rewritten.")
+    rows = database.contents()
     problems += check_rows(entries, rows)
-    problems += check_contents(ledger, rows)
-    if problems:
-        problems.append(f"{RANKING_FILE} was not held to the examples, because of the above.")
-    else:
-        problems += _check_ranking(ledger, store)
+    for table, other in database.dangling_references():
+        problems.append(f"The table {table} refers to rows of the table {other} that are missing.")
+    with database.current() as current:
+        ledger = Ledger.on(current)
+        problems += check_contents(ledger, rows if current is database else current.contents())
+        if problems:
+            problems.append(f"{RANKING_FILE} was not checked, because of the problems above.")
+        else:
+            problems += _check_ranking(ledger, store)
     last = entries[-1].sha256 if entries else GENESIS
-    return last, len(entries), len(rows["examples"])
+    return Verification(problems, last, len(entries), len(rows["examples"]))
 
 
-def _check_file(ledger: Ledger) -> Iterator[str]:
-    """What SQLite itself finds, and tables or triggers that are not as they were made."""
-    for one in ledger.integrity():
-        yield f"The file {FILE} is damaged: {one}."
-    if ledger.version_found != schema.VERSION:
+def _check_file(database: Database) -> Iterator[str]:
+    """SQLite's own check, and whether tables and triggers are unchanged."""
+    for problem in database.integrity_problems():
+        yield f"The file {FILE} is damaged: {problem}."
+    version = database.version_found
+    if version < OLDEST_LOGGED:
         yield (
-            f"The ledger has version {ledger.version_found}, which kept no log to hold it to; the next command "
-            "that writes to it brings it up to date."
+            f"The ledger has version {version}, which kept no log to check it against; the next command that "
+            "writes to it migrates it."
         )
-    elif ledger.schema() != schema.expected():
-        yield f"The tables, indexes and triggers of {FILE} are not as they were made: somebody changed them."
+        return
+    expected = schema.expected_schema() if version == schema.VERSION else expected_schema_2()
+    if database.schema() != expected:
+        yield f"The tables, indexes or triggers of {FILE} were changed."
 
 
 def _check_ranking(ledger: Ledger, store: Path) -> Iterator[str]:
     path = store / RANKING_FILE
-    found = tables(ledger)
+    found = make_tables(ledger)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         if any(table.rows for table in found):
-            yield f"There is no {RANKING_FILE} in {store}, though submissions are ranked."
+            yield f"There is no {RANKING_FILE} in {store}, but there are ranked submissions."
         return
     except (OSError, UnicodeDecodeError) as error:
         yield f"{path} can't be read: {error}."
         return
     computed = markdown(found)
-    if text == computed:
+    if computed in {text, reword(text)}:
         return
-    ours, theirs = computed.splitlines(), text.splitlines()
-    line = next(
-        (n for n, (one, other) in enumerate(zip(ours, theirs, strict=False), 1) if one != other),
-        min(len(ours), len(theirs)) + 1,
+    expected_lines, lines = computed.splitlines(), text.splitlines()
+    number = next(
+        (n for n, (one, other) in enumerate(zip(expected_lines, lines, strict=False), 1) if one != other),
+        min(len(expected_lines), len(lines)) + 1,
     )
-    busy = (
-        "a run is at work and writes it at its end"
-        if ledger.leases()
-        else "any command that scores writes it anew"
+    reason = (
+        "a run is in progress and writes it at its end"
+        if ledger.leases.all()
+        else "any command that scores writes it again"
     )
     yield (
-        f"{path}, line {line}: it is not what the stored examples give; expected "
-        f"{_line(ours, line)!r}, found {_line(theirs, line)!r} ({busy})."
+        f"{path}, line {number}: it does not follow from the stored examples; expected "
+        f"{_line(expected_lines, number)!r}, found {_line(lines, number)!r} ({reason})."
     )
 
 

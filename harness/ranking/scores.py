@@ -1,7 +1,7 @@
-"""`scores.csv`: written from the ledger, and read where a team computed it itself.
+"""`scores.csv`: written from the ledger, and read if a team computed it itself.
 
-Header `song,listener,score,left_bass,…`; a row an example, song by song in the metadata's order and listeners in
-theirs within a song; floats in full precision (`repr`); an undefined value is an empty cell.
+Header `song,listener,score,left_bass,…`; one row per example, songs in the metadata's order and, within a song,
+listeners in theirs; floats in full precision (`repr`); an undefined value is an empty cell.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.ledger.ledger import Entry, Ledger, Roster, StoredExample, mean
+from harness.ledger.entities import Entry, Roster, StoredExample, mean
+from harness.ledger.ledger import Ledger
 from harness.protocol.errors import SubmissionError, UsageError
 from validator.challenge.rules import CAD1
 
@@ -20,21 +21,30 @@ MAX_BYTES = 16 * 2**20
 """2,597 rows of about 250 bytes are 650 kB."""
 
 SCORE_TOLERANCE = 1e-9
-"""How far a row's score may be from the mean of its eight values: the order of a sum moves it by 1e-16."""
+"""How far a row's score may be from the mean of its values: the order of a sum moves it by 1e-16."""
 
 MAX_PROBLEMS = 50
-"""Problems listed before the rest is only counted."""
+"""Problems that are listed; any others are counted."""
 
 
 def _cell(value: float | None) -> str:
     return "" if value is None else repr(value)
 
 
-def entries_of(ledger: Ledger, team: str, *, split: str | None) -> list[Entry]:
-    """A team's entries, the oldest first; of one split, or of all with None.
+def choose_entry(
+    ledger: Ledger, team: str, *, split: str | None, prefer_complete: bool
+) -> tuple[Entry, Roster]:
+    """The entry that stands for a team.
+
+    Args:
+        ledger: The scores.
+        team: The team's name.
+        split: Only entries of this split; of all splits with None.
+        prefer_complete: False for the latest entry, which `scores.csv` shows even if it is incomplete. True for the
+            latest complete entry, and one that we scored before a self-reported one: what a bundle is made of.
 
     Raises:
-        UsageError: If it has none.
+        UsageError: The team has no entry.
     """
     rosters = ledger.rosters()
     entries = [
@@ -45,13 +55,22 @@ def entries_of(ledger: Ledger, team: str, *, split: str | None) -> list[Entry]:
     if not entries:
         raise UsageError(
             f"{team} has no scores in {ledger.path.parent}{f' for split {split}' if split else ''}.",
-            hint="`cad1 ranking` names the teams that have.",
+            hint="`cad1 ranking` lists the teams that have.",
         )
-    return entries
+
+    def preference(entry: Entry) -> tuple[bool, bool]:
+        stored = ledger.examples(entry.key)
+        complete = all(one in stored for one in rosters[entry.key.challenge].examples)
+        return complete, entry.kind == "scored"
+
+    chosen = entries[-1]
+    if prefer_complete:  # the latest of equals: max() returns the first
+        chosen = max(reversed(entries), key=preference)
+    return chosen, rosters[chosen.key.challenge]
 
 
 def write_scores(roster: Roster, examples: Mapping[tuple[str, str], StoredExample]) -> str:
-    """The text of scores.csv, of those examples that are there."""
+    """The text of scores.csv, of those examples of the roster that are scored."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(CAD1.header)
@@ -65,11 +84,11 @@ def write_scores(roster: Roster, examples: Mapping[tuple[str, str], StoredExampl
 
 
 def read_scores(path: Path, roster: Roster) -> list[StoredExample]:
-    """A scores.csv that a team computed itself, every row checked; rows may be in any order.
+    """Reads a scores.csv that a team computed itself and checks every row; rows may be in any order.
 
     Raises:
-        UsageError: If there is no such file.
-        SubmissionError: If it is not a complete, sane scores.csv of this challenge; lists every problem.
+        UsageError: There is no such file.
+        SubmissionError: It is not a complete, valid scores.csv of this challenge; lists every problem.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -85,16 +104,16 @@ def read_scores(path: Path, roster: Roster) -> list[StoredExample]:
 
 
 def parse_scores(text: str, roster: Roster, *, name: str, complete: bool = True) -> list[StoredExample]:
-    """The examples of the text of a scores.csv, in the roster's order.
+    """Parses the text of a scores.csv; returns its examples in the roster's order.
 
     Args:
         text: The text.
-        roster: What it is to cover.
-        name: How errors call it.
-        complete: Whether every example must be there.
+        roster: The challenge.
+        name: Name of the file, for errors.
+        complete: Whether every example must be there, with a score.
 
     Raises:
-        SubmissionError: If it is not a sane scores.csv of this challenge; lists every problem.
+        SubmissionError: It is not a valid scores.csv of this challenge; lists every problem.
     """
     rows = csv.reader(io.StringIO(text))
     header = tuple(next(rows, []))
@@ -109,7 +128,7 @@ def parse_scores(text: str, roster: Roster, *, name: str, complete: bool = True)
     for row in rows:
         if not row:
             continue
-        problem = _take(row, known, found, silent=not complete)
+        problem = _parse_row(row, known, found, empty=not complete)
         if problem:
             problems.append(f"line {rows.line_num}: {problem}")
     missing = [example for example in roster.examples if example not in found]
@@ -123,22 +142,22 @@ def parse_scores(text: str, roster: Roster, *, name: str, complete: bool = True)
             + "; ".join(problems[:MAX_PROBLEMS])
             + more
             + ".",
-            hint="Mend these rows, or let `cad1 score` make the file.",
+            hint="Fix these rows, or let `cad1 score` make the file.",
         )
     return [found[example] for example in roster.examples if example in found]
 
 
-def _take(
-    row: list[str], known: set[tuple[str, str]], found: dict[tuple[str, str], StoredExample], *, silent: bool
+def _parse_row(
+    row: list[str], known: set[tuple[str, str]], found: dict[tuple[str, str], StoredExample], *, empty: bool
 ) -> str:
-    """Puts one row into `found`; returns what is wrong with it, or nothing. `silent` allows rows without values."""
+    """Adds a row to `found`; returns its problem, or an empty string. `empty` allows rows without any value."""
     if len(row) != len(CAD1.header):
         return f"expected {len(CAD1.header)} cells, found {len(row)}"
     example = (row[0], row[1])
     if example not in known:
         return f"there is no example {row[0][:80]!r} for {row[1][:40]!r}"
     if example in found:
-        return f"{row[0]} for {row[1]} stands there twice"
+        return f"{row[0]} for {row[1]} appears twice"
     values: list[float | None] = []
     for name, cell in zip(CAD1.header[2:], row[2:], strict=True):
         value = _number(cell)
@@ -148,11 +167,11 @@ def _take(
     score, named = values[0], dict(zip(CAD1.columns, values[1:], strict=True))
     average = mean(named.values())
     if average is None or score is None:
-        good = silent and average is None and score is None
+        good = empty and average is None and score is None
     else:
         good = abs(score - average) <= SCORE_TOLERANCE
     if not good:
-        return f"score is {row[2][:40]!r} where the mean of the eight values is {average!r}"
+        return f"score is {row[2][:40]!r} where the mean of its values is {average!r}"
     found[example] = StoredExample(*example, named)
     return ""
 

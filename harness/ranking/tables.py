@@ -2,7 +2,7 @@
 
 The ranking score is the average over all examples of an example's mean HAAQI, in full precision. Teams with equal
 averages share a rank (1, 2, 2, 4). Only complete submissions are ranked; of each team its latest one. Scores of
-different scorers, challenges or kinds stand in tables of their own.
+different scorers, challenges or kinds never share a table.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from harness.ledger.ledger import Entry, Key, Ledger, Roster, Scorer, mean
+from harness.ledger.entities import Entry, Key, Roster, Scorer, mean
+from harness.ledger.ledger import Ledger
 
 PUBLISHED: dict[str, tuple[tuple[str, float], ...]] = {
     "valid": (("Baseline Demucs (published)", 0.2592), ("Baseline Open-Unmix (published)", 0.2273)),
     "test": (),
 }
-"""The challenge's own published averages, known to four decimals; shown, not ranked."""
+"""Averages that the challenge published, to four decimals; shown, not ranked."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,13 @@ class Row:
     """One line of a ranking.
 
     Attributes:
-        rank: From 1; None for what is shown and not ranked.
+        rank: From 1; None for a published baseline, which is shown and not ranked.
         team: The team's name.
         average: The average over all examples.
         kind: `scored`, `self-reported` or `published`.
-        undefined: HAAQI values without an answer, because their reference is silent.
-        audited: Stems that pyclarity scored again.
-        difference: The greatest difference that the audit found; None without audits.
+        undefined: How many HAAQI values are undefined, because their reference is silent.
+        audited: How many stems were spot-checked with pyclarity.
+        greatest_difference: Largest difference between the engines in these stems; None without audits.
         submission: SHA-256 of the submission.
     """
 
@@ -40,25 +41,27 @@ class Row:
     kind: str
     undefined: int = 0
     audited: int = 0
-    difference: float | None = None
+    greatest_difference: float | None = None
     submission: str = ""
 
 
 @dataclass(frozen=True)
 class Unranked:
-    """A submission that is not ranked: it is not complete, its audit has failed or its team is disqualified.
+    """A submission that is not ranked: it is incomplete, its audit failed, or its team is disqualified.
 
     Attributes:
+        team: The team's name.
         examples: How many of its examples are stored.
-        failed: How many audited stems pyclarity scores otherwise.
-        faults: How many of its examples could not be scored, by whose fault.
-        disqualified: Why its team is; empty if it is not.
+        submission: SHA-256 of the submission.
+        failed_audits: For how many audited stems pyclarity gives another score.
+        faults: The causes of its failed examples and how many failed of each.
+        disqualified: The reason for its team's disqualification; empty if it is not disqualified.
     """
 
     team: str
     examples: int
     submission: str
-    failed: int = 0
+    failed_audits: int = 0
     faults: tuple[tuple[str, int], ...] = ()
     disqualified: str = ""
 
@@ -68,19 +71,22 @@ class Table:
     """The ranking of one challenge by one scorer.
 
     Attributes:
+        roster: The challenge.
+        scorer: What made the scores.
+        kind: `scored` or `self-reported`.
         rows: Best first.
-        incomplete: What is not ranked yet.
+        unranked: Submissions that are not ranked, one per team.
     """
 
     roster: Roster
     scorer: Scorer
     kind: str
     rows: tuple[Row, ...]
-    incomplete: tuple[Unranked, ...]
+    unranked: tuple[Unranked, ...]
 
     @property
-    def scored_with(self) -> str:
-        """What made the scores, in words."""
+    def scored_by(self) -> str:
+        """What made the scores, for a heading."""
         if self.kind == "self-reported":
             return "self-reported by the teams"
         state = "" if self.scorer.locked else ", UNLOCKED environment"
@@ -88,20 +94,25 @@ class Table:
 
     @property
     def title(self) -> str:
-        """The challenge and the scorer, for a heading."""
+        """The split, its size and the scorer, for a heading."""
         size = f"{len(self.roster.songs)} songs × {len(self.roster.listeners)} listeners"
-        return f"Split {self.roster.split}: {size}, {self.scored_with}"
+        return f"Split {self.roster.split}: {size}, {self.scored_by}"
 
 
-def tables(ledger: Ledger, *, split: str | None = None) -> list[Table]:
-    """All rankings that the ledger holds, in the order in which their first submission was entered."""
+def make_tables(ledger: Ledger, *, split: str | None = None) -> list[Table]:
+    """All rankings of the ledger, in the order in which their first submission was entered.
+
+    Args:
+        ledger: The scores.
+        split: Only rankings of this split; of all splits with None.
+    """
     with ledger.snapshot():
-        return _tables(ledger, split)
+        return _make_tables(ledger, split)
 
 
-def _tables(ledger: Ledger, split: str | None) -> list[Table]:
+def _make_tables(ledger: Ledger, split: str | None) -> list[Table]:
     rosters = ledger.rosters()
-    disqualified = ledger.disqualified()
+    disqualified = ledger.history.disqualified()
     groups: dict[tuple[str, Scorer, str], dict[str, list[Entry]]] = {}
     for entry in ledger.entries():
         roster = rosters[entry.key.challenge]
@@ -110,27 +121,27 @@ def _tables(ledger: Ledger, split: str | None) -> list[Table]:
             group.setdefault(entry.team, []).append(entry)
     found = []
     for (digest, scorer, kind), teams in groups.items():
-        rows, incomplete = [], []
+        rows, unranked = [], []
         for team, entries in teams.items():
-            row, unranked = _latest(ledger, rosters[digest], entries)
+            row, incomplete = _latest(ledger, rosters[digest], entries)
             if team in disqualified:
                 last = entries[-1].key
                 stored = len(ledger.examples(last))
-                why = disqualified[team].why
-                incomplete.append(Unranked(team, stored, last.submission, disqualified=why))
+                reason = disqualified[team].reason
+                unranked.append(Unranked(team, stored, last.submission, disqualified=reason))
             elif row is not None:
                 rows.append(row)
-            elif unranked is not None:
-                incomplete.append(replace(unranked, team=team))
+            elif incomplete is not None:
+                unranked.append(incomplete)
         rows += [
             Row(None, name, value, "published") for name, value in PUBLISHED.get(rosters[digest].split, ())
         ]
-        found.append(Table(rosters[digest], scorer, kind, ranked(rows), tuple(incomplete)))
+        found.append(Table(rosters[digest], scorer, kind, ranked(rows), tuple(unranked)))
     return found
 
 
 def _latest(ledger: Ledger, roster: Roster, entries: list[Entry]) -> tuple[Row | None, Unranked | None]:
-    """A team's latest complete submission; else how far its latest one is."""
+    """A team's latest complete submission; otherwise why its latest one is not ranked."""
     unranked = None
     for entry in reversed(entries):
         row = _row(ledger, roster, entry)
@@ -152,7 +163,7 @@ def _row(ledger: Ledger, roster: Roster, entry: Entry) -> Row | Unranked:
     audits = ledger.audits(key)
     failed = sum(not audit.passed for audit in audits)
     if failed:
-        return Unranked(entry.team, len(examples), key.submission, failed)
+        return Unranked(entry.team, len(examples), key.submission, failed_audits=failed)
     return Row(
         rank=None,
         team=entry.team,
@@ -160,13 +171,13 @@ def _row(ledger: Ledger, roster: Roster, entry: Entry) -> Row | Unranked:
         kind=entry.kind,
         undefined=sum(example.undefined for example in examples.values()),
         audited=len(audits),
-        difference=max((audit.difference for audit in audits), default=None),
+        greatest_difference=max((audit.difference for audit in audits), default=None),
         submission=key.submission,
     )
 
 
 def ranked(rows: list[Row]) -> tuple[Row, ...]:
-    """The rows, best first, with competition ranks; published rows stand in their place without a rank."""
+    """The rows, best first, with competition ranks; published rows are listed without a rank."""
     ordered = sorted(rows, key=lambda row: (-row.average, row.kind == "published", row.team))
     averages = [row.average for row in ordered if row.kind != "published"]
     return tuple(

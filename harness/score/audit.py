@@ -11,7 +11,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.ledger.ledger import AuditRecord, StoredExample
+from harness.ledger.entities import AuditRecord, StoredExample
 from harness.protocol.errors import BugError
 from harness.protocol.records import AuditStem
 from validator.challenge.rules import CAD1

@@ -6,43 +6,22 @@ song by song, and stores each example as it arrives. The ledger keeps every stat
 
 from __future__ import annotations
 
-import hashlib
-import json
 from contextlib import suppress
 from pathlib import Path
 
-from harness.ledger.ledger import Case, Entry, Key, Ledger, Roster, Scorer, State
+from harness.ledger.entities import Entry, Key, Roster, Scorer
+from harness.ledger.ledger import Ledger
+from harness.ledger.rosters import roster_of
+from harness.ledger.states import Case, State
 from harness.protocol.errors import Fault, HarnessError, SetupError
-from harness.ranking.render import write_ranking
+from harness.ranking.store import write_ranking
 from harness.sandbox.contract import Sandbox
 from harness.sandbox.leftovers import sweep
 from harness.score.heartbeat import Heartbeat
 from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
 from harness.score.run import Run
-from validator import Challenge, Report, Severity, validate
+from validator import Report, Severity, validate
 from validator.archive.submission import digest
-
-
-def challenge_digest(challenge: Challenge) -> str:
-    """The SHA-256 of a challenge's split, songs, segments, audio lengths, listeners and audiograms."""
-    facts = {
-        "split": challenge.split,
-        "songs": [
-            [song.name, song.frames, song.objective_slice, song.subjective_slice] for song in challenge.songs
-        ],
-        "listeners": [[one.id, one.frequencies, one.left, one.right] for one in challenge.listeners],
-    }
-    return hashlib.sha256(json.dumps(facts, separators=(",", ":")).encode()).hexdigest()
-
-
-def roster_of(challenge: Challenge) -> Roster:
-    """The songs and listeners of a challenge, as the ledger stores them."""
-    return Roster(
-        digest=challenge_digest(challenge),
-        split=challenge.split,
-        songs=tuple(song.name for song in challenge.songs),
-        listeners=tuple(listener.id for listener in challenge.listeners),
-    )
 
 
 def score(
@@ -96,8 +75,8 @@ def score(
         with Heartbeat(
             ledger, key, team=request.team, count=run.count, on_wait=run.report_wait, on_lost=run.abort
         ) as heartbeat:
-            ledger.move(case, State.RECEIVED, cause=received_cause(report))
-            ledger.move(case, State.SCORING, scorer=key.scorer)
+            ledger.history.move(case, State.RECEIVED, cause=received_cause(report))
+            ledger.history.move(case, State.SCORING, scorer=key.scorer)
             try:
                 run.score_missing()
                 if heartbeat.error is not None:
@@ -108,10 +87,10 @@ def score(
                 state, fault, cause = state_after_error(error)
                 if not run.lost:  # else the other run sets the state
                     with suppress(HarnessError):  # a full disk must not hide the error that stopped the run
-                        ledger.move(case, state, fault=fault, cause=cause, scorer=key.scorer)
+                        ledger.history.move(case, state, fault=fault, cause=cause, scorer=key.scorer)
                 raise
             state, fault, cause = state_of(outcome)
-            ledger.move(case, state, fault=fault, cause=cause, scorer=key.scorer)
+            ledger.history.move(case, state, fault=fault, cause=cause, scorer=key.scorer)
     return outcome
 
 
@@ -123,8 +102,8 @@ def record_invalid(request: Request, report: Report, roster: Roster) -> None:
     case = Case(request.team, found, roster.digest)
     with Ledger(request.store) as ledger:
         ledger.add_roster(roster)
-        ledger.move(case, State.RECEIVED, cause=received_cause(report))
-        ledger.move(case, State.INVALID, fault=Fault.SUBMISSION, cause=invalid_cause(report))
+        ledger.history.move(case, State.RECEIVED, cause=received_cause(report))
+        ledger.history.move(case, State.INVALID, fault=Fault.SUBMISSION, cause=invalid_cause(report))
 
 
 def received_cause(report: Report) -> str:

@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from harness.ledger.database import FILE
-from harness.ledger.ledger import Lease, Ledger
+from harness.ledger.leases import Lease
+from harness.ledger.ledger import Ledger
 from harness.score.heartbeat import is_dead
 
 ABANDONED_SECONDS = 60.0
@@ -22,7 +23,7 @@ def dead_leases(store: Path) -> list[Lease]:
     if not (store / FILE).is_file():
         return []
     with Ledger(store, read_only=True) as ledger:
-        return [lease for lease in ledger.leases() if is_dead(lease)]
+        return [lease for lease in ledger.leases.all() if is_dead(lease)]
 
 
 def remove_dead_leases(store: Path) -> list[Lease]:
@@ -34,7 +35,7 @@ def remove_dead_leases(store: Path) -> list[Lease]:
     if not (store / FILE).is_file():
         return []
     with Ledger(store) as ledger:
-        return ledger.bury(is_dead)
+        return ledger.leases.remove_dead(is_dead)
 
 
 def remove_partial_files(store: Path) -> list[Path]:

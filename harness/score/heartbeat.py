@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
-from harness.ledger.ledger import Key, Lease, Ledger
+from harness.ledger.entities import Key
+from harness.ledger.leases import Lease
+from harness.ledger.ledger import Ledger
 from harness.protocol.errors import HarnessError
 from harness.sandbox.stamp import is_alive, own_stamp
 
@@ -76,7 +78,7 @@ class Heartbeat:
     def __enter__(self) -> Heartbeat:
         while True:
             done, total = self._count()
-            holder = self._ledger.claim(
+            holder = self._ledger.leases.claim(
                 self._key, team=self._team, runner=self._runner, done=done, total=total, is_dead=is_dead
             )
             if holder is None:
@@ -92,13 +94,13 @@ class Heartbeat:
         self._stop.set()
         self._thread.join()
         if self.error is None:
-            self._ledger.release(self._key, runner=self._runner)
+            self._ledger.leases.release(self._key, runner=self._runner)
 
     def _renew(self) -> None:
         while not self._stop.wait(BEAT_SECONDS):
             done, _ = self._count()
             try:
-                held = self._ledger.beat(self._key, runner=self._runner, done=done)
+                held = self._ledger.leases.beat(self._key, runner=self._runner, done=done)
             except HarnessError as error:
                 self.error = error
                 held = False

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.ledger.ledger import AuditRecord, StoredExample
+from harness.ledger.entities import AuditRecord, StoredExample
 from harness.protocol.errors import HarnessError, SetupError
 from harness.protocol.records import Engine
 from validator import Challenge, Finding, Report

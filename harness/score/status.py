@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.ledger.leases import WITHOUT_A_WORD
-from harness.ledger.ledger import Failure, Key, Lease, Ledger, Roster, State, Step
+from harness.ledger.entities import Failure, Key, Roster
+from harness.ledger.leases import ENDED_UNEXPECTEDLY, Lease
+from harness.ledger.ledger import Ledger
+from harness.ledger.states import State, Step
 from harness.protocol.errors import Fault
 from harness.score.heartbeat import is_dead
 
-DIED = f"{WITHOUT_A_WORD}; run the same command again to continue"
+DIED = f"{ENDED_UNEXPECTEDLY}; run the same command again to continue"
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,9 @@ def read_statuses(
     with Ledger(store, read_only=True) as ledger:
         rosters = ledger.rosters()
         keys = {(e.team, e.key.submission, e.key.challenge): e.key for e in ledger.entries()}
-        leases = {lease.key: lease for lease in ledger.leases()}
+        leases = {lease.key: lease for lease in ledger.leases.all()}
         found = []
-        for step in ledger.latest(team=team, split=split):
+        for step in ledger.history.latest(team=team, split=split):
             case, roster = step.case, rosters[step.case.challenge]
             key = keys.get((case.team, case.submission, case.challenge))
             if key is not None and step.scorer is not None:

@@ -18,7 +18,7 @@ from harness.baselines.synthetic import make_challenge
 from harness.cli.app import cad1
 from harness.enhance import Separator, loading
 from harness.enhance.separators import Mixture, Oracle
-from harness.ledger.ledger import StoredExample
+from harness.ledger.entities import StoredExample
 from harness.protocol.errors import SetupError
 from harness.protocol.lock import HARNESS
 from harness.sandbox.local.process import ProcessSandbox

@@ -20,13 +20,13 @@ from harness.cli import app
 from harness.enhance import encoding, example
 from harness.enhance.nalr import nalr_taps
 from harness.enhance.neural import lacking_openunmix
+from harness.ledger.rosters import roster_of
 from harness.protocol.errors import SetupError
 from harness.protocol.installation import install_hint
 from harness.protocol.lock import HARNESS
 from harness.ranking.scores import read_scores, write_scores
 from harness.sandbox import choice
 from harness.sandbox.contract import Environment
-from harness.score.conductor import roster_of
 from tests.values import values
 from validator import Challenge
 

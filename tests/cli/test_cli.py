@@ -291,7 +291,7 @@ def test_a_full_disk_is_a_setup_error(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("harness.ranking.render.os.fsync", fail)
+    monkeypatch.setattr("harness.ranking.files.os.fsync", fail)
     code = console.run(lambda: console.emit("x", scored_store / "ranking.csv"))
     assert code == 3
     assert "No space left on device" in capsys.readouterr().err

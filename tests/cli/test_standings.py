@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.ledger.ledger import Case, Entry, Failure, Key, Ledger, Roster, Scorer, State, StoredExample
-from harness.ranking.render import write_ranking
+from harness.ledger.entities import Entry, Failure, Key, Roster, Scorer, StoredExample
+from harness.ledger.ledger import Ledger
+from harness.ledger.states import Case, State
+from harness.ranking.store import write_ranking
 from harness.score.heartbeat import is_dead, runner
 from tests.values import values
 
@@ -33,8 +35,8 @@ def enter(ledger: Ledger, team: str, number: int, *, examples: int = 4) -> Case:
     ledger.add_roster(ROSTER)
     ledger.enter(Entry(team, key(number), f"submission_{team}.zip", 1000, "scored"))
     case = Case(team, key(number).submission, ROSTER.digest)
-    ledger.move(case, State.RECEIVED)
-    ledger.move(case, State.SCORING, scorer=SCORER)
+    ledger.history.move(case, State.RECEIVED)
+    ledger.history.move(case, State.SCORING, scorer=SCORER)
     for song, listener in ROSTER.examples[:examples]:
         ledger.store(key(number), StoredExample(song, listener, values(number / 10)), run=None)
     return case
@@ -45,18 +47,18 @@ def store(tmp_path: Path) -> Path:
     """E001 is scored, E002 has one failed example, the run of E003 is dead, E004 is being scored."""
     folder = tmp_path / "store"
     with Ledger(folder) as ledger:
-        ledger.move(enter(ledger, "E001", 1), State.SCORED, scorer=SCORER)
+        ledger.history.move(enter(ledger, "E001", 1), State.SCORED, scorer=SCORER)
         failed = enter(ledger, "E002", 2, examples=3)
         ledger.store_failure(
             key(2),
             Failure("Song B", "L2", "timeout", "timeout", "Scoring it took longer than its deadline.", ""),
         )
-        ledger.move(failed, State.FAILED, fault="timeout", cause="late", scorer=SCORER)
+        ledger.history.move(failed, State.FAILED, fault="timeout", cause="late", scorer=SCORER)
         for team, number, holder in (("E003", 3, DEAD_RUNNER), ("E004", 4, runner())):
-            ledger.claim(key(number), team=team, runner=holder, done=0, total=4, is_dead=is_dead)
+            ledger.leases.claim(key(number), team=team, runner=holder, done=0, total=4, is_dead=is_dead)
             enter(ledger, team, number, examples=2)
         time.sleep(0.01)
-        ledger.beat(key(4), runner=runner(), done=2)
+        ledger.leases.beat(key(4), runner=runner(), done=2)
         write_ranking(ledger, folder)
     return folder
 
@@ -71,7 +73,7 @@ def test_status_shows_every_submission(cad1: Cad1, store: Path) -> None:
         "E004": ("scoring", "", 2),
     }
     by_team = {one["team"]: one for one in found}
-    assert "ended without a word" in by_team["E003"]["cause"]
+    assert "ended unexpectedly" in by_team["E003"]["cause"]
     assert by_team["E004"]["rate"] > 0
     assert by_team["E004"]["left"] > 0
     text = cad1("status", "--store", store).stdout
@@ -122,7 +124,9 @@ def test_verify_finds_a_changed_score_and_a_changed_ranking(cad1: Cad1, store: P
     assert "ranking.md" in changed.stdout
     ranking.write_text(text)
     database = sqlite3.connect(store / "ledger.sqlite")
-    database.execute("UPDATE examples SET left_bass = 0.9 WHERE song = 'Song A' AND listener = 'L1'")
+    database.execute(
+        "UPDATE examples SET haaqi = replace(haaqi, '0.1', '0.9') WHERE song = 'Song A' AND listener = 'L1'"
+    )
     database.commit()
     database.close()
     flipped = cad1("verify", "--store", store)
@@ -181,8 +185,8 @@ def test_doctor_lists_leftovers_and_clean_removes_them(
     assert list(temporary.iterdir()) == []
     assert not half.exists()
     with Ledger(store, read_only=True) as ledger:
-        assert [lease.team for lease in ledger.leases()] == ["E004"], "the lease of a live run is kept"
-        (step,) = ledger.latest(team="E003")
+        assert [lease.team for lease in ledger.leases.all()] == ["E004"], "the lease of a live run is kept"
+        (step,) = ledger.history.latest(team="E003")
     assert (step.state, step.fault) == (State.FAILED, "setup")
     assert cad1("verify", "--store", store).returncode == 0
     assert "E003" not in cad1("clean", "--store", store).stdout

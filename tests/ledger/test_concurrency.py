@@ -13,11 +13,14 @@ from pathlib import Path
 import pytest
 
 from harness.ledger.database import AbsentError
-from harness.ledger.ledger import Entry, Key, Ledger, Roster, Scorer, StoredExample
-from harness.provenance.verification import verify
-from harness.ranking import render
-from harness.ranking.render import RANKING_FILE, markdown, write_ranking
-from harness.ranking.tables import tables
+from harness.ledger.entities import Entry, Key, Roster, Scorer, StoredExample
+from harness.ledger.ledger import Ledger
+from harness.provenance import verify_store
+from harness.ranking import store as ranking_store
+from harness.ranking.files import write_atomically
+from harness.ranking.render import markdown
+from harness.ranking.store import RANKING_FILE, write_ranking
+from harness.ranking.tables import make_tables
 from tests.values import values
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,8 +30,11 @@ ROSTER = Roster("c" * 64, "test", tuple(f"song {n}" for n in range(20)), ("L1", 
 WRITER = """
 import sys
 from pathlib import Path
-from harness.ranking.ledger import *
-from harness.ranking.page import write_ranking
+from harness.ledger.entities import *
+from harness.ledger.ledger import Ledger
+from harness.ledger.states import Case, State
+from harness.ranking.store import write_ranking
+from tests.values import values
 store, team, digit = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 roster = Roster("c" * 64, "test", tuple(f"song {n}" for n in range(20)), ("L1", "L2"))
 key = Key(digit * 64, roster.digest, Scorer("d" * 64, "fast", True))
@@ -36,19 +42,19 @@ case = Case(team, key.submission, key.challenge)
 with Ledger(store) as ledger:
     ledger.add_roster(roster)
     ledger.enter(Entry(team, key, "s.zip", 1, "scored"))
-    held = ledger.claim(key, team=team, runner=team, done=0, total=40, is_dead=lambda lease: True)
-    ledger.move(case, State.RECEIVED)
-    ledger.move(case, State.SCORING, scorer=key.scorer)
+    held = ledger.leases.claim(key, team=team, runner=team, done=0, total=40, is_dead=lambda lease: True)
+    ledger.history.move(case, State.RECEIVED)
+    ledger.history.move(case, State.SCORING, scorer=key.scorer)
     for number, (song, listener) in enumerate(roster.examples):
         if (song, listener) not in ledger.examples(key):
             ledger.store_failure(key, Failure(song, listener, "memory", "", "not yet", ""))
             ledger.store(key, StoredExample(song, listener, values(0.5)), run=None)
         if number % 10 == 5:
-            ledger.beat(key, runner=team, done=number)
+            ledger.leases.beat(key, runner=team, done=number)
             write_ranking(ledger, store)
     ledger.store_audit(key, AuditRecord("song 0", "L1", "left_bass", 0.5, 0.5))
-    ledger.move(case, State.SCORED, scorer=key.scorer)
-    ledger.release(key, runner=team)
+    ledger.history.move(case, State.SCORED, scorer=key.scorer)
+    ledger.leases.release(key, runner=team)
     write_ranking(ledger, store)
 """
 
@@ -62,20 +68,20 @@ def writer(store: Path, team: str, digit: str) -> subprocess.Popen[str]:
     )
 
 
-def test_processes_that_begin_at_once_on_a_fresh_store_write_one_chain(tmp_path: Path) -> None:
+def test_processes_that_start_together_on_a_new_store_write_one_chain(tmp_path: Path) -> None:
     store = tmp_path / "store"
     children = [writer(store, f"E00{n}", str(n)) for n in range(4)]
     for child in children:
         _, log = child.communicate(timeout=300)
         assert child.returncode == 0, log
-    found = verify(store)
+    found = verify_store(store)
     assert found.problems == []
     assert found.examples == 4 * 40
     assert (store / RANKING_FILE).read_text().count("| 1 ") == 4
     assert {one.name for one in store.iterdir()} == {"ledger.sqlite", RANKING_FILE}
 
 
-def test_a_writer_killed_at_any_moment_leaves_a_store_that_fits(tmp_path: Path) -> None:
+def test_a_writer_killed_at_any_moment_leaves_a_valid_store(tmp_path: Path) -> None:
     generator = random.Random(8)
     store = tmp_path / "store"
     for _ in range(12):
@@ -87,14 +93,14 @@ def test_a_writer_killed_at_any_moment_leaves_a_store_that_fits(tmp_path: Path) 
         child.send_signal(signal.SIGKILL)
         child.communicate()
         try:
-            found = verify(store)
-        except AbsentError:  # killed before it was made
+            found = verify_store(store)
+        except AbsentError:  # killed before the ledger was made
             continue
         assert [one for one in found.problems if RANKING_FILE not in one] == []
     child = writer(store, "E001", "1")
     _, log = child.communicate(timeout=300)
     assert child.returncode == 0, log
-    found = verify(store)
+    found = verify_store(store)
     assert found.problems == []
     assert found.examples == 40
     assert {one.name for one in store.iterdir()} == {"ledger.sqlite", RANKING_FILE}
@@ -109,12 +115,10 @@ def enter(ledger: Ledger, team: str, value: float) -> None:
     )
 
 
-def test_an_older_ranking_never_comes_to_lie_on_a_newer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One process is held up between making its ranking and writing it, while another enters and writes."""
+def test_an_older_ranking_never_replaces_a_newer_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread is held up between making its ranking and writing it, while another enters and writes."""
     made, go_on = threading.Event(), threading.Event()
-    real = render.write_atomically
+    real = write_atomically
 
     def slow(path: Path, content: str | bytes) -> None:
         if threading.current_thread().name == "slow":
@@ -122,7 +126,7 @@ def test_an_older_ranking_never_comes_to_lie_on_a_newer(
             go_on.wait(60)
         real(path, content)
 
-    monkeypatch.setattr(render, "write_atomically", slow)
+    monkeypatch.setattr(ranking_store, "write_atomically", slow)
 
     def first() -> None:
         with Ledger(tmp_path) as ledger:
@@ -143,22 +147,22 @@ def test_an_older_ranking_never_comes_to_lie_on_a_newer(
     one.join(60)
     other.join(60)
     with Ledger(tmp_path, read_only=True) as ledger:
-        assert (tmp_path / RANKING_FILE).read_text() == markdown(tables(ledger))
+        assert (tmp_path / RANKING_FILE).read_text() == markdown(make_tables(ledger))
     assert "E002" in (tmp_path / RANKING_FILE).read_text()
 
 
-def test_a_ranking_that_says_so_already_is_left_alone(filled: Path) -> None:
+def test_a_ranking_that_is_up_to_date_is_not_touched(filled: Path) -> None:
     path = filled / RANKING_FILE
     before = path.stat()
     with Ledger(filled) as ledger:
         write_ranking(ledger, filled)
         assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
-        ledger.disqualify("E001", why="now it says something else")
+        ledger.history.disqualify("E001", reason="now it is out of date")
         write_ranking(ledger, filled)
     assert path.stat().st_ino != before.st_ino
 
 
-def test_what_a_killed_process_left_of_a_ranking_goes(filled: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed(filled: Path) -> None:
     (filled / f".{RANKING_FILE}.abcd1234").write_text("half a ran")
     with Ledger(filled) as ledger:
         write_ranking(ledger, filled)
@@ -188,4 +192,4 @@ def test_threads_share_a_ledger(tmp_path: Path) -> None:
             thread.join()
         assert errors == []
         assert len(ledger.examples(key)) == 40
-    assert verify(tmp_path).problems == []
+    assert verify_store(tmp_path).problems == []

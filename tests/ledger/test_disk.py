@@ -1,4 +1,4 @@
-"""A disk that fills up, a store that vanishes: a sentence, what was stored stays, and it goes on afterwards."""
+"""A disk that fills up, a store that disappears: the error is explained, stored scores stay, scoring continues."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.ledger.ledger import Entry, Key, Ledger, Roster, Scorer, StoredExample
+from harness.ledger.entities import Entry, Key, Roster, Scorer, StoredExample
+from harness.ledger.ledger import Ledger
 from harness.protocol.errors import SetupError
-from harness.provenance.verification import verify
-from harness.ranking.render import RANKING_FILE, write_ranking
+from harness.provenance import verify_store
+from harness.ranking.store import RANKING_FILE, write_ranking
 from tests.values import values
 
 SCORER = Scorer("d" * 64, "fast", True)
@@ -43,7 +44,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 @contextmanager
 def filled_up(disk: Path) -> Iterator[None]:
-    """Not one byte is free."""
+    """No byte is free."""
     ballast = disk / "ballast"
     with ballast.open("wb", buffering=0) as stream:
         try:
@@ -67,31 +68,31 @@ def begin(ledger: Ledger) -> None:
     ledger.enter(Entry("E001", KEY, "s.zip", 1, "scored"))
 
 
-def test_a_disk_that_fills_up_in_mid_run(disk: Path) -> None:
+def test_a_disk_that_fills_up_during_a_run(disk: Path) -> None:
     store = disk / "store"
     with Ledger(store) as ledger:
         begin(ledger)
         stored = 0
-        with pytest.raises(SetupError, match="full") as caught:  # noqa: PT012  (which one fails is not known)
+        with pytest.raises(SetupError, match="full") as caught:  # noqa: PT012  (which one fails is unknown)
             for number in range(len(ROSTER.examples)):
                 assert ledger.store(KEY, example(number), run=None)
                 stored += 1
         assert stored > 20
         assert "can't be written" in caught.value.message
-        assert "goes on from there" in caught.value.hint
+        assert "continues from there" in caught.value.hint
         assert len(ledger.examples(KEY)) == stored
         with pytest.raises(SetupError, match="can't be written"):
             ledger.store(KEY, example(stored), run=None)
-    assert [one for one in verify(store).problems if RANKING_FILE not in one] == []
-    roomier = Path(shutil.copytree(store, disk.parent / "roomier"))
-    with Ledger(roomier) as ledger:
+    assert [one for one in verify_store(store).problems if RANKING_FILE not in one] == []
+    larger = Path(shutil.copytree(store, disk.parent / "larger"))
+    with Ledger(larger) as ledger:
         assert len(ledger.examples(KEY)) == stored
         assert ledger.store(KEY, example(stored), run=None)
-        write_ranking(ledger, roomier)
-    assert verify(roomier).problems == []
+        write_ranking(ledger, larger)
+    assert verify_store(larger).problems == []
 
 
-def test_a_full_disk_that_is_given_room_again(disk: Path) -> None:
+def test_a_full_disk_that_gets_space_again(disk: Path) -> None:
     store = disk / "store"
     with Ledger(store) as ledger:
         begin(ledger)
@@ -117,7 +118,7 @@ def test_a_full_disk_that_is_given_room_again(disk: Path) -> None:
             ledger.store(KEY, example(number), run=None)
         assert len(ledger.examples(KEY)) == 12
         write_ranking(ledger, store)
-    assert verify(store).problems == []
+    assert verify_store(store).problems == []
     assert sorted(one.name for one in store.iterdir()) == ["ledger.sqlite", RANKING_FILE]
 
 
@@ -128,10 +129,10 @@ def test_no_room_to_begin_with(disk: Path) -> None:
         Ledger(store)
     with Ledger(store) as ledger:
         begin(ledger)
-    assert verify(store).problems == []
+    assert verify_store(store).problems == []
 
 
-def test_no_room_for_the_files_beside_an_old_ledger(disk: Path) -> None:
+def test_no_space_for_sqlites_files_next_to_a_ledger(disk: Path) -> None:
     store = disk / "store"
     with Ledger(store) as ledger:
         begin(ledger)
@@ -144,28 +145,28 @@ def test_no_room_for_the_files_beside_an_old_ledger(disk: Path) -> None:
     with Ledger(store) as ledger:
         begin(ledger)
         write_ranking(ledger, store)
-    assert verify(store).problems == []
+    assert verify_store(store).problems == []
 
 
-def test_a_store_that_vanishes_in_mid_run(filled: Path) -> None:
+def test_a_store_that_disappears_during_a_run(filled: Path) -> None:
     with Ledger(filled) as ledger:
         shutil.rmtree(filled)
         with pytest.raises(SetupError, match="can't be written"):
-            ledger.disqualify("E001", why="into the void")
+            ledger.history.disqualify("E001", reason="nowhere")
         with pytest.raises(SetupError):
             write_ranking(ledger, filled)
     assert not filled.exists()
 
 
-def test_a_ledger_that_is_replaced_in_mid_run(filled: Path, tmp_path: Path) -> None:
+def test_a_ledger_that_is_replaced_during_a_run(filled: Path, tmp_path: Path) -> None:
     with Ledger(filled) as ledger:
         shutil.copy(filled / "ledger.sqlite", tmp_path / "copy")
         (tmp_path / "copy").replace(filled / "ledger.sqlite")
         with pytest.raises(SetupError, match="moved or replaced"):
-            ledger.disqualify("E001", why="into another file")
+            ledger.history.disqualify("E001", reason="another file")
 
 
-def test_a_folder_in_the_rankings_place(filled: Path) -> None:
+def test_a_folder_in_place_of_the_ranking(filled: Path) -> None:
     (filled / RANKING_FILE).unlink()
     (filled / RANKING_FILE).mkdir()
     with Ledger(filled) as ledger, pytest.raises(SetupError, match=r"ranking\.md can't be written"):

@@ -1,15 +1,19 @@
-"""Who is at work: one at a time, and nobody's work stays `scoring` after its death."""
+"""Leases: one run at a time, and nothing stays in `scoring` after its run has died."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from harness.ledger.ledger import Case, Failure, Key, Lease, Ledger, Roster, Scorer, State, StoredExample
+from harness.ledger.entities import Failure, Key, Roster, Scorer, StoredExample
+from harness.ledger.leases import Lease
+from harness.ledger.ledger import Ledger
+from harness.ledger.states import Case, State
 from harness.protocol.errors import BugError
 from tests.values import values
 
@@ -35,8 +39,14 @@ def dead(_: Lease) -> bool:
     return True
 
 
-def claim(ledger: Ledger, runner: str, is_dead=alive, team: str = "E001", key: Key = KEY) -> Lease | None:
-    return ledger.claim(key, team=team, runner=runner, done=1, total=4, is_dead=is_dead)
+def claim(
+    ledger: Ledger,
+    runner: str,
+    is_dead: Callable[[Lease], bool] = alive,
+    team: str = "E001",
+    key: Key = KEY,
+) -> Lease | None:
+    return ledger.leases.claim(key, team=team, runner=runner, done=1, total=4, is_dead=is_dead)
 
 
 def test_one_at_a_time(ledger: Ledger) -> None:
@@ -44,11 +54,11 @@ def test_one_at_a_time(ledger: Ledger) -> None:
     held = claim(ledger, "two")
     assert held is not None
     assert (held.runner, held.team, held.done_at_start, held.done, held.total) == ("one", "E001", 1, 1, 4)
-    assert ledger.leases() == [held]
-    ledger.release(KEY, runner="two")
-    assert ledger.leases() == [held]
-    ledger.release(KEY, runner="one")
-    assert ledger.leases() == []
+    assert ledger.leases.all() == [held]
+    ledger.leases.release(KEY, runner="two")
+    assert ledger.leases.all() == [held]
+    ledger.leases.release(KEY, runner="one")
+    assert ledger.leases.all() == []
     assert claim(ledger, "two") is None
 
 
@@ -59,51 +69,51 @@ def test_other_scorers_and_submissions_have_leases_of_their_own(ledger: Ledger) 
         claim(ledger, "two", key=Key(KEY.submission, ROSTER.digest, Scorer("d" * 64, "pyclarity", True)))
         is None
     )
-    assert len(ledger.leases()) == 3
+    assert len(ledger.leases.all()) == 3
 
 
-def test_the_dead_are_told_as_failed_by_fault_of_the_setup(ledger: Ledger) -> None:
+def test_a_dead_run_has_failed_and_its_cause_is_the_setup(ledger: Ledger) -> None:
     assert claim(ledger, "one") is None
-    ledger.move(CASE, State.RECEIVED)
-    ledger.move(CASE, State.SCORING, scorer=SCORER)
+    ledger.history.move(CASE, State.RECEIVED)
+    ledger.history.move(CASE, State.SCORING, scorer=SCORER)
     assert claim(ledger, "two", dead, team="E002") is None
-    step = ledger.way(CASE)[-1]
+    step = ledger.history.steps(CASE)[-1]
     assert (step.state, step.fault) == (State.FAILED, "setup")
-    assert step.cause == "The run ended without a word (one)."
-    assert [lease.runner for lease in ledger.leases()] == ["two"]
-    assert not ledger.beat(KEY, runner="one", done=2)
-    assert ledger.beat(KEY, runner="two", done=2)
+    assert step.cause == "The run ended unexpectedly (one)."
+    assert [lease.runner for lease in ledger.leases.all()] == ["two"]
+    assert not ledger.leases.beat(KEY, runner="one", done=2)
+    assert ledger.leases.beat(KEY, runner="two", done=2)
 
 
-def test_what_was_left_in_scoring_without_a_lease_is_told_too(ledger: Ledger) -> None:
-    ledger.move(CASE, State.RECEIVED)
-    ledger.move(CASE, State.SCORING, scorer=SCORER)
+def test_what_is_in_scoring_without_a_lease_has_failed_too(ledger: Ledger) -> None:
+    ledger.history.move(CASE, State.RECEIVED)
+    ledger.history.move(CASE, State.SCORING, scorer=SCORER)
     assert claim(ledger, "two") is None
-    assert ledger.way(CASE)[-1].state is State.FAILED
+    assert ledger.history.steps(CASE)[-1].state is State.FAILED
 
 
-def test_a_case_that_another_scorer_scores_is_left_alone(ledger: Ledger) -> None:
-    ledger.move(CASE, State.RECEIVED)
-    ledger.move(CASE, State.SCORING, scorer=Scorer("d" * 64, "pyclarity", True))
+def test_a_case_of_another_scorer_is_not_changed(ledger: Ledger) -> None:
+    ledger.history.move(CASE, State.RECEIVED)
+    ledger.history.move(CASE, State.SCORING, scorer=Scorer("d" * 64, "pyclarity", True))
     assert claim(ledger, "two") is None
-    assert ledger.way(CASE)[-1].state is State.SCORING
+    assert ledger.history.steps(CASE)[-1].state is State.SCORING
 
 
 def test_the_same_runner_may_claim_again(ledger: Ledger) -> None:
     assert claim(ledger, "one") is None
     assert claim(ledger, "one") is None
-    assert len(ledger.leases()) == 1
+    assert len(ledger.leases.all()) == 1
 
 
-def test_the_living_are_not_buried(ledger: Ledger) -> None:
+def test_only_dead_leases_are_removed(ledger: Ledger) -> None:
     assert claim(ledger, "one") is None
-    ledger.move(CASE, State.RECEIVED)
-    ledger.move(CASE, State.SCORING, scorer=SCORER)
-    assert ledger.bury(alive) == []
-    assert ledger.way(CASE)[-1].state is State.SCORING
-    assert [lease.runner for lease in ledger.bury(dead)] == ["one"]
-    assert ledger.leases() == []
-    assert ledger.way(CASE)[-1].state is State.FAILED
+    ledger.history.move(CASE, State.RECEIVED)
+    ledger.history.move(CASE, State.SCORING, scorer=SCORER)
+    assert ledger.leases.remove_dead(alive) == []
+    assert ledger.history.steps(CASE)[-1].state is State.SCORING
+    assert [lease.runner for lease in ledger.leases.remove_dead(dead)] == ["one"]
+    assert ledger.leases.all() == []
+    assert ledger.history.steps(CASE)[-1].state is State.FAILED
 
 
 def test_rate_and_time_left() -> None:
@@ -119,7 +129,7 @@ def test_rate_and_time_left() -> None:
     assert fresh.seconds_left is None
 
 
-def test_of_many_processes_exactly_one_gets_it(ledger: Ledger, tmp_path: Path) -> None:
+def test_of_many_processes_exactly_one_gets_the_lease(ledger: Ledger, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from tests_leases import *\n"
         "with Ledger(Path(sys.argv[1])) as ledger:\n"
@@ -142,10 +152,10 @@ def test_of_many_processes_exactly_one_gets_it(ledger: Ledger, tmp_path: Path) -
     ]
     answers = [child.communicate("go\n")[0].strip() for child in children]
     assert sorted(answers) == ["False"] * 5 + ["True"]
-    assert len(ledger.leases()) == 1
+    assert len(ledger.leases.all()) == 1
 
 
-def test_a_failure_goes_when_the_example_is_stored(ledger: Ledger) -> None:
+def test_a_failure_is_removed_when_the_example_is_stored(ledger: Ledger) -> None:
     for message in ("first", "second"):
         assert ledger.store_failure(KEY, Failure("A", "L1", "memory", "", message, ""))
     (failure,) = ledger.failures(KEY)
@@ -157,13 +167,13 @@ def test_a_failure_goes_when_the_example_is_stored(ledger: Ledger) -> None:
     assert ledger.failures(KEY) == []
 
 
-def test_an_example_fails_by_somebodys_fault(ledger: Ledger) -> None:
-    with pytest.raises(BugError, match="by the fault of 'nobody'"):
+def test_a_failure_needs_a_known_cause(ledger: Ledger) -> None:
+    with pytest.raises(BugError, match="can't have the cause 'nobody'"):
         ledger.store_failure(KEY, Failure("A", "L1", "nobody", "", "", ""))
     assert ledger.failures(KEY) == []
 
 
-def test_the_greatest_peak_is_kept(filled: Path, make_key) -> None:
+def test_the_largest_peak_is_kept(filled: Path, make_key: Callable[[str], Key]) -> None:
     with Ledger(filled) as ledger:
         (details,) = ledger.run_details(make_key("1"))
         assert (details.peak_memory, details.examples, details.seconds) == (10**9 + 1, 4, 6.0)

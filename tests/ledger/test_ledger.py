@@ -1,15 +1,21 @@
-"""The ledger holds every score once, and says so in a sentence where it can't."""
+"""The ledger stores every score once and bit for bit, and explains its errors."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness.ledger.ledger import AuditRecord, Entry, Key, Ledger, Roster, Scorer, StoredExample, mean
-from harness.protocol.errors import SetupError
+from harness.ledger.entities import AuditRecord, Entry, Key, Roster, Scorer, StoredExample, mean
+from harness.ledger.ledger import Ledger
+from harness.ledger.states import Case, State
+from harness.protocol.errors import BugError, SetupError
 from tests.values import values
+from validator.challenge.rules import CAD1
 
 SCORER = Scorer("d" * 64, "fast", True)
 ROSTER = Roster("c" * 64, "test", ("A", "B"), ("L1", "L2"))
@@ -38,7 +44,7 @@ def test_an_example_is_never_overwritten(ledger: Ledger) -> None:
     assert ledger.examples(KEY)["A", "L1"] == EXAMPLE
 
 
-def test_scores_of_two_scorers_stay_apart(ledger: Ledger) -> None:
+def test_scores_of_two_scorers_are_separate(ledger: Ledger) -> None:
     ledger.store(KEY, EXAMPLE, run=None)
     for scorer in (
         Scorer("e" * 64, "fast", True),
@@ -48,7 +54,7 @@ def test_scores_of_two_scorers_stay_apart(ledger: Ledger) -> None:
         assert ledger.examples(Key(KEY.submission, KEY.challenge, scorer)) == {}
 
 
-def test_the_mean_leaves_out_what_is_undefined_and_nothing_else() -> None:
+def test_the_mean_leaves_out_only_undefined_values() -> None:
     assert EXAMPLE.score == pytest.approx(0.4, abs=1e-16)
     assert EXAMPLE.undefined == 1
     assert mean([None]) is None
@@ -69,7 +75,7 @@ def test_a_team_that_enters_again_has_one_entry(ledger: Ledger) -> None:
     assert ledger.rosters() == {ROSTER.digest: ROSTER}
 
 
-def test_audits_are_kept(ledger: Ledger) -> None:
+def test_audits_are_stored(ledger: Ledger) -> None:
     ledger.store_audit(KEY, AuditRecord("A", "L1", "left_bass", 0.1, 0.1 + 1e-12))
     (audit,) = ledger.audits(KEY)
     assert audit.passed
@@ -81,13 +87,13 @@ def test_an_entry_needs_its_challenge(ledger: Ledger) -> None:
         ledger.enter(Entry("E001", Key("s", "unknown", SCORER), "s.zip", 1, "scored"))
 
 
-def test_no_ledger_where_one_is_only_read(tmp_path: Path) -> None:
+def test_reading_does_not_create_a_ledger(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="There is no ledger"):
         Ledger(tmp_path / "none", read_only=True)
     assert not (tmp_path / "none").exists()
 
 
-def test_a_damaged_and_a_later_ledger_are_told(tmp_path: Path) -> None:
+def test_a_damaged_and_a_later_ledger_are_refused(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite").write_bytes(b"not a database" * 100)
     with pytest.raises(SetupError, match="not a database"):
         Ledger(tmp_path)
@@ -100,15 +106,70 @@ def test_a_damaged_and_a_later_ledger_are_told(tmp_path: Path) -> None:
         Ledger(later)
 
 
-def test_a_store_that_is_a_file_is_told(tmp_path: Path) -> None:
+def test_a_store_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("")
     with pytest.raises(SetupError, match="can't be opened"):
         Ledger(tmp_path / "store")
 
 
-def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
-    bad = StoredExample("A", "L1", ("text",) * 8)  # type: ignore[arg-type]
-    with pytest.raises(SetupError, match="can't be written"):
-        ledger.store(KEY, bad, run=None)
+def test_values_are_stored_as_canonical_json_by_name(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.store(KEY, EXAMPLE, run=None)
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as database:
+        ((text,),) = database.execute("SELECT haaqi FROM examples").fetchall()
+    assert text == json.dumps(dict(sorted(EXAMPLE.values.items())), separators=(",", ":"))
+    assert json.loads(text) == EXAMPLE.values
+
+
+@pytest.mark.parametrize("value", [0.1 + 0.2, 5e-324, 2**-53, 1 - 2**-53, 1e-15 / 3, 1.0, 0.0])
+def test_floats_keep_their_bits(ledger: Ledger, value: float) -> None:
+    assert ledger.store(KEY, StoredExample("A", "L1", values(value)), run=None)
+    stored = ledger.examples(KEY)["A", "L1"].values
+    assert {one.hex() for one in stored.values() if one is not None} == {value.hex()}
+    assert set(stored) == set(CAD1.columns)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        values(0.5) | {"left_piano": 0.5},
+        dict.fromkeys(CAD1.columns[1:], 0.5),
+        values(0.5) | {"left_bass": "0.5"},
+        values(0.5) | {"left_bass": float("nan")},
+        values(0.5) | {"left_bass": float("inf")},
+        values(0.5) | {"left_bass": True},
+    ],
+)
+def test_only_the_challenges_values_are_stored(ledger: Ledger, wrong: dict[str, Any]) -> None:
+    with pytest.raises(BugError, match="can't be stored with the values"):
+        ledger.store(KEY, StoredExample("A", "L1", wrong), run=None)
     assert ledger.examples(KEY) == {}
+    assert [entry.kind for entry in ledger.log()] == ["challenge"]
     assert ledger.store(KEY, EXAMPLE, run=None)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "[0.5]", '{"left_bass": "0.5"}', '{"left_bass": NaN}', '{"left_bass": 1e999}']
+)
+def test_damaged_values_are_not_read(ledger: Ledger, tmp_path: Path, text: str) -> None:
+    ledger.store(KEY, EXAMPLE, run=None)
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as database:
+        database.execute("UPDATE examples SET haaqi = ?", (text,))
+    with pytest.raises(SetupError, match="holds something that can't be read"):
+        ledger.examples(KEY)
+
+
+def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
+    before = ledger.log()
+    with pytest.raises(SetupError, match="can't be written: FOREIGN KEY"):
+        ledger.store(KEY, EXAMPLE, run=99)
+    assert ledger.examples(KEY) == {}
+    assert ledger.log() == before
+    assert ledger.store(KEY, EXAMPLE, run=None)
+
+
+def test_all_parts_write_to_one_log(ledger: Ledger) -> None:
+    ledger.enter(Entry("E001", KEY, "s.zip", 1, "scored"))
+    ledger.history.move(Case("E001", KEY.submission, KEY.challenge), State.RECEIVED)
+    ledger.store(KEY, EXAMPLE, run=None)
+    assert [entry.kind for entry in ledger.log()] == ["challenge", "entered", "moved", "stored"]

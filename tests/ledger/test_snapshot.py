@@ -1,4 +1,4 @@
-"""A ledger that is only read: nothing is made beside it, whoever writes and wherever it lies."""
+"""A ledger that is only read: nothing is created next to it, on a read-only disk or while others write."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from harness.ledger.ledger import Ledger, StoredExample
+from harness.ledger.entities import Key, StoredExample
+from harness.ledger.ledger import Ledger
 from harness.protocol.errors import BugError, SetupError
-from harness.provenance.verification import verify
+from harness.provenance import verify_store
 from harness.ranking.render import markdown
-from harness.ranking.tables import tables
+from harness.ranking.tables import make_tables
 from tests.values import values
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,12 +30,12 @@ def listing(store: Path) -> list[tuple[str, bytes]]:
 
 def ranking(store: Path) -> str:
     with Ledger(store, read_only=True) as ledger:
-        return markdown(tables(ledger))
+        return markdown(make_tables(ledger))
 
 
 @contextmanager
 def mounted(folder: Path, *options: str) -> Iterator[Path]:
-    """A tmpfs, where one may be mounted."""
+    """A tmpfs; skips the test if none may be mounted."""
     folder.mkdir(exist_ok=True)
     done = subprocess.run(
         ["mount", "-t", "tmpfs", *options, "tmpfs", folder], capture_output=True, text=True, check=False
@@ -49,11 +50,11 @@ def mounted(folder: Path, *options: str) -> Iterator[Path]:
 
 @contextmanager
 def killed_writer(store: Path) -> Iterator[None]:
-    """Somebody who wrote and was killed: the write-ahead log stays behind."""
+    """A process that wrote and was killed: the write-ahead log is left behind."""
     code = (
-        "import os, sys; from pathlib import Path; from harness.ledger.ledger import *\n"
+        "import os, sys; from pathlib import Path; from harness.ledger.ledger import Ledger\n"
         "ledger = Ledger(Path(sys.argv[1])); entry = ledger.entries()[0]\n"
-        "ledger.disqualify('E001', why='left in the log'); os.kill(os.getpid(), 9)\n"
+        "ledger.history.disqualify('E001', reason='left in the log'); os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, store], env={"PYTHONPATH": str(ROOT)}, check=False)
     assert done.returncode == -9
@@ -61,7 +62,7 @@ def killed_writer(store: Path) -> Iterator[None]:
     yield
 
 
-def test_reading_makes_nothing(filled: Path) -> None:
+def test_reading_creates_nothing(filled: Path) -> None:
     before = listing(filled)
     assert "E001" in ranking(filled)
     assert listing(filled) == before
@@ -69,7 +70,7 @@ def test_reading_makes_nothing(filled: Path) -> None:
         assert listing(filled) == before
 
 
-def test_a_ledger_that_is_read_is_not_written(filled: Path, make_key) -> None:
+def test_a_read_only_ledger_can_not_be_written(filled: Path, make_key: Callable[[str], Key]) -> None:
     with Ledger(filled, read_only=True) as ledger:
         with pytest.raises(BugError, match="opened for reading"):
             ledger.store(make_key("1"), StoredExample("A", "L1", values(0.5)), run=None)
@@ -79,17 +80,17 @@ def test_a_ledger_that_is_read_is_not_written(filled: Path, make_key) -> None:
 
 def test_reading_while_another_process_writes(filled: Path) -> None:
     with Ledger(filled) as writer:
-        writer.disqualify("E001", why="seen at once")
+        writer.history.disqualify("E001", reason="seen at once")
         names = {one.name for one in filled.iterdir()}
         with Ledger(filled, read_only=True) as reader:
-            assert set(reader.disqualified()) == {"E001", "E004"}
+            assert set(reader.history.disqualified()) == {"E001", "E004"}
             with reader.snapshot():
-                before = reader.disqualified()
-                writer.disqualify("E002", why="while it is read")
-                assert reader.disqualified() == before, "a snapshot is of one moment"
-            assert set(reader.disqualified()) == {"E001", "E002", "E004"}
+                before = reader.history.disqualified()
+                writer.history.disqualify("E002", reason="while it is read")
+                assert reader.history.disqualified() == before, "a snapshot is of one moment"
+            assert set(reader.history.disqualified()) == {"E001", "E002", "E004"}
             assert {one.name for one in filled.iterdir()} == names
-        writer.disqualify("E002", why="and after", revoke=True)
+        writer.history.reinstate("E002", reason="and after")
     assert {one.name for one in filled.iterdir()} == {"ledger.sqlite", "ranking.md"}
 
 
@@ -103,11 +104,11 @@ def test_what_a_killed_process_wrote_is_read(filled: Path, shared: bool) -> None
     assert "E001: disqualified: left in the log" in ranking(filled)
     assert {one.name for one in filled.iterdir()} == names
     with Ledger(filled) as ledger:
-        assert "E001" in ledger.disqualified()
+        assert "E001" in ledger.history.disqualified()
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_a_disk_that_can_only_be_read(filled: Path, tmp_path: Path, killed: bool) -> None:
+def test_a_read_only_disk(filled: Path, tmp_path: Path, killed: bool) -> None:
     with mounted(tmp_path / "disk") as disk:
         store = Path(shutil.copytree(filled, disk / "store"))
         if killed:
@@ -116,17 +117,17 @@ def test_a_disk_that_can_only_be_read(filled: Path, tmp_path: Path, killed: bool
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         before = listing(store)
         assert ("E001: disqualified" in ranking(store)) == killed
-        found = verify(store)
+        found = verify_store(store)
         assert found.entries > 0
         assert len(found.problems) == killed, "the ranking was not written after the disqualification"
         with pytest.raises(SetupError, match="can't be"), Ledger(store) as ledger:
-            ledger.disqualify("E002", why="no way")
+            ledger.history.disqualify("E002", reason="no way")
         assert listing(store) == before
 
 
-def test_a_store_that_belongs_to_somebody_else(filled: Path) -> None:
+def test_a_store_of_another_user(filled: Path) -> None:
     if os.geteuid() != 0:
-        pytest.skip("only root can become somebody else")
+        pytest.skip("only root can become another user")
     code = (
         "import os, sys; from pathlib import Path\n"
         "from harness.ledger.ledger import Ledger; from harness.protocol.errors import SetupError\n"
@@ -149,7 +150,7 @@ def test_a_store_that_belongs_to_somebody_else(filled: Path) -> None:
     assert listing(filled) == before
 
 
-def test_a_copy_is_begun_again_when_somebody_writes_meanwhile(
+def test_a_copy_is_restarted_if_another_process_writes_meanwhile(
     filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from harness.ledger import snapshot
@@ -162,16 +163,16 @@ def test_a_copy_is_begun_again_when_somebody_writes_meanwhile(
         made = real(path)
         if len(tried) < 3:
             with Ledger(filled) as writer:
-                writer.disqualify("E001", why=f"attempt {len(tried)}")
+                writer.history.disqualify("E001", reason=f"attempt {len(tried)}")
         return made
 
     monkeypatch.setattr(snapshot, "_copy", copy)
     with Ledger(filled, read_only=True) as ledger:
-        assert ledger.disqualified()["E001"].why == "attempt 2"
+        assert ledger.history.disqualified()["E001"].reason == "attempt 2"
     assert len(tried) == 3
 
 
-def test_a_ledger_that_was_never_finished_is_none(tmp_path: Path) -> None:
+def test_an_unfinished_ledger_counts_as_none(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite").write_bytes(b"")
     with pytest.raises(SetupError, match="There is no ledger"):
         Ledger(tmp_path, read_only=True)

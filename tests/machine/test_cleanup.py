@@ -12,7 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.ledger.ledger import Case, Key, Ledger, Roster, Scorer, State
+from harness.ledger.entities import Key, Roster, Scorer
+from harness.ledger.ledger import Ledger
+from harness.ledger.states import Case, State
 from harness.machine import cleanup
 from harness.machine.cleanup import clean
 from harness.protocol.errors import SetupError
@@ -45,10 +47,10 @@ def store(tmp_path: Path) -> Path:
         ledger.add_roster(ROSTER)
         for team, digit, holder in (("E001", "1", DEAD_RUNNER), ("E002", "2", runner())):
             key = Key(digit * 64, ROSTER.digest, SCORER)
-            ledger.claim(key, team=team, runner=holder, done=0, total=1, is_dead=is_dead)
+            ledger.leases.claim(key, team=team, runner=holder, done=0, total=1, is_dead=is_dead)
             case = Case(team, key.submission, ROSTER.digest)
-            ledger.move(case, State.RECEIVED)
-            ledger.move(case, State.SCORING, scorer=SCORER)
+            ledger.history.move(case, State.RECEIVED)
+            ledger.history.move(case, State.SCORING, scorer=SCORER)
     return folder
 
 
@@ -57,8 +59,8 @@ def test_the_lease_of_a_dead_run_is_released_and_its_submission_has_failed(store
     assert f"released E001 from dead run {DEAD_RUNNER}; score it again to continue" in clean(store)
     assert dead_leases(store) == []
     with Ledger(store, read_only=True) as ledger:
-        assert [lease.team for lease in ledger.leases()] == ["E002"], "the lease of a live run is kept"
-        (dead,), (live,) = ledger.latest(team="E001"), ledger.latest(team="E002")
+        assert [lease.team for lease in ledger.leases.all()] == ["E002"], "the lease of a live run is kept"
+        (dead,), (live,) = ledger.history.latest(team="E001"), ledger.history.latest(team="E002")
     assert (dead.state, dead.fault) == (State.FAILED, "setup")
     assert live.state is State.SCORING
     assert clean(store) == ["Nothing to remove."]

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from harness.ledger.ledger import Ledger, State
+from harness.ledger.ledger import Ledger
+from harness.ledger.states import State
 from harness.protocol.errors import BugError, DeadlineError, Fault, HarnessError, MemoryLimitError, SetupError
-from harness.provenance.verification import verify
+from harness.provenance import verify_store
 from harness.sandbox import limits
 from harness.sandbox.docker.container import LABEL, DockerSandbox, process_stamp
 from harness.score import shards
@@ -278,11 +279,11 @@ def test_it_ends_in_the_right_state_and_leaves_nothing(
 
     assert (type(error) if error else None) is case.raised
     with Ledger(request_.store, read_only=True) as ledger:
-        (step,) = ledger.latest()
+        (step,) = ledger.history.latest()
         (entry,) = ledger.entries()
         stored = ledger.examples(entry.key)
         failed = {(one.song, one.listener): one for one in ledger.failures(entry.key)}
-        assert ledger.leases() == []
+        assert ledger.leases.all() == []
     assert (step.state, step.fault) == (case.state, case.fault)
     assert len(stored) == case.stored
     assert all(one.values == (0.5,) * 8 for one in stored.values())
@@ -294,7 +295,7 @@ def test_it_ends_in_the_right_state_and_leaves_nothing(
     if case.stored == 3:
         assert set(failed) == {at}, "the example that failed, and no other, is named"
         assert failed[at].fault == case.fault
-    assert verify(request_.store).problems == []
+    assert verify_store(request_.store).problems == []
 
 
 def test_an_honest_run_after_a_hostile_one_completes_it(hostile: str, request_: Request) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.ledger.ledger import StoredExample
+from harness.ledger.entities import StoredExample
 from harness.score.audit import default_number, draw
 from tests.values import values
 

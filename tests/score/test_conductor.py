@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from harness.ledger.ledger import Case, Key, Ledger, Scorer, State, Step
+from harness.ledger.entities import Key, Scorer
+from harness.ledger.leases import Leases
+from harness.ledger.ledger import Ledger
+from harness.ledger.rosters import challenge_digest, roster_of
+from harness.ledger.states import Case, State, Step
 from harness.protocol.errors import BugError, DeadlineError, MachineError, SetupError
 from harness.protocol.records import AuditScore, ExampleFailure, ExampleScore, Hello
 from harness.sandbox.contract import Environment, Records, Stopped, Task
 from harness.score import heartbeat, shards
-from harness.score.conductor import challenge_digest, roster_of, score, submission_digest
+from harness.score.conductor import score, submission_digest
 from harness.score.request import Request
 from tests.values import values
 from validator import Challenge
@@ -105,7 +109,7 @@ def history(request: Request) -> list[Step]:
     """The states that the submission went through."""
     key = key_of(request)
     with Ledger(request.store) as ledger:
-        return ledger.way(Case(request.team, key.submission, key.challenge))
+        return ledger.history.steps(Case(request.team, key.submission, key.challenge))
 
 
 def test_a_whole_submission_is_scored_ranked_and_audited(request_: Request) -> None:
@@ -234,7 +238,7 @@ def test_an_interrupted_submission_is_received_again(request_: Request) -> None:
         score(replace(request_, workers=1), sandbox)
     assert history(request_)[-1].state is State.RECEIVED
     with Ledger(request_.store) as ledger:
-        assert ledger.leases() == []
+        assert ledger.leases.all() == []
     assert score(request_, FakeSandbox()).stored == 4
 
 
@@ -275,8 +279,8 @@ def test_a_run_takes_over_from_a_dead_one(request_: Request) -> None:
     case = Case(request_.team, key.submission, key.challenge)
     with Ledger(request_.store) as ledger:
         ledger.add_roster(roster_of(request_.challenge))
-        ledger.move(case, State.RECEIVED)
-        ledger.claim(
+        ledger.history.move(case, State.RECEIVED)
+        ledger.leases.claim(
             key,
             team=request_.team,
             runner=f"{socket.gethostname()} 99999999@1",
@@ -284,7 +288,7 @@ def test_a_run_takes_over_from_a_dead_one(request_: Request) -> None:
             total=4,
             is_dead=heartbeat.is_dead,
         )
-        ledger.move(case, State.SCORING, scorer=key.scorer)
+        ledger.history.move(case, State.SCORING, scorer=key.scorer)
     assert score(request_, FakeSandbox()).stored == 4
     states = [step.state for step in history(request_)]
     assert states == [
@@ -300,7 +304,7 @@ def test_a_run_takes_over_from_a_dead_one(request_: Request) -> None:
 
 def test_a_run_that_loses_its_lease_ends(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
-    monkeypatch.setattr(Ledger, "beat", lambda *_, **__: False)
+    monkeypatch.setattr(Leases, "beat", lambda *_, **__: False)
 
     class Endless(FakeSandbox):
         def run(self, task: Task) -> Records:
@@ -336,7 +340,7 @@ def test_an_invalid_submission_is_not_scored(request_: Request, tmp_path: Path) 
     assert sandbox.tasks == []
     with Ledger(request_.store) as ledger:
         assert ledger.entries() == []
-        (step,) = ledger.latest()
+        (step,) = ledger.history.latest()
     assert (step.state, step.fault) == (State.INVALID, "submission")
     assert "errors: missing (" in step.cause
 

@@ -22,7 +22,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.ledger.ledger import Ledger, State
+from harness.ledger.ledger import Ledger
+from harness.ledger.states import State
 from harness.protocol.errors import SetupError
 from harness.provenance.verification import verify_store
 from harness.sandbox.docker.container import LABEL, connect
@@ -127,8 +128,8 @@ def test_runs_killed_at_random_moments_lose_nothing(
         assert len(counts) == 4
         assert set(counts.values()) == {1}
         with Ledger(store, read_only=True) as ledger:
-            assert ledger.leases() == []
-            (step,) = ledger.latest()
+            assert ledger.leases.all() == []
+            (step,) = ledger.history.latest()
         assert step.state is State.SCORED
         assert {one.name.removesuffix("-wal").removesuffix("-shm") for one in store.iterdir()} <= {
             "ledger.sqlite",

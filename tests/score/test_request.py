@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.ledger.ledger import StoredExample
+from harness.ledger.entities import StoredExample
 from harness.protocol.errors import DeadlineError, SetupError
 from harness.score.request import MAX_PROBLEMS, Outcome
 from tests.values import values

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.ledger.ledger import Case, Entry, Failure, Key, Ledger, Roster, Scorer, State, StoredExample
+from harness.ledger.entities import Entry, Failure, Key, Roster, Scorer, StoredExample
+from harness.ledger.ledger import Ledger
+from harness.ledger.states import Case, State
 from harness.protocol.errors import SetupError
 from harness.score import heartbeat
 from harness.score.dead_runs import dead_leases, remove_dead_leases
@@ -26,9 +28,9 @@ def begin(ledger: Ledger, team: str, *, split: str = "test", holder: str = "") -
     ledger.add_roster(roster)
     ledger.enter(Entry(team, key, f"submission_{team}.zip", 1000, "scored"))
     if holder:
-        ledger.claim(key, team=team, runner=holder, done=0, total=2, is_dead=heartbeat.is_dead)
-    ledger.move(case, State.RECEIVED)
-    ledger.move(case, State.SCORING, scorer=SCORER)
+        ledger.leases.claim(key, team=team, runner=holder, done=0, total=2, is_dead=heartbeat.is_dead)
+    ledger.history.move(case, State.RECEIVED)
+    ledger.history.move(case, State.SCORING, scorer=SCORER)
     ledger.store(key, StoredExample("Song A", "L1", values(0.5)), run=None)
     return key
 
@@ -38,12 +40,12 @@ def store(tmp_path: Path) -> Path:
     """E001 is being scored, the run of E002 is dead, E003 has failed (split valid)."""
     with Ledger(tmp_path) as ledger:
         live = begin(ledger, "E001", holder=heartbeat.runner())
-        ledger.beat(live, runner=heartbeat.runner(), done=1)
+        ledger.leases.beat(live, runner=heartbeat.runner(), done=1)
         begin(ledger, "E002", holder=DEAD_RUNNER)
         key = begin(ledger, "E003", split="valid")
         ledger.store_failure(key, Failure("Song A", "L2", "memory", "memory", "Too much.", ""))
         case = Case("E003", key.submission, key.challenge)
-        ledger.move(case, State.FAILED, fault="memory", cause="burst", scorer=SCORER)
+        ledger.history.move(case, State.FAILED, fault="memory", cause="burst", scorer=SCORER)
     return tmp_path
 
 
