@@ -22,7 +22,6 @@ from harness.enhance import Separator, enhance, load_separator
 from harness.enhance.neural import lacking_openunmix
 from harness.enhance.track import Track
 from harness.enhance.training import train_openunmix
-from harness.ledger.rosters import roster_of
 from harness.protocol.errors import SetupError
 from harness.protocol.lock import HARNESS
 from harness.protocol.records import Engine
@@ -119,7 +118,6 @@ def regress(
     """
     stored = folder()
     challenge = Challenge.load(make_challenge(work / "data"), split="test")
-    roster = roster_of(challenge)
     found = []
     for name in names:
         skipped = lacking_openunmix() if name == TRAINED else ""
@@ -127,13 +125,12 @@ def regress(
             log(f"{name}: skipped. {skipped}")
             found += [Regression(name, engine, None, skipped) for engine in engines]
             continue
-        expected = {
-            (one.song, one.listener): one.values for one in read_scores(stored / f"{name}.csv", roster)
-        }
         for engine in engines:
             outcome = _score(
                 challenge, name, work=work, sandbox=sandbox, engine=engine, workers=workers, progress=progress
             )
+            examples = read_scores(stored / f"{name}.csv", outcome.roster)
+            expected = {(one.song, one.listener): one.values for one in examples}
             scores = {key: example.values for key, example in outcome.examples.items()}
             tolerance = SAME_BITS if outcome.locked and name != TRAINED else OTHER_CPU
             comparison = compare(expected, scores, tolerance=tolerance)
@@ -159,14 +156,13 @@ def update(work: Path, sandbox: Sandbox, *, workers: int, progress: ProgressCall
         )
     target = HARNESS.parent / "submissions" / "baselines"
     challenge = Challenge.load(make_challenge(work / "data"), split="test")
-    roster = roster_of(challenge)
     environment = sandbox.prepare()
     if not environment.locked:
         raise SetupError(
             "Baseline scores can only be stored from the locked environment.",
             hint="Use Docker, or install Python 3.11.",
         )
-    scored = {
+    outcomes = {
         name: _score(
             challenge,
             name,
@@ -175,15 +171,15 @@ def update(work: Path, sandbox: Sandbox, *, workers: int, progress: ProgressCall
             engine="pyclarity",
             workers=workers,
             progress=progress,
-        ).examples
+        )
         for name in NAMES
     }
-    for name, examples in scored.items():
-        write_atomically(target / f"{name}.csv", write_scores(roster, examples))
+    for name, outcome in outcomes.items():
+        write_atomically(target / f"{name}.csv", write_scores(outcome.roster, outcome.examples))
     made = {
         "engine": "pyclarity",
         "scorer": environment.scorer,
-        "challenge": roster.digest,
+        "challenge": outcome.roster.digest,
         "sandbox": environment.sandbox,
         "base_image": environment.base_image,
         "enhancement": {

@@ -51,7 +51,7 @@ def score(
         raise SetupError("Scoring needs the challenge's audio.", hint="Give the data root with --data.")
     report = validate(request.submission, request.challenge, quick=True, examples=selected_examples(request))
     roster = roster_of(request.challenge)
-    outcome = Outcome(report=report, total=len(request.challenge.examples))
+    outcome = Outcome(report=report, roster=roster)
     if not report.valid:
         record_invalid(request, report, roster)
         return outcome

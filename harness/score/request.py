@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.ledger.entities import AuditRecord, StoredExample
+from harness.ledger.entities import AuditRecord, Roster, StoredExample
 from harness.protocol.errors import HarnessError, SetupError
 from harness.protocol.records import Engine
 from validator import Challenge, Finding, Report
@@ -52,8 +52,8 @@ class Outcome:
 
     Attributes:
         report: The validator's report; if it is not valid, nothing was scored.
+        roster: The songs and listeners of the challenge.
         scored: Number of examples that this run scored.
-        total: Number of examples of the whole challenge.
         average: The ranking score, once every example of the challenge is stored.
         findings: Problems of the submission that the sandbox found while decoding.
         faults: Failures that the submission did not cause; other examples' scores are stored.
@@ -63,8 +63,8 @@ class Outcome:
     """
 
     report: Report
+    roster: Roster
     scored: int = 0
-    total: int = 0
     average: float | None = None
     findings: list[Finding] = field(default_factory=list)
     faults: list[HarnessError] = field(default_factory=list)
@@ -76,6 +76,11 @@ class Outcome:
     def stored(self) -> int:
         """Number of examples of the submission that the ledger holds."""
         return len(self.examples)
+
+    @property
+    def total(self) -> int:
+        """Number of examples of the whole challenge."""
+        return len(self.roster.examples)
 
     def require_complete(self, name: str) -> None:
         """Checks that the submission called `name` has a ranking score.

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from harness.ledger.entities import StoredExample
+from harness.ledger.rosters import roster_of
 from harness.protocol.errors import DeadlineError, SetupError
 from harness.score.request import MAX_PROBLEMS, Outcome
 from tests.values import values
@@ -15,15 +16,15 @@ from validator import Challenge, Finding, Severity, validate
 
 @pytest.fixture
 def outcome(oracle_zip: Any, synthetic_root: Any) -> Outcome:
-    report = validate(oracle_zip, Challenge.load(synthetic_root, split="test"), quick=True)
-    return Outcome(report=report, total=4)
+    challenge = Challenge.load(synthetic_root, split="test")
+    return Outcome(report=validate(oracle_zip, challenge, quick=True), roster=roster_of(challenge))
 
 
 def test_an_average_is_complete(outcome: Outcome) -> None:
     outcome.average = 0.5
     outcome.examples = {("Song", "L1"): StoredExample("Song", "L1", values(0.5))}
     outcome.require_complete("submission_E001.zip")
-    assert outcome.stored == 1
+    assert (outcome.stored, outcome.total) == (1, 4)
 
 
 def test_a_failure_is_raised_before_anything_else(outcome: Outcome) -> None:
