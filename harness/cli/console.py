@@ -114,14 +114,14 @@ def run(command: Callable[[], object]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of standard output has exited
         return 0
     except Exception as exception:
-        error = _explained(exception)
+        error = _to_harness_error(exception)
         print_error(error)
         return error.exit_code
     return result if isinstance(result, int) else 0
 
 
-def _explained(error: Exception) -> HarnessError:
-    """The error with a message for the user that an exception stands for."""
+def _to_harness_error(error: Exception) -> HarnessError:
+    """Converts an exception to an error with a message for the user."""
     if isinstance(error, HarnessError):
         return error
     if hasattr(error, "format_message"):  # of the command-line library: a wrong option

@@ -85,11 +85,10 @@ def status_text(statuses: Sequence[SubmissionStatus], *, full: bool) -> str:
     """The statuses as a table, followed by causes; with `full`, every failed example too."""
     from rich.table import Table
 
+    if not statuses:
+        return "No submissions yet.\n"
     console = stdout()
     with console.capture() as capture:
-        if not statuses:
-            console.print("No submissions yet.")
-            return capture.get()
         table = Table()
         for heading in ("Team", "Split", "Submission", "State", "Since (UTC)", "Examples"):
             table.add_column(heading, no_wrap=True)

@@ -81,6 +81,12 @@ def test_status_shows_every_submission(cad1: Cad1, store: Path) -> None:
     assert "`cad1 status E002` lists them" in text
 
 
+def test_status_of_an_empty_store(cad1: Cad1, tmp_path: Path) -> None:
+    Ledger(tmp_path).close()
+    done = cad1("status", "--store", tmp_path)
+    assert (done.returncode, done.stdout) == (0, "No submissions yet.\n")
+
+
 def test_status_of_one_team_lists_every_failure(cad1: Cad1, store: Path) -> None:
     text = cad1("status", "E002", "--store", store).stdout
     assert "Song B for L2: Scoring it took longer than its deadline. (timeout, timeout)" in text

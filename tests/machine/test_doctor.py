@@ -1,4 +1,4 @@
-"""`cad1 doctor`: every check is reported, with a fix for each problem, and the exit code tells if scoring works."""
+"""`cad1 doctor` reports every check, with a fix for each problem; the exit code depends on what works."""
 
 from __future__ import annotations
 
