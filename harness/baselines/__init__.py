@@ -1,1 +1,1 @@
-"""The baselines: a synthetic challenge, the demo, and whether stored and published scores still come out."""
+"""The baselines: a synthetic challenge, the demo, and the comparison with stored and published scores."""

@@ -1,6 +1,6 @@
-"""Whether the baselines still score what they scored: which stem of which example moved, and by how much.
+"""Drift: which values of which examples differ from the stored scores, and by how much.
 
-Pure functions over scores; enhancing and scoring are done elsewhere.
+Pure functions of scores; `harness.baselines.regression` enhances and scores.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ Values = Mapping[str, float | None]  # the HAAQI values of an example by name, s
 Scores = Mapping[tuple[str, str], Values]  # by (song, listener)
 
 SAME_BITS = 1e-9
-"""Tolerance where songs, scorer lock and CPU target are those that made the stored scores."""
+"""Tolerance if songs, scorer lock and CPU target are those of the stored scores."""
 
 OTHER_CPU = 1e-6
-"""Tolerance elsewhere, and for a network wherever it is computed.
+"""Tolerance otherwise, and for a network on any machine.
 
-Over library versions the scores have moved by up to 2e-8. A network much like the trained baseline (twice the
-steps, other songs) moved by up to 5e-8 between PyTorch's kernels for AVX-512, AVX2, SSE and with a second thread.
+Library versions move the scores by up to 2e-8. A network similar to the trained baseline (twice the steps, other
+songs) moved by up to 5e-8 between PyTorch's kernels for AVX-512, AVX2 and SSE, and with a second thread.
 """
 
 
 @dataclass(frozen=True)
 class Drift:
-    """One value that is not what it was; None where a value is undefined (silent reference)."""
+    """One value, before and now; None if it is undefined (silent reference)."""
 
     song: str
     listener: str
@@ -38,14 +38,14 @@ class Drift:
 
     @property
     def by(self) -> float:
-        """How far it moved; infinite where only one of the two is defined or either is not a number."""
+        """The change; infinite if only one of the two is defined or either is not a number."""
         if self.expected is None or self.found is None:
             return math.inf
-        moved = self.found - self.expected
-        return math.inf if math.isnan(moved) else moved
+        change = self.found - self.expected
+        return math.inf if math.isnan(change) else change
 
     def __str__(self) -> str:
-        """One line: where, from what to what, by how much."""
+        """One line: the example, the column, both values, and the change."""
         before, now = ("undefined" if value is None else repr(value) for value in (self.expected, self.found))
         by = f" ({self.by:+.3e})" if math.isfinite(self.by) else ""
         return f"{self.song}, {self.listener}, {self.column}: {before} became {now}{by}"
@@ -53,15 +53,15 @@ class Drift:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two sets of scores differ in.
+    """The differences between two sets of scores.
 
-    Args:
-        compared: Values held against each other.
-        tolerance: Largest movement that counts as none.
-        largest: Largest movement of all, drift or not.
-        drifts: Values that moved further, the furthest first.
-        missing: Examples that have stored scores and no new ones.
-        unexpected: Examples that have new scores and no stored ones.
+    Attributes:
+        compared: Number of compared values.
+        tolerance: Largest change that is ignored.
+        largest: Largest change of all, ignored or not.
+        drifts: Values that changed by more than the tolerance, the largest change first.
+        missing: Examples with stored scores and without new ones.
+        unexpected: Examples with new scores and without stored ones.
     """
 
     compared: int
@@ -73,17 +73,17 @@ class Comparison:
 
     @property
     def steady(self) -> bool:
-        """Whether everything was compared and nothing moved."""
+        """Whether everything was compared and nothing changed."""
         return self.compared > 0 and not (self.drifts or self.missing or self.unexpected)
 
     def lines(self, *, most: int = 20) -> list[str]:
-        """The comparison for a reader: a verdict, then what moved, at most `most` values of it."""
+        """The comparison as text: a verdict, then the changed values, at most `most` of them."""
         if self.steady:
             return [
-                f"All {self.compared} values are what they were, within {self.tolerance:g}; "
-                f"the largest movement is {self.largest:.1e}."
+                f"All {self.compared} values are unchanged within {self.tolerance:g}; "
+                f"the largest change is {self.largest:.1e}."
             ]
-        found = [f"{len(self.drifts)} of {self.compared} values moved by more than {self.tolerance:g}."]
+        found = [f"{len(self.drifts)} of {self.compared} values changed by more than {self.tolerance:g}."]
         if self.drifts:
             counts = Counter(drift.column for drift in self.drifts)
             found.append("Stems: " + ", ".join(f"{column} {count}" for column, count in counts.most_common()))
@@ -96,23 +96,23 @@ class Comparison:
 
 
 def compare(expected: Scores, found: Scores, *, tolerance: float = SAME_BITS) -> Comparison:
-    """Holds new scores against stored ones, value by value.
+    """Compares new scores with stored ones, value by value.
 
     Args:
         expected: The stored scores.
         found: The new ones.
-        tolerance: Largest movement that counts as none, at least 0; an undefined value must stay undefined.
+        tolerance: Largest change that is ignored, at least 0; an undefined value must stay undefined.
 
     Raises:
         ValueError: An example does not have the values of `CAD1.columns`, or the tolerance is negative or NaN.
     """
     if not tolerance >= 0:
-        raise ValueError(f"a tolerance of {tolerance} makes no sense")
+        raise ValueError(f"the tolerance must be at least 0, found {tolerance}")
     for scores in (expected, found):
         for example, values in scores.items():
             if set(values) != set(CAD1.columns):
                 raise ValueError(
-                    f"{example} has the values {', '.join(values)}, not {', '.join(CAD1.columns)}"
+                    f"{example} has the values {', '.join(values)}; expected {', '.join(CAD1.columns)}"
                 )
     shared = [example for example in expected if example in found]
     pairs = [
@@ -121,19 +121,19 @@ def compare(expected: Scores, found: Scores, *, tolerance: float = SAME_BITS) ->
         for column in CAD1.columns
         if not (expected[example][column] is None and found[example][column] is None)
     ]
-    moved = [pair for pair in pairs if not abs(pair.by) <= tolerance]
+    changed = [pair for pair in pairs if not abs(pair.by) <= tolerance]
     return Comparison(
         compared=len(shared) * len(CAD1.columns),
         tolerance=tolerance,
         largest=max((abs(pair.by) for pair in pairs), default=0.0),
-        drifts=tuple(sorted(moved, key=lambda drift: -abs(drift.by))),
+        drifts=tuple(sorted(changed, key=lambda drift: -abs(drift.by))),
         missing=tuple(example for example in expected if example not in found),
         unexpected=tuple(example for example in found if example not in expected),
     )
 
 
 def song_means(scores: Scores) -> dict[str, float]:
-    """Mean over a song's listeners of each example's mean of its defined values.
+    """The mean of each song: over its listeners, of each example's mean of its defined values.
 
     Examples without any defined value are left out.
     """
@@ -143,148 +143,3 @@ def song_means(scores: Scores) -> dict[str, float]:
         if defined:
             by_song.setdefault(song, []).append(math.fsum(defined) / len(defined))
     return {song: math.fsum(means) / len(means) for song, means in by_song.items()}
-
-
-@dataclass(frozen=True)
-class Published:
-    """A baseline's published scores on the validation set, rounded to four decimals.
-
-    Args:
-        average: Over all examples.
-        songs: Means of the songs.
-        caveat: Why another figure may be found without anything being wrong.
-    """
-
-    average: float
-    songs: Mapping[str, float]
-    caveat: str
-
-
-_SONGS = (
-    "Actions - One Minute Smile",
-    "Alexander Ross - Goodbye Bolero",
-    "ANiMAL - Rockshow",
-    "Clara Berry And Wooldog - Waltz For My Victims",
-    "Fergessen - Nos Palpitants",
-    "James May - On The Line",
-    "Johnny Lokke - Promises & Lies",
-    "Leaf - Summerghost",
-    "Meaxic - Take A Step",
-    "Patrick Talbot - A Reason To Leave",
-    "Skelpolu - Human Mistakes",
-    "Traffic Experiment - Sirens",
-    "Triviul - Angelsaint",
-    "Young Griffo - Pennies",
-)
-_DEMUCS = (
-    0.2485,
-    0.3084,
-    0.1843,
-    0.3094,
-    0.3542,
-    0.2778,
-    0.2544,
-    0.2513,
-    0.2455,
-    0.2673,
-    0.2123,
-    0.2558,
-    0.2101,
-    0.2499,
-)
-_OPENUNMIX = (
-    0.2257,
-    0.2574,
-    0.1864,
-    0.2615,
-    0.2592,
-    0.2398,
-    0.2261,
-    0.2105,
-    0.2239,
-    0.2331,
-    0.1951,
-    0.2339,
-    0.1955,
-    0.2297,
-)
-_OTHER_BITS = "the published one was separated in 2023 with the PyTorch, and perhaps the GPU, of that time"
-_OPENUNMIX_CAVEAT = f"{_OTHER_BITS}, and the published means of the songs average 0.2270, not 0.2273"
-
-PUBLISHED: Mapping[str, Published] = {
-    "demucs": Published(0.2592, dict(zip(_SONGS, _DEMUCS, strict=True)), _OTHER_BITS),
-    "openunmix": Published(0.2273, dict(zip(_SONGS, _OPENUNMIX, strict=True)), _OPENUNMIX_CAVEAT),
-}
-"""Published scores of the challenge's two baselines, split valid."""
-
-ROUNDING = 0.5e-4
-"""What the publication's four decimals can hide."""
-
-EXPECTED = 1e-3
-"""What another PyTorch, processor or GPU may move a mean by, and the publication's own figures differ by.
-
-The same single-precision weights on other kernels of one CPU move no single value by more than 5e-7 (measured on
-the demo's songs); a GPU's TensorFloat-32 is some four decimal digits coarser, and a mean is over 400 values and
-more. The two baselines lie 0.03 apart.
-"""
-
-
-@dataclass(frozen=True)
-class PublishedDifference:
-    """A figure held against the published one; `song` is empty for the average."""
-
-    song: str
-    published: float
-    found: float
-    caveat: str
-
-    @property
-    def by(self) -> float:
-        """Found less published."""
-        return self.found - self.published
-
-    @property
-    def reached(self) -> bool:
-        """Whether the difference is no more than rounding."""
-        return abs(self.by) <= ROUNDING + 1e-12
-
-    @property
-    def expected(self) -> bool:
-        """Whether the difference is one that the caveat explains."""
-        return abs(self.by) <= EXPECTED + 1e-12
-
-    def __str__(self) -> str:
-        """One line for a reader."""
-        if self.reached:
-            verdict = "as published"
-        elif self.expected:
-            verdict = f"{self.by:+.4f}, as may be expected: {self.caveat}"
-        else:
-            verdict = f"{self.by:+.4f}, more than the {EXPECTED:g} that may be expected"
-        return f"{self.song or 'average'}: {self.found:.4f}, published {self.published:.4f} ({verdict})"
-
-
-def compare_published(baseline: str, scores: Scores) -> list[PublishedDifference]:
-    """Holds a baseline's scores on the validation set against the published figures.
-
-    Args:
-        baseline: "demucs" or "openunmix".
-        scores: Of some or all songs of the split, each with all its listeners.
-
-    Returns:
-        The average first, where all songs are there; then each song that is.
-
-    Raises:
-        KeyError: There are no published figures of that baseline.
-    """
-    published = PUBLISHED[baseline]
-    means = song_means(scores)
-    found = [
-        PublishedDifference(song, figure, means[song], published.caveat)
-        for song, figure in published.songs.items()
-        if song in means
-    ]
-    if len(found) == len(published.songs):
-        average = math.fsum(means[song] for song in published.songs) / len(published.songs)
-        found.insert(0, PublishedDifference("", published.average, average, published.caveat))
-    return found

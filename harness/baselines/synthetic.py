@@ -1,9 +1,9 @@
-"""A small challenge made on the spot: synthetic songs with four stems, listeners, segments, as a data root.
+"""A small synthetic challenge: a data root with songs of four stems, listeners and segments.
 
-It serves the demo and the tests where no music is at hand. The stems are plain additive and noise
-synthesis, differ clearly in spectrum and rhythm, sound on both sides at all times that are scored, and have
-the levels of a real mix. The same arguments give the same samples: noise comes from NumPy's frozen legacy
-generator, and everything is rounded to 16 bits.
+The demo and the tests use it in place of real music. The stems are made by additive and noise synthesis, differ
+clearly in spectrum and rhythm, are audible on both sides throughout the scored part, and have the levels of a real
+mix. The same arguments give the same samples: noise comes from NumPy's frozen legacy generator, and every sample is
+rounded to 16 bits.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _CEILING = 0.95  # peak of the mixture
 
 @dataclass(frozen=True)
 class _Score:
-    """What a song plays.
+    """The notes of a song.
 
-    Args:
+    Attributes:
         tempo: Beats a minute.
         chords: One chord a beat, as semitones above A1 (55 Hz); the first is the bass note.
         melody: Sung notes, one a beat, as semitones above A3 (220 Hz).
@@ -76,7 +76,7 @@ def make_challenge(
     """Writes a data root that `Challenge.load(root, split=split)` reads.
 
     Args:
-        root: Folder to write into, made where it is missing; its files of the same names are replaced.
+        root: Folder to write into; created if missing, and files of the same names are replaced.
         split: "test" (objective and subjective segments) or "valid" (whole songs).
         seconds: Length of each song, at least 2.
         scored_seconds: Length of the objective segment of split "test"; it starts half a second into the
@@ -89,7 +89,7 @@ def make_challenge(
         `root`.
 
     Raises:
-        UsageError: An argument is out of its range.
+        UsageError: An argument is out of range.
     """
     if seconds < _SHORTEST or not 0 < scored_seconds <= seconds - _LEAD_IN:
         raise UsageError(
@@ -97,28 +97,28 @@ def make_challenge(
             hint=f"Songs last at least {_SHORTEST:g} s, and the segment starts {_LEAD_IN:g} s into them.",
         )
     if not 1 <= songs <= len(_SONGS) or not 1 <= listeners <= len(_LISTENERS):
-        raise UsageError(
-            f"There are {len(_SONGS)} synthetic songs and {len(_LISTENERS)} listeners to choose from."
-        )
-    half = "test" if split == "test" else "train"
+        raise UsageError(f"There are {len(_SONGS)} synthetic songs and {len(_LISTENERS)} listeners.")
+    subset = "test" if split == "test" else "train"
     tracks: list[dict[str, str]] = []
     segments: dict[str, Any] = {}
     for position, score in enumerate(_SONGS[:songs]):
-        _write_song(root / "audio" / "musdb18hq" / half / score.name, _stems(score, seconds, seed + position))
+        _write_song(
+            root / "audio" / "musdb18hq" / subset / score.name, _stems(score, seconds, seed + position)
+        )
         tracks.append(
             {
                 "Track Name": score.name,
                 "Genre": score.genre,
                 "Source": "synthetic",
                 "License": "MIT",
-                "Split": half,
+                "Split": subset,
             }
         )
         segments[score.name] = {
             "objective_evaluation": _segment(_LEAD_IN, scored_seconds),
             "subjective_evaluation": _segment(seconds - _REMIX_SECONDS, _REMIX_SECONDS),
         }
-    people = {
+    audiograms = {
         name: {
             "name": name,
             "audiogram_cfs": list(FREQUENCIES),
@@ -129,7 +129,7 @@ def make_challenge(
     }
     metadata = root / "metadata"
     metadata.mkdir(parents=True, exist_ok=True)
-    _write_json(metadata / f"listeners.{split}.json", people)
+    _write_json(metadata / f"listeners.{split}.json", audiograms)
     _write_json(metadata / f"musdb18.{split}.json", tracks)
     if split == "test":
         _write_json(metadata / "musdb18.segments.test.json", segments)
@@ -185,7 +185,7 @@ def _pitch(semitones: NDArray[np.int64] | int, base: float) -> Any:
 
 
 def _phase(frequency: Samples) -> Samples:
-    """Cycles passed at a frequency in Hz that may move."""
+    """The phase in cycles of a frequency in Hz that may change."""
     return np.cumsum(frequency) / CAD1.reference_rate
 
 
@@ -220,7 +220,7 @@ def _bass(beat: Samples, score: _Score) -> Samples:
 
 
 def _chords(beat: Samples, score: _Score, noise: np.random.RandomState) -> Samples:
-    """Organ-like chords two octaves up, with wind, detuned between the sides, trembling slowly."""
+    """Organ-like chords two octaves up, with wind noise, detuned between the sides, with slow tremolo."""
     tremble = 1 + 0.3 * np.sin(2 * np.pi * beat / 1.5)
     which = np.floor(beat).astype(np.int64) % len(score.chords)
     sides = []

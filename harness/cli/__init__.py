@@ -1,1 +1,1 @@
-"""The command `cad1`: parses, calls, prints; decides nothing."""
+"""The command `cad1`: parses arguments, calls the other packages and prints the result."""

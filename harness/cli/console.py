@@ -1,26 +1,24 @@
-"""What the command says: the answer on standard output, everything else in sentences on standard error."""
+"""Output of the command: answers on standard output, everything else on standard error, and exit codes."""
 
 from __future__ import annotations
 
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable
-from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 
 from harness.protocol.errors import BugError, HarnessError, SetupError, UsageError
-from harness.ranking.files import write_atomically
-from validator import ChallengeError, SubmissionNotFound
 
-err = Console(stderr=True)
-out = Console()
+if TYPE_CHECKING:
+    from rich.console import Console
 
 STORE = Path("submissions")
+"""The default store."""
+
 EXTRAS = {
     "numba": "score",
     "scipy": "score",
@@ -31,34 +29,64 @@ EXTRAS = {
     "cryptography": "sign",
     "securesystemslib": "sign",
 }
-"""Libraries that the base install does without, and the extra that brings each."""
+"""Libraries that only an extra installs, and the name of that extra."""
+
+
+@cache
+def stdout() -> Console:
+    """The console of standard output."""
+    from rich.console import Console
+
+    return Console()
+
+
+@cache
+def stderr() -> Console:
+    """The console of standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def use_color() -> bool:
+    """Whether text on standard output may be coloured."""
+    return stdout().is_terminal and "NO_COLOR" not in os.environ
 
 
 def emit(text: str, output: Path | None) -> None:
-    """Writes the answer to a file, in one step, or to standard output."""
+    """Writes an answer to standard output, or to a file that appears complete or not at all."""
     if output is None:
         sys.stdout.write(text)
         return
+    from harness.ranking.files import write_atomically
+
     write_atomically(output, text)
-    err.print(f"Written to {output}.", markup=False, highlight=False)
+    log(f"Written to {output}.")
 
 
-def say(text: str) -> None:
-    """One line of the log."""
-    err.print(text, markup=False, highlight=False)
+def log(text: str) -> None:
+    """Writes one line of the log."""
+    stderr().print(text, markup=False, highlight=False)
 
 
-def complain(error: HarnessError, store: Path = STORE) -> None:
-    """Prints an error for people; what a sandbox printed goes to a log of the organiser's."""
-    err.print(f"cad1: {error.message}", markup=False, highlight=False, soft_wrap=True)
+def print_error(error: HarnessError, store: Path = STORE) -> None:
+    """Prints an error and its hint; raw output of a sandbox goes to a log file for the organiser."""
+    _print(f"cad1: {error.message}")
     if error.hint:
-        err.print(f"  {error.hint}", markup=False, highlight=False, soft_wrap=True)
+        _print(f"  {error.hint}")
     if error.detail:
-        _log(error.detail, store)
+        _save_detail(error.detail, store)
 
 
-def _log(text: str, store: Path) -> None:
-    """Keeps raw output in the store's `logs`, or in the system's temporary folder without a store."""
+def _print(line: str) -> None:
+    stderr().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _save_detail(text: str, store: Path) -> None:
+    """Saves raw output in the store's folder `logs`, or in the system's temporary folder without a store."""
+    import tempfile
+    from datetime import UTC, datetime
+
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     for folder in (store / "logs" if store.is_dir() else None, Path(tempfile.gettempdir())):
         if folder is None:
@@ -68,67 +96,71 @@ def _log(text: str, store: Path) -> None:
             path = folder / f"cad1-{stamp}.log"
             path.write_text(text, encoding="utf-8")
         except OSError:
-            continue  # a full or read-only disk: try the next place
-        err.print(f"  Details: {path}", markup=False, highlight=False, soft_wrap=True)
+            continue  # a full or read-only disk: try the next folder
+        _print(f"  Details: {path}")
         return
 
 
-def _bug(error: Exception) -> int:
-    bug = BugError(
-        f"A bug of ours: {type(error).__name__}: {error}.",
-        hint="Please report it with the details; what was stored is kept.",
-        detail="".join(traceback.format_exception(error)),
-    )
-    complain(bug)
-    return bug.exit_code
-
-
-def _lacking(error: ModuleNotFoundError) -> int:
-    """A library of an extra that is not installed is the set-up's fault, any other a bug of ours."""
-    library = (error.name or "").partition(".")[0]
-    if library not in EXTRAS:
-        return _bug(error)
-    complain(
-        SetupError(
-            f"This command needs {library}, which is not installed.",
-            hint=f"Install the extra that brings it: `pip install 'cad1-harness[{EXTRAS[library]}]'`.",
-        )
-    )
-    return SetupError.exit_code
-
-
 def run(command: Callable[[], object]) -> int:
-    """Runs the command and turns everything that can go wrong into a sentence and an exit code."""
+    """Runs a command; turns every exception into a message and an exit code."""
     try:
         result = command()
     except typer.Exit as leave:
         return leave.exit_code
-    except HarnessError as error:
-        complain(error)
-        return error.exit_code
-    except ChallengeError as error:
-        complain(SetupError(str(error), hint=error.hint))
-        return SetupError.exit_code
-    except SubmissionNotFound as error:
-        complain(UsageError(str(error)))
-        return UsageError.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        err.print("cad1: interrupted; what was stored is kept, run the same command again to go on.")
+        _print("cad1: Interrupted. What was stored is kept; run the same command again to continue.")
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of standard output has exited
         return 0
-    except ModuleNotFoundError as error:
-        return _lacking(error)
-    except OSError as error:
-        complain(
-            SetupError(f"The system refused: {error}.", hint="See the disk, the permissions and the path.")
-        )
-        return SetupError.exit_code
-    except Exception as error:
-        if hasattr(error, "format_message"):  # the CLI library's own: a wrong option
-            err.print(f"cad1: {error.format_message()}", markup=False, highlight=False)
-            err.print("  `cad1 --help` names the commands and options.", markup=False, highlight=False)
-            return UsageError.exit_code
-        return _bug(error)
+    except Exception as exception:
+        error = _to_harness_error(exception)
+        print_error(error)
+        return error.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _to_harness_error(error: Exception) -> HarnessError:
+    """Converts an exception to an error with a message for the user."""
+    if isinstance(error, HarnessError):
+        return error
+    if hasattr(error, "format_message"):  # of the command-line library: a wrong option
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "cad1"
+        return UsageError(error.format_message(), hint=f"`{path} --help` lists the arguments and options.")
+    from validator.archive.submission import SubmissionNotFound
+    from validator.challenge.metadata import ChallengeError
+
+    if isinstance(error, ChallengeError):
+        return SetupError(str(error), hint=error.hint)
+    if isinstance(error, SubmissionNotFound):
+        return UsageError(str(error))
+    if isinstance(error, ModuleNotFoundError):
+        return _missing_library(error)
+    if isinstance(error, OSError):
+        return SetupError(
+            f"The system reports: {error}.", hint="Check the disk, the permissions and the path."
+        )
+    return _internal_error(error)
+
+
+def _internal_error(error: Exception) -> BugError:
+    import traceback
+
+    return BugError(
+        f"Internal error: {type(error).__name__}: {error}.",
+        hint="Please report it with the details; what was stored is kept.",
+        detail="".join(traceback.format_exception(error)),
+    )
+
+
+def _missing_library(error: ModuleNotFoundError) -> HarnessError:
+    """A set-up error if an extra installs the library, else an internal error."""
+    from harness.protocol.installation import install_hint
+
+    library = (error.name or "").partition(".")[0]
+    if library not in EXTRAS:
+        return _internal_error(error)
+    return SetupError(
+        f"This command needs {library}, which is not installed.", hint=install_hint(EXTRAS[library])
+    )

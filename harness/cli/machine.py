@@ -1,4 +1,4 @@
-"""Commands about this machine: the image, what it can do, what was left behind."""
+"""Commands about this machine: the evaluator image, its abilities, and leftovers."""
 
 from __future__ import annotations
 
@@ -7,56 +7,65 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.console import STORE, out, say
+from harness.cli.console import STORE, log
 from harness.cli.options import Runtime, Store
 from harness.protocol.errors import SetupError
 
 
 def image_build_command(
     base_image: Annotated[
-        str, typer.Option(help="Another base, where no image registry is reached.", show_default=False)
+        str, typer.Option(help="Another base image, if no registry can be reached.", show_default=False)
     ] = "",
 ) -> None:
-    """Builds the evaluator image, without a network during the build."""
+    """Build the evaluator image
+
+    The build itself has no network; wheels are downloaded and checked before.
+    """
     from harness.sandbox.docker.container import connect
     from harness.sandbox.docker.image import IMAGE, build
 
-    identity = build(connect(), base=base_image, log=say)
+    identity = build(connect(), base=base_image, log=log)
     sys.stdout.write(f"{IMAGE} {identity}\n")
 
 
 def image_verify_command(runtime: Runtime = "") -> None:
-    """Holds the image to the lock: its label here, and every file and version inside the container."""
+    """Check the image against the lock file
+
+    Compares the image's label on the host, and every file and version inside a container.
+    """
     from harness.sandbox.docker.container import DockerSandbox
     from harness.sandbox.selfcheck import verify
 
     environment, hello = verify(DockerSandbox(runtime=runtime))
     sys.stdout.write(f"{environment.image} matches scorer.lock {environment.scorer}\n")
     for package, version in sorted(hello.versions.items()):
-        say(f"  {package} {version}")
+        log(f"  {package} {version}")
 
 
 def doctor_command(store: Store = STORE) -> None:
-    """Says what this machine can do, and how to mend what it cannot (exit 3 if it can't score at all)."""
+    """Check what this machine can do
+
+    Suggests a fix for each problem; exits with 3 if this machine cannot score at all.
+    """
+    from harness.cli.presentation import print_checks
     from harness.machine.doctor import can_score, examine
 
     checks = examine(store)
-    for check in checks:
-        mark = "[green]✓[/]" if check.good else "[red]✗[/]"
-        out.print(mark, f"{check.name}:", style=None, end=" ")
-        out.print(check.found, markup=False, highlight=False, soft_wrap=True)
-        if check.hint:
-            out.print(f"    {check.hint}", markup=False, highlight=False, soft_wrap=True)
+    print_checks(checks)
     raise typer.Exit(0 if can_score(checks) else SetupError.exit_code)
 
 
 def clean_command(
     store: Store = STORE,
     images: Annotated[
-        bool, typer.Option("--images", help="Also evaluator images and environments of other locks.")
+        bool,
+        typer.Option("--images", help="Also remove evaluator images and environments of other lock files."),
     ] = False,
 ) -> None:
-    """Removes what runs that no longer live have left: containers, processes, temporary files, leases."""
+    """Remove leftovers of dead runs
+
+    Removes their containers, processes, temporary files and leases.
+    """
     from harness.machine.cleanup import clean
 
     for line in clean(store, images=images):

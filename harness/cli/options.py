@@ -1,69 +1,50 @@
-"""Options that several commands share."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from harness.cli.console import say
-from harness.protocol.errors import UsageError
+from validator.challenge.rules import Split
 
-if TYPE_CHECKING:
-    from harness.sandbox.contract import Sandbox
-
-Split = Literal["valid", "test"]
+RankingFormat = Literal["table", "markdown", "csv", "json", "html"]
 
 Submission = Annotated[Path, typer.Argument(help="A zip or a folder.", show_default=False)]
+Team = Annotated[str, typer.Argument(help="The team, such as E001.", show_default=False)]
+TeamOption = Annotated[str, typer.Option(help="The team, such as E001.", show_default=False)]
+Reason = Annotated[str, typer.Option(help="The reason; the ranking shows it.", show_default=False)]
 DataRoot = Annotated[Path, typer.Option("--data", help="The challenge's data root.", show_default=False)]
 OptionalData = Annotated[
     Path | None,
     typer.Option(
-        "--data", help="The challenge's data root; the official roster without it.", show_default=False
+        "--data",
+        help="The challenge's data root; without it, the official list of songs and listeners is used.",
+        show_default=False,
     ),
 ]
-SplitOption = Annotated[Split, typer.Option(help="Which split of the challenge.")]
+SplitOption = Annotated[Split, typer.Option(help="The challenge's split.")]
 AnySplit = Annotated[Split | None, typer.Option(help="Only this split.", show_default=False)]
 Store = Annotated[Path, typer.Option(help="The folder of the ledger and the ranking.")]
 Output = Annotated[
-    Path | None, typer.Option(help="Write there instead of standard output.", show_default=False)
+    Path | None, typer.Option(help="Write to this file instead of standard output.", show_default=False)
 ]
-Where = Annotated[
-    Literal["strongest", "docker", "bubblewrap", "process"], typer.Option(help="Where it is scored.")
+AnySandbox = Annotated[
+    Literal["strongest", "docker", "bubblewrap", "process"], typer.Option(help="The sandbox to score in.")
 ]
 Runtime = Annotated[
     str, typer.Option(help="An OCI runtime of the engine, such as runsc (gVisor).", show_default=False)
 ]
-TeamOption = Annotated[str, typer.Option(help="The team, such as E001.", show_default=False)]
+EngineOption = Annotated[
+    Literal["fast", "pyclarity"], typer.Option(help="The HAAQI implementation that scores.")
+]
+Workers = Annotated[int, typer.Option(min=1, help="Number of sandboxes that run at the same time.")]
 
 
-def names(text: str | None) -> list[str] | None:
-    """`A,B` as names; a name with a comma may stand in double quotes."""
+def split_names(text: str | None) -> list[str] | None:
+    """The names in `A,B`; a name that contains a comma goes in double quotes."""
     return (
         None if text is None else [name.strip() for name in next(csv.reader([text], skipinitialspace=True))]
     )
-
-
-def sandbox_of(choice: str, *, runtime: str = "") -> Sandbox:
-    """The sandbox that a user has chosen.
-
-    Raises:
-        UsageError: If a container's runtime is given for a sandbox without containers.
-    """
-    from harness.baselines.demo import strongest_sandbox
-    from harness.sandbox.docker.container import DockerSandbox
-    from harness.sandbox.local.bubblewrap import BubblewrapSandbox
-    from harness.sandbox.local.process import ProcessSandbox
-
-    if runtime and choice != "docker":
-        raise UsageError(
-            f"--runtime {runtime} goes with --sandbox docker only, not with {choice}.",
-            hint="Leave one of the two away.",
-        )
-    if choice == "docker":
-        return DockerSandbox(runtime=runtime)
-    if choice == "bubblewrap":
-        return BubblewrapSandbox()
-    return ProcessSandbox() if choice == "process" else strongest_sandbox(say)

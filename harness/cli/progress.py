@@ -1,4 +1,4 @@
-"""Progress on standard error: a bar with the time left on a terminal, one plain line now and then elsewhere."""
+"""Progress on standard error: a bar with the time left on a terminal, a plain line from time to time elsewhere."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from rich.progress import (
 from rich.text import Text
 
 PLAIN_SECONDS = 15.0
-"""Between two plain lines, so that a log of a whole night stays readable."""
+"""Between two plain lines, so that the log of a whole night stays readable."""
 
 
-class Left(ProgressColumn):
-    """The time left, by all that has been done since the start: examples come in bursts."""
+class TimeLeft(ProgressColumn):
+    """The time left at the average rate since the start; rich's own column misreads batches of examples."""
 
     def render(self, task: Task) -> Text:
-        """Shows h:mm:ss, or dashes as long as nothing has been done."""
-        done = task.completed - task.fields["begun"]
+        """Shows h:mm:ss, or dashes before the first result."""
+        done = task.completed - task.fields["done_at_start"]
         if task.total is None or task.elapsed is None or done <= 0:
             return Text("-:--:--", style="progress.remaining")
         seconds = round(task.elapsed * (task.total - task.completed) / done)
         return Text(str(timedelta(seconds=seconds)), style="progress.remaining")
 
 
-class Reporter:
-    """Shows how far a piece of work is.
+class ProgressBar:
+    """Shows the progress of some work for the length of a `with` block; a `ProgressCallback`.
 
     Args:
-        title: What is being done.
-        console: Where to; standard error as a rule.
+        title: The work, such as `Scoring`.
+        console: Where to show it, usually standard error.
     """
 
     def __init__(self, title: str, console: Console) -> None:
         self._title = title
         self._console = console
-        self._last = float("-inf")
+        self._last_line = float("-inf")
         self._bar: Progress | None = None
         if console.is_terminal:
             self._bar = Progress(
@@ -54,14 +54,14 @@ class Reporter:
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
                 TextColumn("left"),
-                Left(),
+                TimeLeft(),
                 console=console,
                 transient=True,
             )
-            self._task = self._bar.add_task(title, total=None, begun=0)
-            self._begun = False
+            self._task = self._bar.add_task(title, total=None, done_at_start=0)
+            self._started = False
 
-    def __enter__(self) -> Reporter:
+    def __enter__(self) -> ProgressBar:
         if self._bar is not None:
             self._bar.start()
         return self
@@ -72,19 +72,19 @@ class Reporter:
         if self._bar is not None:
             self._bar.stop()
 
-    def __call__(self, done: int, total: int, what: str = "") -> None:
-        """Shows that `done` of `total` are done, the last of them `what`."""
+    def __call__(self, done: int, total: int, item: str = "") -> None:
+        """Shows that `done` of `total` items are done; `item` describes the last one."""
         if self._bar is not None:
-            if not self._begun:
-                self._begun = True
-                self._bar.update(self._task, begun=done)
+            if not self._started:
+                self._started = True
+                self._bar.update(self._task, done_at_start=done)
             self._bar.update(self._task, completed=done, total=total)
             return
         now = time.monotonic()
-        if done == total or now - self._last >= PLAIN_SECONDS:
-            self._last = now
+        if done == total or now - self._last_line >= PLAIN_SECONDS:
+            self._last_line = now
             self._console.print(
-                f"{self._title}: {done} of {total}{f', {what}' if what else ''}",
+                f"{self._title}: {done} of {total}{f', {item}' if item else ''}",
                 markup=False,
                 highlight=False,
             )

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from harness.cli.console import STORE, complain, err, out, say
+from harness.cli.console import STORE, log, stderr
 from harness.cli.options import (
+    AnySandbox,
     DataRoot,
+    EngineOption,
     Runtime,
     SplitOption,
     Store,
     Submission,
     TeamOption,
-    Where,
-    names,
-    sandbox_of,
+    Workers,
+    split_names,
 )
-from harness.cli.progress import Reporter
-from harness.cli.standings import ranking_command
-from harness.protocol.errors import SubmissionError, UsageError
+from harness.protocol.errors import UsageError
 from harness.protocol.teams import checked_team
-from harness.sandbox.stamp import temporary_folder
-from validator import Challenge
 
 
 def score_command(
@@ -36,15 +32,16 @@ def score_command(
     split: SplitOption = "valid",
     sandbox: Annotated[
         Literal["docker", "bubblewrap", "process"],
-        typer.Option(help="Where it is scored; nothing weaker is ever chosen."),
+        typer.Option(help="The sandbox to score in; a weaker one is never used instead."),
     ] = "docker",
     runtime: Runtime = "",
-    engine: Annotated[Literal["fast", "pyclarity"], typer.Option(help="Which HAAQI scores.")] = "fast",
-    workers: Annotated[int, typer.Option(min=1, help="Sandboxes at a time.")] = 1,
+    engine: EngineOption = "fast",
+    workers: Workers = 1,
     audit: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Stems that pyclarity scores again (default: one of 200 examples, at least 3)."
+            min=0,
+            help="Number of stems to spot-check with pyclarity (default: one per 200 examples, at least 3).",
         ),
     ] = None,
     songs: Annotated[str | None, typer.Option(help="Only these songs: A,B.", show_default=False)] = None,
@@ -53,12 +50,20 @@ def score_command(
     ] = None,
     store: Store = STORE,
 ) -> None:
-    """Validates, scores in the sandbox, stores, and updates the ranking; run again, it goes on."""
-    from harness.score.conductor import Request, score
+    """Validate and score a submission, and update the ranking
+
+    Run the same command again after an interruption to continue.
+    """
+    from harness.cli.presentation import print_outcome, print_ranking
+    from harness.cli.progress import ProgressBar
+    from harness.sandbox.choice import choose_sandbox
+    from harness.score.conductor import score
+    from harness.score.request import Request
+    from validator import Challenge
 
     challenge = Challenge.load(data, split=split)
     try:
-        selected = challenge.select(songs=names(songs), listeners=names(listeners))
+        selected = challenge.select(songs=split_names(songs), listeners=split_names(listeners))
     except ValueError as error:
         raise UsageError(str(error)) from error
     request = Request(
@@ -71,82 +76,66 @@ def score_command(
         workers=workers,
         audits=audit,
     )
-    with Reporter("Scoring", err) as reporter:
-        outcome = score(request, sandbox_of(sandbox, runtime=runtime), progress=reporter, say=say)
-    if not outcome.report.valid:
-        sys.stdout.write(outcome.report.to_text(color=out.is_terminal and "NO_COLOR" not in os.environ))
-        raise typer.Exit(1)
-    for finding in outcome.findings:
-        say(f"{finding.path}: {finding.message} ({finding.code})")
-    say(f"{outcome.scored} examples scored now, {outcome.stored} of {outcome.total} stored.")
-    if outcome.audits:
-        greatest = max(audit.difference for audit in outcome.audits)
-        say(f"{len(outcome.audits)} stems scored again by pyclarity: greatest difference {greatest:.1e}.")
-    for fault in outcome.faults[1:]:
-        complain(fault, store)
-    for fault in outcome.faults[:1]:
-        raise fault
-    if outcome.findings:
-        raise SubmissionError(
-            f"{len(outcome.findings)} files of {submission.name} can't be scored.",
-            hint="`cad1 validate` names every one of them; what could be scored is stored.",
-        )
-    if outcome.average is None:
-        say(f"{team} is not ranked until every example is scored.")
-    else:
-        say(f"{team}: average score {outcome.average:.4f}")
-        ranking_command(split=split, store=store)
+    with ProgressBar("Scoring", stderr()) as progress:
+        chosen = choose_sandbox(sandbox, runtime=runtime, log=log)
+        outcome = score(request, chosen, progress=progress, log=log)
+    print_outcome(outcome, submission=submission, team=team, store=store)
+    if outcome.average is not None:
+        print_ranking(store, split=split)
 
 
 def regress_command(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="The real MUSDB18-HQ: also runs demucs and openunmix against their published figures "
-            "(days of CPU time).",
+            help="The data root with the real MUSDB18-HQ: also run demucs and openunmix, and compare with their "
+            "published scores (takes days of CPU time).",
             show_default=False,
         ),
     ] = None,
-    sandbox: Where = "strongest",
-    workers: Annotated[int, typer.Option(min=1, help="Sandboxes at a time.")] = 2,
+    sandbox: AnySandbox = "strongest",
+    workers: Workers = 2,
     keep: Annotated[
         Path | None,
         typer.Option(
-            help="With --data: keep that part's submissions and scores in this folder, and go on from there.",
+            help="With --data: keep its submissions and scores in this folder, and continue from there.",
             show_default=False,
         ),
     ] = None,
     update: Annotated[
-        bool, typer.Option("--update", help="Store what pyclarity scores now as the baselines' scores.")
+        bool,
+        typer.Option("--update", help="Score with pyclarity and store the result for later comparisons."),
     ] = False,
 ) -> None:
-    """Scores the baselines and compares them with their stored scores (exit 1 if any value moved)."""
+    """Compare the baselines' scores with their stored scores
+
+    Makes the baselines' submissions, scores them, and exits with 1 if any value changed.
+    """
     from harness.baselines import regression
+    from harness.cli.progress import ProgressBar
+    from harness.sandbox.choice import choose_sandbox
+    from harness.sandbox.stamp import temporary_folder
 
     if (update or data is None) and keep is not None:
-        raise UsageError("--keep goes with --data, and not with --update.")
+        raise UsageError("--keep can only be used with --data, and not with --update.")
     if update and data is not None:
-        raise UsageError("--update stores the demo's scores: it does not go with --data.")
-    chosen = sandbox_of(sandbox)
-    with (
-        temporary_folder("regress") as temporary,
-        Reporter("Scoring", err) as reporter,
-    ):
-        work = temporary
+        raise UsageError("--update stores the demo's scores; it cannot be used with --data.")
+    chosen = choose_sandbox(sandbox, log=log)
+    with temporary_folder("regress") as work, ProgressBar("Scoring", stderr()) as progress:
         if update:
-            sys.stdout.write(f"{regression.update(work, chosen, workers=workers, progress=reporter)}\n")
+            sys.stdout.write(f"{regression.update(work, chosen, workers=workers, progress=progress)}\n")
             return
-        found = regression.regress(work, chosen, workers=workers, say=say, progress=reporter)
-        for one in found:
-            sys.stdout.write("\n".join([*one.lines(), ""]))
+        results = regression.regress(work, chosen, workers=workers, log=log, progress=progress)
+        for result in results:
+            sys.stdout.write("\n".join([*result.lines(), ""]))
         sys.stdout.flush()
-        steady = all(one.steady for one in found)
+        steady = all(result.steady for result in results)
         if data is not None:
-            published = regression.published(
-                data, keep or work / "real", chosen, workers=workers, say=say, progress=reporter
+            published = regression.regress_published(
+                data, keep or work / "real", chosen, workers=workers, log=log, progress=progress
             )
             for name, differences in published.items():
-                sys.stdout.write("\n".join([f"{name}, published figures:", *map(str, differences), ""]))
+                sys.stdout.write("\n".join([f"{name}, published scores:", *map(str, differences), ""]))
                 steady = steady and all(one.expected for one in differences)
     raise typer.Exit(0 if steady else 1)
 
@@ -155,21 +144,28 @@ def demo_command(
     keep: Annotated[
         Path | None, typer.Option(help="Keep songs, zips and scores in this folder.", show_default=False)
     ] = None,
-    sandbox: Where = "strongest",
-    engine: Annotated[Literal["fast", "pyclarity"], typer.Option(help="Which HAAQI scores.")] = "fast",
-    workers: Annotated[int, typer.Option(min=1, help="Sandboxes at a time.")] = 2,
+    sandbox: AnySandbox = "strongest",
+    engine: EngineOption = "fast",
+    workers: Workers = 2,
 ) -> None:
-    """The whole line on a small synthetic challenge: three submissions, from songs to ranking."""
-    from harness.baselines import demo
+    """Run the full pipeline on a synthetic challenge
 
-    with temporary_folder("demo") as temporary, Reporter("Scoring", err) as reporter:
-        folder = keep or temporary
-        demo.run(
-            folder,
-            sandbox=sandbox_of(sandbox),
-            engine=engine,
-            workers=workers,
-            say=say,
-            progress=reporter,
-        )
-        ranking_command(split=None, format_="table", output=None, store=folder / "store")
+    Makes songs, listeners and three submissions; validates, scores and ranks them.
+    """
+    from harness.baselines import demo
+    from harness.cli.presentation import print_ranking
+    from harness.cli.progress import ProgressBar
+    from harness.sandbox.choice import choose_sandbox
+    from harness.sandbox.stamp import temporary_folder
+
+    with temporary_folder("demo") as temporary:
+        with ProgressBar("Scoring", stderr()) as progress:
+            store = demo.run(
+                keep or temporary,
+                sandbox=choose_sandbox(sandbox, log=log),
+                engine=engine,
+                workers=workers,
+                log=log,
+                progress=progress,
+            )
+        print_ranking(store)

@@ -1,37 +1,38 @@
-"""Commands about what the store holds."""
+"""Commands about the contents of a store."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from harness.cli.console import STORE, emit, out, say
-from harness.cli.options import AnySplit, OptionalData, Output, SplitOption, Store
+from harness.cli.console import STORE, emit, log
+from harness.cli.options import (
+    AnySplit,
+    OptionalData,
+    Output,
+    RankingFormat,
+    Reason,
+    SplitOption,
+    Store,
+    Team,
+)
 from harness.protocol.errors import UsageError
 from harness.protocol.teams import checked_team
-from validator import Challenge
-
-Team = Annotated[str, typer.Argument(help="The team.", show_default=False)]
 
 
 def ranking_command(
     split: AnySplit = None,
-    format_: Annotated[
-        Literal["table", "markdown", "csv", "json", "html"],
-        typer.Option("--format", help="How it is written."),
-    ] = "table",
+    format_: Annotated[RankingFormat, typer.Option("--format", help="The output format.")] = "table",
     output: Output = None,
     store: Store = STORE,
 ) -> None:
-    """Prints the ranking table."""
-    from harness.ranking.render import RENDERERS, terminal
-    from harness.ranking.store import read_tables
+    """Show the ranking"""
+    from harness.cli.presentation import print_ranking
 
-    found = read_tables(store, split=split)
-    emit(terminal(found, out) if format_ == "table" else RENDERERS[format_](found), output)
+    print_ranking(store, split=split, format_=format_, output=output)
 
 
 def scores_command(
@@ -40,99 +41,121 @@ def scores_command(
     output: Output = None,
     store: Store = STORE,
 ) -> None:
-    """Prints a team's scores.csv, of its latest submission."""
+    """Show the scores.csv of a team's latest submission"""
     from harness.ranking.store import read_team_scores
 
     scores = read_team_scores(store, team, split=split)
     if scores.stored < scores.total:
-        say(f"Not complete: {scores.stored} of {scores.total} examples are scored.")
+        log(f"Incomplete: {scores.stored} of {scores.total} examples are scored.")
     emit(scores.text, output)
 
 
 def add_scores_command(
     team: Team,
-    scores: Annotated[Path, typer.Argument(help="Its scores.csv.", show_default=False)],
+    scores: Annotated[Path, typer.Argument(help="The team's scores.csv.", show_default=False)],
     data: OptionalData = None,
     split: SplitOption = "valid",
     store: Store = STORE,
 ) -> None:
-    """Enters a scores.csv that a team computed itself, marked as self-reported."""
+    """Add a scores.csv that a team computed itself
+
+    The ranking marks these scores as self-reported.
+    """
     from harness.ranking.selfreport import add_self_reported
+    from validator import Challenge
 
     average = add_self_reported(
         checked_team(team), scores, challenge=Challenge.load(data, split=split), store=store
     )
-    say(f"{team}: self-reported average score {average:.4f}")
+    log(f"{team}: self-reported average score {average:.4f}")
 
 
 def status_command(
-    team: Annotated[str | None, typer.Argument(help="Only this team, with every failure.")] = None,
+    team: Annotated[str | None, typer.Argument(help="Only this team, with every failed example.")] = None,
     split: AnySplit = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     store: Store = STORE,
 ) -> None:
-    """Says where every submission is: its state, how far, how fast, what failed and whose fault it is."""
-    from harness.ledger.ledger import Ledger
-    from harness.score import status
+    """Show submission status
 
-    with Ledger(store, read_only=True) as ledger:
-        found = status.look(ledger, team=team, split=split)
-    if team is not None and not found:
+    Lists each submission's state, progress and rate, and what failed with its cause.
+    """
+    from harness.cli.presentation import status_json, status_text
+    from harness.score.status import read_statuses
+
+    statuses = read_statuses(store, team=team, split=split)
+    if team is not None and not statuses:
         raise UsageError(
-            f"{team} has sent nothing to {store}.", hint="`cad1 status` names the teams that have."
+            f"{team} has no submission in {store}.", hint="`cad1 status` lists the teams that have."
         )
-    sys.stdout.write(status.as_json(found) if as_json else status.as_text(found, out, full=team is not None))
+    sys.stdout.write(status_json(statuses) if as_json else status_text(statuses, full=team is not None))
 
 
-def disqualify_command(
-    team: Team,
-    why: Annotated[str, typer.Option(help="The reason; it stands in the ranking.", show_default=False)],
-    revoke: Annotated[bool, typer.Option("--revoke", help="Takes a disqualification back.")] = False,
-    store: Store = STORE,
-) -> None:
-    """Takes a team out of the ranking; its scores, and the reason, are kept."""
-    from harness.ranking.store import disqualify, reinstate
+def disqualify_command(team: Team, reason: Reason, store: Store = STORE) -> None:
+    """Remove a team from the ranking
 
-    (reinstate if revoke else disqualify)(store, team, reason=why)
-    say(f"{team} is {'ranked again' if revoke else 'no longer ranked'}: {why}")
+    Its scores are kept, and the ranking shows the reason.
+    """
+    from harness.ranking.store import disqualify
+
+    disqualify(store, team, reason=reason)
+    log(f"{team} is no longer ranked: {reason}")
+
+
+def reinstate_command(team: Team, reason: Reason, store: Store = STORE) -> None:
+    """Return a disqualified team to the ranking"""
+    from harness.ranking.store import reinstate
+
+    reinstate(store, team, reason=reason)
+    log(f"{team} is ranked again: {reason}")
 
 
 def verify_command(
     bundle: Annotated[
-        Path | None, typer.Argument(help="A bundle of `cad1 export`; the store without it.")
+        Path | None, typer.Argument(help="A bundle made by `cad1 export`; without it, the store is verified.")
     ] = None,
     key: Annotated[
         Path | None,
-        typer.Option(help="The public key (PEM, ed25519) that has signed it.", show_default=False),
+        typer.Option(help="The public key (PEM, ed25519) of the bundle's signer.", show_default=False),
     ] = None,
     head: Annotated[
-        str, typer.Option(help="A hash that the log's chain must hold, as published.", show_default=False)
+        str, typer.Option(help="A published hash that the store's log must contain.", show_default=False)
     ] = "",
     store: Store = STORE,
 ) -> None:
-    """Recomputes the log's chain, every average and the ranking, or checks a bundle (exit 1 if it does not fit)."""
+    """Verify a store or an exported bundle
+
+    Recomputes the log's hash chain, every average and the ranking; exits with 1 on any difference.
+    """
     if bundle is not None:
-        from harness import provenance
-
-        problems = provenance.verify_bundle(bundle, key=key)
-        signature = f"signed by the holder of {key}" if key else "signature not checked (no --key)"
-        answer = f"{bundle} verified; {signature}."
-    else:
-        from harness.provenance import verify_store
-
-        if key is not None:
-            raise UsageError("--key goes with a bundle.", hint="`cad1 verify BUNDLE --key KEY` checks one.")
-        found = verify_store(store, head=head or None)
-        problems = found.problems
-        answer = (
-            f"{store} verified: {found.examples} examples, {found.entries} entries in the log, "
-            f"head {found.head}"
+        problems, answer = _verify_bundle(bundle, key)
+    elif key is not None:
+        raise UsageError(
+            "--key can only be used with a bundle.",
+            hint="`cad1 verify BUNDLE --key KEY` checks its signature.",
         )
-    for problem in problems:
-        sys.stdout.write(f"{problem}\n")
-    if not problems:
-        sys.stdout.write(f"{answer}\n")
+    else:
+        problems, answer = _verify_store(store, head)
+    for line in problems or [answer]:
+        sys.stdout.write(f"{line}\n")
     raise typer.Exit(1 if problems else 0)
+
+
+def _verify_bundle(bundle: Path, key: Path | None) -> tuple[list[str], str]:
+    """The problems of a bundle, and the line to print if there are none."""
+    from harness.provenance.bundle import verify_bundle
+
+    signature = f"signature matches {key}" if key else "signature not checked (no --key)"
+    return verify_bundle(bundle, key=key), f"{bundle} verified; {signature}."
+
+
+def _verify_store(store: Path, head: str) -> tuple[list[str], str]:
+    """The problems of a store, and the line to print if there are none."""
+    from harness.provenance.verification import verify_store
+
+    found = verify_store(store, head=head or None)
+    counts = f"{found.examples} examples, {found.entries} entries in the log"
+    return found.problems, f"{store} verified: {counts}, head {found.head}"
 
 
 def export_command(
@@ -140,11 +163,12 @@ def export_command(
     output: Annotated[Path, typer.Option(help="The folder for the bundle.", show_default=False)],
     split: AnySplit = None,
     sign: Annotated[
-        Path | None, typer.Option(help="A private key (PEM, ed25519) to sign with.", show_default=False)
+        Path | None,
+        typer.Option(help="Sign with this private key (PEM, ed25519).", show_default=False),
     ] = None,
     store: Store = STORE,
 ) -> None:
-    """Writes a team's scores with their provenance as one bundle, signed on request."""
+    """Export a team's scores and their provenance as a bundle"""
     from harness import provenance
 
     path = provenance.export(store, checked_team(team), split=split, output=output, key=sign)

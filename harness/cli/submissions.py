@@ -9,28 +9,35 @@ from typing import Annotated, Literal
 
 import typer
 
-from harness.cli.console import emit, err, out
+from harness.cli.console import emit, stderr, use_color
 from harness.cli.options import DataRoot, OptionalData, Output, SplitOption, Submission, TeamOption
-from harness.cli.progress import Reporter
 from harness.protocol.teams import checked_team
-from validator import Challenge, validate
 
 
 def validate_command(
     submission: Submission,
     data: OptionalData = None,
     split: SplitOption = "valid",
-    quick: Annotated[bool, typer.Option("--quick", help="Read headers only; nothing is decoded.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
-    all_: Annotated[bool, typer.Option("--all", help="Every place of every finding.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Read headers only, without decoding audio.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="List every file of every finding.")] = False,
     output: Output = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = os.cpu_count() or 1,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes that decode.")] = os.cpu_count()
+    or 1,
 ) -> None:
-    """Reports every problem of a submission at once (exit 1 if it is invalid)."""
+    """Validate a submission
+
+    Reports every problem at once; exits with 1 if the submission is invalid.
+    """
+    from harness.cli.progress import ProgressBar
+    from validator import Challenge, validate
+
     challenge = Challenge.load(data, split=split)
-    with Reporter("Checking", err) as reporter:
-        report = validate(submission, challenge, quick=quick, workers=workers, progress=reporter)
-    color = output is None and out.is_terminal and "NO_COLOR" not in os.environ
+    with ProgressBar("Validating", stderr()) as progress:
+        report = validate(submission, challenge, quick=quick, workers=workers, progress=progress)
+    color = output is None and use_color()
     emit(report.to_json() if as_json else report.to_text(color=color, all_=all_), output)
     raise typer.Exit(0 if report.valid else 1)
 
@@ -46,30 +53,36 @@ def enhance_command(
     output: Annotated[Path, typer.Option(help="The folder for submission_TEAM.zip.", show_default=False)],
     team: TeamOption,
     split: SplitOption = "valid",
-    workers: Annotated[int, typer.Option(min=1, help="Threads that amplify and encode.")] = os.cpu_count()
-    or 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Number of threads that amplify and encode.")
+    ] = os.cpu_count() or 1,
     gain: Annotated[
         Literal["nalr", "match"],
         typer.Option(
-            help="NAL-R as the recipe has it, or scaled to the level the scorer hears the reference at "
-            "(the mixture, where the data root has no stems)."
+            help="nalr: NAL-R as in the challenge's recipe. match: NAL-R, then scaled to the level at which the "
+            "scorer hears the reference (or the mixture, if the data root has no stems)."
         ),
     ] = "nalr",
     compress: Annotated[
-        bool, typer.Option("--compress", help="The recipe's compressor after NAL-R.")
+        bool, typer.Option("--compress", help="Apply the recipe's compressor after NAL-R.")
     ] = False,
     weights: Annotated[
-        Path | None, typer.Option(help="A model's weights in a file.", show_default=False)
+        Path | None, typer.Option(help="The file of a model's weights.", show_default=False)
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="Where a model runs: cpu, cuda.", show_default=False)
+        str | None, typer.Option(help="The device of a model: cpu, cuda.", show_default=False)
     ] = None,
 ) -> None:
-    """Makes a complete submission out of songs: separates, amplifies for each listener, packs."""
+    """Make a submission from songs
+
+    Separates the songs, amplifies the stems for each listener, and packs submission_TEAM.zip.
+    """
+    from harness.cli.progress import ProgressBar
     from harness.enhance import enhance, needs_stems
+    from validator import Challenge
 
     challenge = Challenge.load(data, split=split, stems=needs_stems(separator))
-    with Reporter("Enhancing", err) as reporter:
+    with ProgressBar("Enhancing", stderr()) as progress:
         path = enhance(
             challenge,
             separator=separator,
@@ -80,6 +93,6 @@ def enhance_command(
             compress=compress,
             weights=weights,
             device=device,
-            progress=reporter,
+            progress=progress,
         )
     sys.stdout.write(f"{path}\n")

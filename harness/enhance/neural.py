@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 
 from harness.enhance.blocks import BlockSeparator, Model
 from harness.protocol.errors import SetupError, UsageError
+from harness.protocol.installation import install_hint
 from validator.challenge.rules import CAD1
 
 # First digits of the SHA-256 of Open-Unmix's published weights (umxhq), one file for each stem.
 PUBLISHED_OPENUNMIX = {"bass": "8d85a5bd", "drums": "9619578f", "other": "b52fbbf7", "vocals": "b62c91ce"}
 
 _HASHED_NAME = re.compile(r"-([0-9a-f]{8,64})\.[A-Za-z]+$")  # PyTorch's convention: name-<sha256>.pth
-_INSTALL = "Install the extra: pip install 'cad1-harness[baselines]'."
-_OPTIONAL = "num_batches_tracked"  # a counter that older saved models do not have
+_OPTIONAL = "num_batches_tracked"  # a counter that models saved long ago do not have
 
 
 def load_demucs(*, weights: Path | None, device: str | None) -> BlockSeparator:
@@ -132,7 +132,9 @@ def libraries(model: str, *names: str) -> list[ModuleType]:
     try:
         return [import_module(name) for name in names]
     except (ImportError, OSError) as error:
-        raise SetupError(f"{model} needs {' and '.join(names)}: {error}.", hint=_INSTALL) from error
+        raise SetupError(
+            f"{model} needs {' and '.join(names)}: {error}.", hint=install_hint("baselines")
+        ) from error
 
 
 def lacking_openunmix() -> str:

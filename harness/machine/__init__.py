@@ -1,1 +1,1 @@
-"""This machine: what it can do (`cad1 doctor`) and what dead runs left on it (`cad1 clean`)."""
+"""This machine: what it can do (`cad1 doctor`), and leftovers of dead runs (`cad1 clean`)."""

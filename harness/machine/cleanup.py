@@ -1,59 +1,48 @@
-"""`cad1 clean`: removes what runs that no longer live have left on this machine and in the store."""
+"""Removes leftovers of dead runs from this machine and from a store."""
 
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.ledger.database import FILE
-from harness.ledger.ledger import Ledger
 from harness.protocol.errors import HarnessError
 from harness.protocol.lock import Lock
 from harness.sandbox.docker.container import connect, engine_failed
 from harness.sandbox.docker.image import LOCK_LABEL
 from harness.sandbox.leftovers import sweep
 from harness.sandbox.wheels import cache_folder
-from harness.score.heartbeat import is_dead
-
-SETTLED_SECONDS = 60.0
-"""A file that is written in one step exists for milliseconds; one so old was left by a run that was killed."""
+from harness.score.dead_runs import remove_dead_leases, remove_partial_files
 
 
 def clean(store: Path, *, images: bool = False) -> list[str]:
-    """Removes left-overs and says what was removed, one line each; what is in use stays.
+    """Removes leftovers of dead runs; whatever a live run uses is kept.
 
     Args:
-        store: Its leases of dead runs and half-written files go too; there need be none.
-        images: Also evaluator images and environments of other locks than this one.
+        store: Removes leases of dead runs and partially written files there; it need not exist.
+        images: Also remove evaluator images and environments of other locks.
+
+    Returns:
+        What was removed and what could not be, one line each.
 
     Raises:
-        SetupError: If the store can't be written.
+        SetupError: The store cannot be written.
     """
-    done = sweep()
-    lines = [f"removed {one.kind} {one.name} of run {one.stamp}" for one in done.removed]
-    lines += [f"could not remove {one.kind} {one.name}: {why}" for one, why in done.kept]
-    if (store / FILE).is_file():
-        with Ledger(store) as ledger:
-            for lease in ledger.leases.remove_dead(is_dead):
-                lines.append(f"{lease.team} is no longer held by {lease.runner}; score it again to go on")
-        lines += _half_written(store)
+    result = sweep()
+    lines = [f"removed {one.kind} {one.name} of run {one.stamp}" for one in result.removed]
+    lines += [f"could not remove {one.kind} {one.name}: {reason}" for one, reason in result.kept]
+    lines += [
+        f"released {lease.team} from dead run {lease.runner}; score it again to continue"
+        for lease in remove_dead_leases(store)
+    ]
+    lines += [f"removed partially written {path}" for path in remove_partial_files(store)]
     if images:
-        lines += [*_images(), *_environments()]
-    return lines or ["Nothing was left behind."]
+        lines += [*_remove_images(), *_remove_environments()]
+    return lines or ["Nothing to remove."]
 
 
-def _half_written(store: Path) -> Iterator[str]:
-    """Files that were to be renamed into place."""
-    for path in sorted(store.glob(".*.md.*")):
-        if time.time() - path.stat().st_mtime > SETTLED_SECONDS:
-            path.unlink(missing_ok=True)
-            yield f"removed half-written {path}"
-
-
-def _images() -> Iterator[str]:
-    """Images of the evaluator that carry another lock; one that a container still uses stays."""
+def _remove_images() -> Iterator[str]:
+    """Removes evaluator images of other locks; one that a container still uses is kept."""
     from docker.errors import APIError, DockerException  # noqa: PLC0415
 
     digest = Lock.load().digest
@@ -61,7 +50,7 @@ def _images() -> Iterator[str]:
         client = connect()
         found = client.images.list(filters={"label": LOCK_LABEL})
     except (HarnessError, DockerException, OSError) as error:
-        yield f"could not look at the engine's images: {error}"
+        yield f"could not list the engine's images: {error}"
         return
     for image in found:
         if image.labels.get(LOCK_LABEL) == digest:
@@ -74,8 +63,8 @@ def _images() -> Iterator[str]:
             yield f"removed image {image.short_id} of another lock"
 
 
-def _environments() -> Iterator[str]:
-    """Virtual environments of the process sandbox for other locks."""
+def _remove_environments() -> Iterator[str]:
+    """Removes virtual environments of the process sandbox for other locks."""
     current = f"scorer-{Lock.load().digest[:16]}"
     for folder in sorted(cache_folder().glob("scorer-*")):
         if folder.is_dir() and folder.name != current:

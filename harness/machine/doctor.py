@@ -1,4 +1,4 @@
-"""What this machine can do, and how to mend what it cannot."""
+"""Checks what this machine can do, with a fix for each problem."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from pathlib import Path
 import psutil
 
 from harness.evaluator.process import cpu_model
-from harness.ledger.database import FILE
-from harness.ledger.ledger import Ledger
 from harness.protocol.errors import HarnessError, SetupError
 from harness.protocol.lock import Lock
 from harness.sandbox.docker.container import connect
@@ -22,28 +20,30 @@ from harness.sandbox.leftovers import leftovers
 from harness.sandbox.local.bubblewrap import find_bwrap
 from harness.sandbox.local.environment import find_python
 from harness.sandbox.wheels import cache_folder
-from harness.score.heartbeat import is_dead
+from harness.score.dead_runs import dead_leases
 
 GIB = 2**30
 MAX_NAMED = 8
+"""Leftovers that the report lists."""
+
 NEEDED_MEMORY = 4 * GIB
 """One container with pyclarity on 30-s segments, and the host."""
 
 NEEDED_DISK = 2 * GIB
-"""The image, the wheels and the ledger; a submission of 23 GB is read where it lies."""
+"""The image, the wheels and the ledger; a submission of 23 GB is read in place."""
 
 V3_FLAGS = frozenset({"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe", "abm", "sse4_2"})
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: What.
-        good: Whether it is as it should be.
-        found: One sentence.
-        hint: How to mend it; empty where it is good.
+        name: What was checked.
+        good: Whether it passed.
+        found: What was found, in one sentence.
+        hint: How to fix it; empty if it passed.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Check:
 
 
 def examine(store: Path) -> list[Check]:
-    """Looks at everything that scoring needs; raises nothing."""
+    """Checks everything that scoring needs; a check that raises is reported as failed."""
     return [
         _try("Python", _python),
         _try("processor", _processor),
@@ -64,32 +64,30 @@ def examine(store: Path) -> list[Check]:
         _try("evaluator image", _image),
         _try("bubblewrap", _bubblewrap),
         _try("process sandbox", _process),
-        _try("left-overs", lambda: _left_overs(store)),
+        _try("leftovers", lambda: _leftovers(store)),
     ]
 
 
 def can_score(checks: list[Check]) -> bool:
-    """Whether at least one sandbox works here."""
+    """Whether this machine can score: the lock matches and at least one sandbox works."""
     good = {check.name for check in checks if check.good}
     return "lock" in good and ("evaluator image" in good or "process sandbox" in good)
 
 
-def _try(name: str, look: Callable[[], Check]) -> Check:
+def _try(name: str, check: Callable[[], Check]) -> Check:
     try:
-        return look()
+        return check()
     except HarnessError as error:
         return Check(name, False, error.message, error.hint)
     except OSError as error:
-        return Check(name, False, f"It can't be looked at: {error}.")
+        return Check(name, False, f"Cannot be checked: {error}.")
 
 
 def _python() -> Check:
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info[:2] == (3, 11):
-        return Check("Python", True, f"{version}, the scorer's own")
-    return Check(
-        "Python", True, f"{version}; the scorer's own is 3.11, which the sandboxes bring or look for"
-    )
+        return Check("Python", True, f"{version}, the scorer's version")
+    return Check("Python", True, f"{version}; the scorer needs 3.11, which the sandboxes bring or look for")
 
 
 def _processor() -> Check:
@@ -98,15 +96,15 @@ def _processor() -> Check:
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return Check("processor", True, f"{found}; whether it is x86-64-v3 can't be told here")
+        return Check("processor", True, f"{found}; cannot determine whether it supports x86-64-v3")
     flags = next((set(line.split()) for line in text.splitlines() if line.startswith("flags")), set())
     missing = sorted(V3_FLAGS - flags)
     if missing:
         return Check(
             "processor",
             False,
-            f"{found}; it lacks {', '.join(missing)} of x86-64-v3, for which the image is compiled",
-            "Score on an x86-64 machine of 2013 (Intel) or 2015 (AMD) or later.",
+            f"{found}; lacks {', '.join(missing)} of x86-64-v3, which the image needs",
+            "Score on an x86-64 machine from 2013 (Intel) or 2015 (AMD) or later.",
         )
     return Check("processor", True, f"{found}, x86-64-v3")
 
@@ -120,20 +118,21 @@ def _memory() -> Check:
 
 
 def _disk(store: Path) -> Check:
-    place = next(folder for folder in [store.absolute(), *store.absolute().parents] if folder.exists())
     parts, good = [], True
-    for name, folder in (("store", place), ("cache", cache_folder())):
+    for name, folder in (("store", store.absolute()), ("cache", cache_folder())):
         existing = next(one for one in [folder, *folder.parents] if one.exists())
         free = shutil.disk_usage(existing).free
         good &= free >= NEEDED_DISK
-        parts.append(f"{free / GIB:.1f} GiB free for the {name} in {folder}")
-    return Check("disk", good, "; ".join(parts), "" if good else "Free some disk, or use another --store.")
+        parts.append(f"{free / GIB:.1f} GiB free for the {name} in {existing}")
+    return Check(
+        "disk", good, "; ".join(parts), "" if good else "Free some disk space, or use another --store."
+    )
 
 
 def _lock() -> Check:
     lock = Lock.load()
     lock.check_host()
-    return Check("lock", True, f"scorer {lock.digest[:12]}, every scoring file is as it says")
+    return Check("lock", True, f"scorer {lock.digest[:12]}, every scoring file matches")
 
 
 def _engine() -> Check:
@@ -148,23 +147,17 @@ def _image() -> Check:
     return Check("evaluator image", True, f"{IMAGE} is {facts.id[7:19]}, from base {facts.base}")
 
 
-def _left_overs(store: Path) -> Check:
+def _leftovers(store: Path) -> Check:
     dead = [f"{one.kind} {one.name}" for one in leftovers()]
-    if (store / FILE).is_file():
-        with Ledger(store, read_only=True) as ledger:
-            dead += [
-                f"the lease of {lease.runner} on {lease.team}"
-                for lease in ledger.leases.all()
-                if is_dead(lease)
-            ]
+    dead += [f"the lease of {lease.runner} on {lease.team}" for lease in dead_leases(store)]
     if dead:
         return Check(
-            "left-overs",
+            "leftovers",
             False,
-            f"{len(dead)} of runs that no longer live: {'; '.join(dead[:MAX_NAMED])}",
-            "`cad1 clean` removes them; so does the next `cad1 score`.",
+            f"{len(dead)} of dead runs: {'; '.join(dead[:MAX_NAMED])}",
+            "`cad1 clean` removes them, and so does the next `cad1 score`.",
         )
-    return Check("left-overs", True, "none")
+    return Check("leftovers", True, "none")
 
 
 def _bubblewrap() -> Check:
@@ -176,9 +169,9 @@ def _process() -> Check:
     python = find_python()
     if python is None:
         raise SetupError(
-            "There is no Python 3.11 on this machine: scores of the process sandbox would be unlocked.",
-            hint="Install Python 3.11, so that `python3.11` is found.",
+            "There is no Python 3.11 on this machine; scores from the process sandbox would be unlocked.",
+            hint="Install Python 3.11, so that `python3.11` is on PATH.",
         )
     ready = (cache_folder() / f"scorer-{Lock.load().digest[:16]}" / "proved").is_file()
-    state = "its environment is made" if ready else "its environment is made on first use"
+    state = "its environment is ready" if ready else "its environment is created on first use"
     return Check("process sandbox", True, f"{python}; {state}")

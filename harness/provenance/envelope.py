@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.protocol.errors import SetupError, UsageError
+from harness.protocol.installation import install_hint
 
 if TYPE_CHECKING:
     from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
@@ -167,7 +168,7 @@ def _require_libraries() -> None:
     except ModuleNotFoundError as error:
         raise SetupError(
             f"Signatures need {error.name}, which is not installed.",
-            hint="Install the extra that brings it: `pip install 'cad1-harness[sign]'`.",
+            hint=install_hint("sign"),
         ) from error
 
 

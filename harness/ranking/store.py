@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.ledger.entities import Key, StoredExample
 from harness.ledger.ledger import Ledger
 from harness.ranking.files import write_atomically, write_error
 from harness.ranking.render import markdown
@@ -52,16 +51,6 @@ def read_team_scores(store: Path, team: str, *, split: str | None = None) -> Tea
         entry, roster = choose_entry(ledger, team, split=split, prefer_complete=False)
         examples = ledger.examples(entry.key)
     return TeamScores(write_scores(roster, examples), stored=len(examples), total=len(roster.examples))
-
-
-def read_examples(store: Path, key: Key) -> dict[tuple[str, str], StoredExample]:
-    """The stored examples of one submission by one scorer, by (song, listener).
-
-    Raises:
-        SetupError: There is no ledger, or it can't be read.
-    """
-    with Ledger(store, read_only=True) as ledger:
-        return ledger.examples(key)
 
 
 def disqualify(store: Path, team: str, *, reason: str) -> None:

@@ -1,1 +1,1 @@
-"""The conductor: takes submissions from a path to stored scores."""
+"""Scores submissions: validates, runs the sandboxes, stores every example, and resumes after an interruption."""

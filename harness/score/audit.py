@@ -1,7 +1,7 @@
-"""The proof that our fast number is pyclarity's: stems drawn from a submission, scored again by pyclarity itself.
+"""The audit: stems of a submission, spot-checked with pyclarity itself.
 
-Which stems are drawn depends on the submission's SHA-256 alone: a team can't know them before it has packed, and
-two runs draw the same.
+The submission's SHA-256 alone determines which stems are drawn: a team cannot know them before it has packed its
+submission, and two runs draw the same.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ MIN_AUDITS = 3
 
 
 @dataclass(frozen=True)
-class Draw:
-    """A stem to be audited, and the fast engine's value for it."""
+class AuditDraw:
+    """A stem to spot-check, and the fast engine's value for it."""
 
     stem: AuditStem
     fast: float
 
-    def judge(self, pyclarity: float) -> AuditRecord:
-        """The two values side by side."""
+    def record(self, pyclarity: float) -> AuditRecord:
+        """Both values, for the ledger."""
         return AuditRecord(self.stem.song, self.stem.listener, self.stem.value, self.fast, pyclarity)
 
 
 def default_number(examples: int) -> int:
-    """One stem of each 200 examples, at least 3."""
+    """One stem per 200 examples, at least 3."""
     return max(MIN_AUDITS, math.ceil(examples / EXAMPLES_PER_AUDIT))
 
 
 def draw(
     examples: Mapping[tuple[str, str], StoredExample], *, submission: str, number: int | None
-) -> list[Draw]:
-    """Draws stems among those that have a value, song by song.
+) -> list[AuditDraw]:
+    """Draws stems among those that have a value, sorted by song.
 
     Args:
-        examples: What the fast engine has scored.
+        examples: The examples that the fast engine has scored.
         submission: The submission's SHA-256, which seeds the draw.
-        number: How many; the default number if None.
+        number: How many to draw; the default number if None.
     """
     pool = [
         (song, listener, position)
@@ -53,26 +53,26 @@ def draw(
         for position, name in enumerate(CAD1.scoring_order)
         if example.values[name] is not None
     ]
-    wanted = default_number(len(examples)) if number is None else number
-    chosen = random.Random(f"audit {submission}").sample(pool, min(wanted, len(pool)))  # noqa: S311
+    size = default_number(len(examples)) if number is None else number
+    chosen = random.Random(f"audit {submission}").sample(pool, min(size, len(pool)))  # noqa: S311
     draws = []
     for song, listener, position in sorted(chosen):
         name = CAD1.scoring_order[position]
         fast = examples[song, listener].values[name]
         assert fast is not None
-        draws.append(Draw(AuditStem(song=song, listener=listener, value=name), fast))
+        draws.append(AuditDraw(AuditStem(song=song, listener=listener, value=name), fast))
     return draws
 
 
-def verdict(records: list[AuditRecord]) -> BugError | None:
-    """A bug of ours where any stem's two values differ by more than rounding."""
-    wrong = [record for record in records if not record.passed]
-    if not wrong:
+def audit_error(records: list[AuditRecord]) -> BugError | None:
+    """The error of a failed audit: the two values of a stem differ by more than rounding. None if it passed."""
+    failed = [record for record in records if not record.passed]
+    if not failed:
         return None
-    worst = max(wrong, key=lambda record: record.difference)
+    worst = max(failed, key=lambda record: record.difference)
     return BugError(
-        f"The audit failed: {len(wrong)} of {len(records)} stems score otherwise by pyclarity itself; the worst is "
-        f"{worst.stem} of {worst.song} for {worst.listener}: {worst.fast!r} by our engine, {worst.pyclarity!r} by "
-        "pyclarity.",
+        f"The audit failed: {len(failed)} of {len(records)} stems have another score with pyclarity. The largest "
+        f"difference is {worst.stem} of {worst.song} for {worst.listener}: {worst.fast!r} with the fast engine, "
+        f"{worst.pyclarity!r} with pyclarity.",
         hint="The submission is not ranked. Score it with `--engine pyclarity`, and please report this.",
     )

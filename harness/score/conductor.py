@@ -1,7 +1,7 @@
-"""The conductor: one submission, from a path to stored scores.
+"""The conductor: takes one submission from a path to stored scores.
 
-Validates on the host by headers, enters the submission in the ledger, hands the examples that have no score yet to
-sandboxes, song by song, and stores each example as it arrives. Every step on the way is kept as a state.
+Validates headers on the host, enters the submission in the ledger, sends the examples without a score to sandboxes
+song by song, and stores each example as it arrives. The ledger keeps every state that the submission goes through.
 """
 
 from __future__ import annotations
@@ -18,44 +18,46 @@ from harness.ranking.store import write_ranking
 from harness.sandbox.contract import Sandbox
 from harness.sandbox.leftovers import sweep
 from harness.score.heartbeat import Heartbeat
-from harness.score.request import Outcome, Request, Say, Told
+from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
 from harness.score.run import Run
 from validator import Report, Severity, validate
 from validator.archive.submission import digest
 
-__all__ = ["Outcome", "Request", "score", "submission_digest"]
-
 
 def score(
-    request: Request, sandbox: Sandbox, *, progress: Told = lambda *_: None, say: Say = lambda _: None
+    request: Request,
+    sandbox: Sandbox,
+    *,
+    progress: ProgressCallback = lambda *_: None,
+    log: LogCallback = lambda _: None,
 ) -> Outcome:
-    """Validates, scores what has no score yet, stores, and writes the ranking anew.
+    """Validates a submission, scores the examples without a score, stores them, and updates the ranking.
 
     Args:
         request: What to score.
-        sandbox: Where.
-        progress: Told of every example.
-        say: Gets a sentence where something is waited for or tried again.
+        sandbox: Where to score it.
+        progress: Called for every example.
+        log: Called when the run waits for another or retries.
 
     Returns:
-        The outcome; its `faults` and `findings` say what could not be scored and why.
+        The outcome; `faults` and `findings` list what could not be scored and why.
 
     Raises:
-        SetupError: If nothing can be scored on this machine as it is.
-        HarnessError: If no example can be scored, whatever the cause.
-        SubmissionNotFound: If there is no submission at the path.
+        SetupError: Nothing can be scored on this machine as it is.
+        HarnessError: No example can be scored, whatever the cause.
+        SubmissionNotFound: There is no submission at the path.
     """
     if request.challenge.root is None:
         raise SetupError("Scoring needs the challenge's audio.", hint="Give the data root with --data.")
-    report = validate(request.submission, request.challenge, quick=True, examples=wanted(request))
+    report = validate(request.submission, request.challenge, quick=True, examples=selected_examples(request))
     roster = roster_of(request.challenge)
-    outcome = Outcome(report=report, total=len(request.challenge.examples))
+    outcome = Outcome(report=report, roster=roster)
     if not report.valid:
-        refuse(request, report, roster)
+        record_invalid(request, report, roster)
         return outcome
     environment = sandbox.prepare()
-    for left, why in sweep().kept:
-        say(f"A dead run's {left.kind} {left.name} could not be removed: {why}.")
+    for leftover, reason in sweep().kept:
+        log(f"Could not remove the {leftover.kind} {leftover.name} of a dead run: {reason}.")
     case = Case(request.team, submission_digest(request.submission, report), roster.digest)
     key = Key(case.submission, roster.digest, Scorer(environment.scorer, request.engine, environment.locked))
     with Ledger(request.store) as ledger:
@@ -68,85 +70,90 @@ def score(
             ledger=ledger,
             key=key,
             progress=progress,
-            say=say,
+            log=log,
         )
         with Heartbeat(
-            ledger, key, team=request.team, count=run.count, wait=run.wait_for, lost=run.lose
-        ) as heart:
-            ledger.history.move(case, State.RECEIVED, cause=f"{report.submission.name} came in")
+            ledger, key, team=request.team, count=run.count, on_wait=run.report_wait, on_lost=run.abort
+        ) as heartbeat:
+            ledger.history.move(case, State.RECEIVED, cause=received_cause(report))
             ledger.history.move(case, State.SCORING, scorer=key.scorer)
             try:
-                run.finish()
-                if heart.error is not None:
-                    raise heart.error
-                run.tell(outcome)
+                run.score_missing()
+                if heartbeat.error is not None:
+                    raise heartbeat.error
+                run.fill(outcome)
                 write_ranking(ledger, request.store)
             except BaseException as error:
-                state, fault, cause = stopped_by(error)
-                if not run.lost:  # else it is another's to say
-                    with suppress(HarnessError):  # a full disk must not hide what has stopped the run
+                state, fault, cause = state_after_error(error)
+                if not run.lost:  # else the other run sets the state
+                    with suppress(HarnessError):  # a full disk must not hide the error that stopped the run
                         ledger.history.move(case, state, fault=fault, cause=cause, scorer=key.scorer)
                 raise
-            state, fault, cause = ended(outcome)
+            state, fault, cause = state_of(outcome)
             ledger.history.move(case, state, fault=fault, cause=cause, scorer=key.scorer)
     return outcome
 
 
-def refuse(request: Request, report: Report, roster: Roster) -> None:
-    """Keeps that an invalid submission came in; one that can't even be read has nothing to be known by."""
+def record_invalid(request: Request, report: Report, roster: Roster) -> None:
+    """Records an invalid submission in the ledger; one that cannot be read at all has no digest and is left out."""
     found = report.submission.sha256 or digest(request.submission)
     if found is None:
         return
     case = Case(request.team, found, roster.digest)
     with Ledger(request.store) as ledger:
         ledger.add_roster(roster)
-        ledger.history.move(case, State.RECEIVED, cause=f"{report.submission.name} came in")
-        ledger.history.move(case, State.INVALID, fault=Fault.SUBMISSION, cause=summary(report))
+        ledger.history.move(case, State.RECEIVED, cause=received_cause(report))
+        ledger.history.move(case, State.INVALID, fault=Fault.SUBMISSION, cause=invalid_cause(report))
 
 
-def summary(report: Report) -> str:
-    """Why a submission is invalid, for its state: the codes and how often each."""
+def received_cause(report: Report) -> str:
+    """The cause of the state `received`: the name of what arrived."""
+    return f"{report.submission.name} received"
+
+
+def invalid_cause(report: Report) -> str:
+    """The cause of the state `invalid`: the codes of the errors, each with its count."""
     errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
     counts = {code: sum(one.code == code for one in errors) for code in sorted({one.code for one in errors})}
     return f"{len(errors)} errors: " + ", ".join(f"{code} ({number})" for code, number in counts.items())
 
 
-def stopped_by(error: BaseException) -> tuple[State, str, str]:
-    """The state that a run leaves when it does not come to its end: state, fault, cause."""
+def state_after_error(error: BaseException) -> tuple[State, str, str]:
+    """The state, fault and cause of a submission whose run was ended by an error."""
     if isinstance(error, HarnessError):
         return State.FAILED, error.fault, error.message
     if isinstance(error, Exception):
         return State.FAILED, Fault.BUG, f"{type(error).__name__}: {error}"
-    return State.RECEIVED, "", "interrupted; the same command goes on"
+    return State.RECEIVED, "", "interrupted; run the same command again to continue"
 
 
-def ended(outcome: Outcome) -> tuple[State, str, str]:
-    """The state that a run leaves at its end: state, fault, cause."""
+def state_of(outcome: Outcome) -> tuple[State, str, str]:
+    """The state, fault and cause of a submission whose run has finished."""
     if outcome.faults:
         return State.FAILED, outcome.faults[0].fault, outcome.faults[0].message
     if outcome.findings:
-        return State.INVALID, Fault.SUBMISSION, f"{len(outcome.findings)} files can't be decoded"
+        return State.INVALID, Fault.SUBMISSION, f"{len(outcome.findings)} files cannot be decoded"
     if outcome.average is None:
-        return State.RECEIVED, "", f"{outcome.stored} of {outcome.total} examples scored, as was asked for"
+        return State.RECEIVED, "", f"{outcome.stored} of {outcome.total} examples scored, as requested"
     return State.SCORED, "", f"average score {outcome.average!r}"
 
 
 def submission_digest(path: Path, report: Report | None = None) -> str:
-    """The SHA-256 that stands for a submission.
+    """The SHA-256 that identifies a submission.
 
     Raises:
-        SetupError: If the path no longer holds what was looked at.
+        SetupError: The path no longer holds what was validated.
     """
     found = (report.submission.sha256 if report is not None else None) or digest(path)
     if found is None:
         raise SetupError(
-            f"{path} is no longer the file or folder that was looked at.", hint="Score it again."
+            f"{path} is no longer the file or folder that was validated.", hint="Score it again."
         )
     return found
 
 
-def wanted(request: Request) -> frozenset[tuple[str, str]] | None:
-    """The examples that are asked for, where they are not all."""
+def selected_examples(request: Request) -> frozenset[tuple[str, str]] | None:
+    """The requested examples; None if all of the challenge's are requested."""
     if request.selected is request.challenge:
         return None
     return frozenset(request.selected.examples)

@@ -1,7 +1,7 @@
-"""Examples without a score: whose fault that is, and the sentence that a team may read about it.
+"""Examples without a score: the cause, and the sentence that a team may read about it.
 
-What a container says of a failure is untrusted. Only its kind is believed, and only if it is one that the evaluator
-knows; the sentence is the host's own. The container's words are kept for the organiser.
+What a container reports about a failure is untrusted. The host believes only its kind, and only if the evaluator
+can know it; the sentence is the host's own. The container's words are kept for the organiser.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ DECODING_CODES = frozenset(
         "flac-trailing",
     }
 )
-"""What decoding inside the sandbox may find wrong with a file that passed by its header."""
+"""What decoding inside the sandbox may find in a file whose header passed validation."""
 
 SENTENCES: dict[Fault, str] = {
-    Fault.SETUP: "Something that scoring needs could not be read in the sandbox.",
-    Fault.TIMEOUT: "Scoring it took longer than its deadline.",
-    Fault.MEMORY: "Scoring it took more memory than the sandbox has.",
-    Fault.BUG: "The scorer failed on it.",
+    Fault.SETUP: "A file that scoring needs could not be read in the sandbox.",
+    Fault.TIMEOUT: "Scoring exceeded its deadline.",
+    Fault.MEMORY: "Scoring exceeded the memory limit of the sandbox.",
+    Fault.BUG: "The scorer failed with an internal error.",
 }
-"""The allow-list for what is not the submission's fault."""
+"""The sentences for causes other than the submission."""
 
 
 @dataclass(frozen=True)
-class Failed:
+class FailureReport:
     """An example that was tried and has no score.
 
     Attributes:
-        fault: Whose fault it is.
-        code: The validator's code where it is the submission's, else the fault's name.
-        path: The file, if it is one; below the wrapper folder.
-        sentence: For the team, from an allow-list.
-        finding: What the validator would have said, where it is the submission's fault.
-        error: What the organiser reads, where it is not.
+        fault: The cause.
+        code: The validator's code if the submission is the cause, else the cause's name.
+        path: The file in the submission, below the wrapper folder; empty if no file is the cause.
+        sentence: For the team; one of a fixed set.
+        finding: The finding of the validator, if the submission is the cause.
+        error: The error for the organiser, if it is not.
     """
 
     fault: Fault
@@ -77,35 +77,35 @@ def files_of(example: Example) -> set[str]:
     }
 
 
-def from_sandbox(line: ExampleFailure) -> Failed:
-    """A failure that the evaluator reported, in the host's own words."""
-    place = f"{line.song} for {line.listener}"
+def from_sandbox(line: ExampleFailure) -> FailureReport:
+    """The report of a failure that the evaluator sent, in the host's own words."""
+    example = f"{line.song} for {line.listener}"
     if line.fault == "submission":
         known = files_of(Example(song=line.song, listener=line.listener))
         if line.code not in DECODING_CODES or line.path not in known:
             error: HarnessError = BugError(
-                f"{place}: the evaluator named a failure that it can't know.",
-                hint="Please report it; nothing of it was believed.",
+                f"{example}: the evaluator reported a failure that it cannot know about.",
+                hint="Please report this; the host ignored what it sent.",
                 detail=_raw(line),
             )
             return from_error(error)
         finding = new_finding(line.code, line.path, f"{CODES[line.code].title}.")
-        return Failed(Fault.SUBMISSION, line.code, line.path, finding.message, finding=finding)
+        return FailureReport(Fault.SUBMISSION, line.code, line.path, finding.message, finding=finding)
     fault = Fault(line.fault)
     kind = {Fault.MEMORY: MemoryLimitError, Fault.SETUP: SetupError}.get(fault, BugError)
     return from_error(
         kind(
-            f"{place} could not be scored. {SENTENCES[fault]}",
-            hint="The details hold what the evaluator said. Run the same command again to go on.",
+            f"{example} could not be scored. {SENTENCES[fault]}",
+            hint="The details hold the evaluator's message. Run the same command again to continue.",
             detail=_raw(line),
         )
     )
 
 
-def from_error(error: HarnessError) -> Failed:
-    """The failure of an example that was alone in a sandbox when that failed."""
+def from_error(error: HarnessError) -> FailureReport:
+    """The report of an example that was alone in a sandbox when the sandbox failed."""
     sentence = SENTENCES.get(error.fault, SENTENCES[Fault.BUG])
-    return Failed(error.fault, error.fault.value, "", sentence, error=error)
+    return FailureReport(error.fault, error.fault.value, "", sentence, error=error)
 
 
 def _raw(line: ExampleFailure) -> str:

@@ -1,7 +1,8 @@
-"""Who is working on a submission: one process at a time, and nobody once that process is gone.
+"""The lease on a submission: one process scores it at a time, and a dead process does not block the next.
 
-A run takes the ledger's lease on what it scores and renews it while it lives. Another run of the same waits, and
-takes over once the first is dead: its process is gone or, from another machine, its heart has long stopped.
+A run claims the ledger's lease on what it scores and renews it while it is alive. Another run of the same
+submission waits, and takes over once the first is dead: its process is gone or, on another machine, its heartbeat
+has stopped.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from harness.sandbox.stamp import is_alive, own_stamp
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 120.0
-"""A heart that has not beaten for so long, on another machine, has stopped: 24 beats."""
+"""A run on another machine without a heartbeat for so long is dead: it has missed 24 beats."""
 
 POLL_SECONDS = 0.5
 
 
 def runner() -> str:
-    """This process, told apart from any other: `host pid@start`."""
+    """An identifier of this process, unique across machines and over time: `host pid@start`."""
     return f"{socket.gethostname()} {own_stamp()}"
 
 
 def is_dead(lease: Lease) -> bool:
-    """Whether nobody works under a lease any more."""
+    """Whether the run that holds a lease is dead."""
     host, _, stamp = lease.runner.rpartition(" ")
     if host == socket.gethostname():
         return not is_alive(stamp)
@@ -39,15 +40,18 @@ def is_dead(lease: Lease) -> bool:
 
 
 class Heartbeat:
-    """Holds the lease on a submission's examples for as long as the block lasts.
+    """Holds the lease on a submission's examples for the length of a `with` block; waits for it on entry.
 
     Args:
-        ledger: Where the lease is kept.
-        key: What is worked on.
-        team: Whose it is.
-        count: Says how many examples are stored and how many there are to be.
-        wait: Told who is being waited for, now and then.
-        lost: Called, from the heart's thread, where the lease was lost or the ledger can't be written.
+        ledger: Where the lease is stored.
+        key: The submission, challenge and scorer to lease.
+        team: The team that sent the submission.
+        count: Returns the number of examples with a score, and the number of all requested ones.
+        on_wait: Called every `POLL_SECONDS` with the lease of another run while waiting for it.
+        on_lost: Called from the heartbeat's thread if the lease was lost or the ledger cannot be written.
+
+    Attributes:
+        error: Why the ledger could not be written, if so.
     """
 
     def __init__(
@@ -57,18 +61,18 @@ class Heartbeat:
         *,
         team: str,
         count: Callable[[], tuple[int, int]],
-        wait: Callable[[Lease], None],
-        lost: Callable[[], None],
+        on_wait: Callable[[Lease], None],
+        on_lost: Callable[[], None],
     ) -> None:
         self._ledger = ledger
         self._key = key
         self._team = team
         self._count = count
-        self._wait = wait
-        self._lost = lost
+        self._on_wait = on_wait
+        self._on_lost = on_lost
         self._runner = runner()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
+        self._thread = threading.Thread(target=self._renew, daemon=True, name="heartbeat")
         self.error: HarnessError | None = None
 
     def __enter__(self) -> Heartbeat:
@@ -79,7 +83,7 @@ class Heartbeat:
             )
             if holder is None:
                 break
-            self._wait(holder)
+            self._on_wait(holder)
             time.sleep(POLL_SECONDS)
         self._thread.start()
         return self
@@ -92,7 +96,7 @@ class Heartbeat:
         if self.error is None:
             self._ledger.leases.release(self._key, runner=self._runner)
 
-    def _beat(self) -> None:
+    def _renew(self) -> None:
         while not self._stop.wait(BEAT_SECONDS):
             done, _ = self._count()
             try:
@@ -101,5 +105,5 @@ class Heartbeat:
                 self.error = error
                 held = False
             if not held:
-                self._lost()
+                self._on_lost()
                 return

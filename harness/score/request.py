@@ -1,36 +1,39 @@
-"""What the conductor is asked for, and what came of it."""
+"""The input and the result of a scoring run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.ledger.entities import AuditRecord
-from harness.protocol.errors import HarnessError
+from harness.ledger.entities import AuditRecord, Roster, StoredExample
+from harness.protocol.errors import HarnessError, SetupError
 from harness.protocol.records import Engine
 from validator import Challenge, Finding, Report
 
-Told = Callable[[int, int, str], None]
-"""Progress: examples done, examples in all, what was done last."""
+ProgressCallback = Callable[[int, int, str], None]
+"""Called with the number of examples done, the number of all examples, and what was done last."""
 
-Say = Callable[[str], None]
-"""Gets a sentence for the log."""
+LogCallback = Callable[[str], None]
+"""Called with one line for the log."""
+
+MAX_PROBLEMS = 5
+"""Problems that an error message lists."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What `cad1 score` was asked to do.
+    """The input of a scoring run.
 
     Attributes:
         submission: A zip or a folder.
         challenge: The whole challenge, from a data root.
-        selected: The part of it to be scored in this run; the whole for a ranked score.
-        team: Whose submission it is.
+        selected: The part of it to score in this run; the same object as `challenge` for all of it.
+        team: The team that sent the submission.
         store: The folder of the ledger.
-        engine: Which HAAQI scores.
-        workers: Sandboxes at a time.
-        audits: Stems that pyclarity scores again; None for the default number, 0 for none.
+        engine: Which HAAQI implementation scores.
+        workers: Number of sandboxes that run at the same time.
+        audits: Number of stems to spot-check with pyclarity; None for the default number, 0 for none.
     """
 
     submission: Path
@@ -45,24 +48,53 @@ class Request:
 
 @dataclass
 class Outcome:
-    """What a run came to.
+    """The result of a scoring run.
 
     Attributes:
-        report: The validator's report; where it is not valid, nothing was scored.
-        scored: Examples that this run scored.
-        stored: Examples of the submission that the ledger now holds.
-        total: Examples of the whole challenge.
+        report: The validator's report; if it is not valid, nothing was scored.
+        roster: The songs and listeners of the challenge.
+        scored: Number of examples that this run scored.
         average: The ranking score, once every example of the challenge is stored.
-        findings: What the sandbox found wrong with the submission while it decoded.
-        faults: What went wrong and is not the submission's fault; the others' scores are stored.
-        audits: Stems of this submission that pyclarity has scored again.
+        findings: Problems of the submission that the sandbox found while decoding.
+        faults: Failures that the submission did not cause; other examples' scores are stored.
+        audits: Stems of this submission that were spot-checked with pyclarity.
+        examples: All stored examples of the submission by this scorer, by (song, listener).
+        locked: Whether the locked environment scored.
     """
 
     report: Report
+    roster: Roster
     scored: int = 0
-    stored: int = 0
-    total: int = 0
     average: float | None = None
     findings: list[Finding] = field(default_factory=list)
     faults: list[HarnessError] = field(default_factory=list)
     audits: list[AuditRecord] = field(default_factory=list)
+    examples: Mapping[tuple[str, str], StoredExample] = field(default_factory=dict)
+    locked: bool = False
+
+    @property
+    def stored(self) -> int:
+        """Number of examples of the submission that the ledger holds."""
+        return len(self.examples)
+
+    @property
+    def total(self) -> int:
+        """Number of examples of the whole challenge."""
+        return len(self.roster.examples)
+
+    def require_complete(self, name: str) -> None:
+        """Checks that the submission called `name` has a ranking score.
+
+        Raises:
+            HarnessError: The first failure that the submission did not cause.
+            SetupError: The submission was rejected.
+        """
+        for fault in self.faults:
+            raise fault
+        if self.average is None:
+            problems = [*self.report.findings, *self.findings]
+            listed = "; ".join(f"{one.path}: {one.message}" for one in problems[:MAX_PROBLEMS])
+            raise SetupError(
+                f"The submission {name} was rejected: {listed}",
+                hint="The likely cause is a change in harness/enhance or in the validator.",
+            )

@@ -1,4 +1,4 @@
-"""One run: the examples of a submission that have no score yet, through the sandboxes into the ledger."""
+"""A run: scores the examples of a submission that have no score yet, and stores what the sandboxes return."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from harness.protocol.records import (
 from harness.sandbox import limits
 from harness.sandbox.contract import Environment, Result, Sandbox, Task
 from harness.score import audit, failures, silence
-from harness.score.request import Outcome, Request, Say, Told
-from harness.score.shards import Crew, Shard
+from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
+from harness.score.shards import Shard, ShardRunner
 from validator import Finding
 from validator.challenge.manifest import Kind, length_of
 from validator.challenge.rules import CAD1
@@ -34,7 +34,11 @@ Item = TypeVar("Item", Example, AuditStem)
 
 
 class Run:
-    """One pass over the examples that have no score yet; the crew's books."""
+    """One pass over the examples that have no score yet; the `ResultSink` of its shards.
+
+    Attributes:
+        lost: Whether another run has taken over, or the ledger cannot be written.
+    """
 
     def __init__(
         self,
@@ -44,60 +48,64 @@ class Run:
         environment: Environment,
         ledger: Ledger,
         key: Key,
-        progress: Told,
-        say: Say,
+        progress: ProgressCallback,
+        log: LogCallback,
     ) -> None:
-        self.say = say
+        self.log = log
         self.lost = False
         self._request = request
         self._environment = environment
         self._ledger = ledger
         self._key = key
         self._progress = progress
-        self._crew = Crew(sandbox, self, workers=request.workers)
+        self._shards = ShardRunner(sandbox, self, workers=request.workers)
         self._lock = threading.Lock()
         self._scored = 0
         self._findings: list[Finding] = []
         self._faults: list[HarnessError] = []
         self._runs: dict[str, int] = {}
         self._sources: dict[object, int] = {}
-        self._audits: dict[AuditStem, audit.Draw] = {}
+        self._audits: dict[AuditStem, audit.AuditDraw] = {}
         self._silent: dict[str, frozenset[str]] = {}
         self._waited_for = ""
-        self._recount()
+        self._count_stored()
 
-    def _recount(self) -> dict[tuple[str, str], StoredExample]:
+    def _count_stored(self) -> dict[tuple[str, str], StoredExample]:
         have = self._ledger.examples(self._key)
         selected = self._request.selected.examples
         self._total, self._done = len(selected), sum(example in have for example in selected)
         return have
 
     def count(self) -> tuple[int, int]:
-        """Examples that have a score, and examples that were asked for."""
+        """Number of requested examples that have a score, and of all requested examples."""
         return self._done, self._total
 
-    def wait_for(self, holder: Lease) -> None:
-        """Another run is at work on the same."""
+    def report_wait(self, holder: Lease) -> None:
+        """Reports that another run is scoring the same submission; logs it once."""
         if self._waited_for != holder.runner:
             self._waited_for = holder.runner
-            self.say(f"Process {holder.runner} is scoring this submission; waiting for it to end.")
+            self.log(f"Process {holder.runner} is scoring this submission; waiting for it to finish.")
         self._progress(holder.done, holder.total, f"by {holder.runner}")
 
-    def lose(self) -> None:
-        """Another run has taken over, or the ledger can't be written: end."""
+    def abort(self) -> None:
+        """Ends the run because its lease is lost or the ledger cannot be written."""
         self.lost = True
-        self._crew.stop()
+        self._shards.stop()
 
-    def finish(self) -> None:
-        """Scores and audits what is missing; raises only what leaves no sense in going on."""
-        have = self._recount()
+    def score_missing(self) -> None:
+        """Scores and audits what is missing.
+
+        Raises:
+            HarnessError: Continuing makes no sense; what was scored until then is stored.
+        """
+        have = self._count_stored()
         self._progress(self._done, self._total, "")
         missing = [
             Example(song=song, listener=listener)
             for song, listener in self._request.selected.examples
             if (song, listener) not in have
         ]
-        self._crew.run(
+        self._shards.run(
             [
                 Shard(
                     examples=tuple(group),
@@ -107,27 +115,27 @@ class Run:
             ]
         )
         if self._request.engine == "fast" and self._environment.locked and not self.lost:
-            self._crew.run([Shard(audits=tuple(group)) for _, group in by_song(self._draws())])
+            self._shards.run([Shard(audits=tuple(group)) for _, group in by_song(self._missing_audits())])
         if self.lost:
             raise SetupError(
-                "Another run has taken over the scoring of this submission.",
-                hint="`cad1 status` shows who; what this run has scored is stored.",
+                "Another run has taken over this submission.",
+                hint="`cad1 status` shows which; what this run has scored is stored.",
             )
 
-    def tell(self, outcome: Outcome) -> None:
-        """Writes into the outcome what this run and the ledger hold."""
+    def fill(self, outcome: Outcome) -> None:
+        """Fills in the outcome from this run and the ledger."""
         examples = self._ledger.examples(self._key)
         outcome.scored, outcome.findings, outcome.faults = self._scored, self._findings, self._faults
-        outcome.stored = len(examples)
+        outcome.examples, outcome.locked = examples, self._environment.locked
         if len(examples) == outcome.total:
             outcome.average = mean(example.score for example in examples.values())
         outcome.audits = [a for a in self._ledger.audits(self._key) if (a.song, a.listener) in examples]
-        failed = audit.verdict(outcome.audits)
-        if failed is not None:
-            outcome.faults.append(failed)
+        error = audit.audit_error(outcome.audits)
+        if error is not None:
+            outcome.faults.append(error)
 
-    def _draws(self) -> list[AuditStem]:
-        """The stems that pyclarity has still to score, once every example that was asked for has its score."""
+    def _missing_audits(self) -> list[AuditStem]:
+        """The stems still to spot-check with pyclarity; none before every requested example has a score."""
         have = self._ledger.examples(self._key)
         examples = {key: have[key] for key in self._request.selected.examples if key in have}
         if len(examples) < self._total:
@@ -140,16 +148,16 @@ class Run:
             if (draw.stem.song, draw.stem.listener, draw.stem.value) not in done
         }
         if self._audits:
-            self._progress(self._done, self._total, f"auditing {len(self._audits)} stems by pyclarity")
+            self._progress(self._done, self._total, f"spot-checking {len(self._audits)} stems with pyclarity")
         return list(self._audits)
 
-    def task(self, shard: Shard, *, stop: threading.Event) -> Task:
-        """See `Books.task`: limits from the length of the audio."""
+    def make_task(self, shard: Shard, *, stop: threading.Event) -> Task:
+        """See `ResultSink.make_task`; the limits follow from the length of the audio."""
         request = self._request
         assert request.challenge.root is not None
         seconds = self._seconds(shard.song)
         engine: Engine = "pyclarity" if shard.audits else request.engine
-        # an audit also places the noise of the stems before it
+        # an audit also draws the noise of the stems before its own
         stems = limits.STEMS * len(shard.examples) + 2 * len(shard.audits)
         return Task(
             split=request.challenge.split,
@@ -168,35 +176,35 @@ class Run:
         )
 
     def _seconds(self, song: str) -> float:
-        """How long a stem of the song lasts at most."""
+        """The longest that a stem of the song may last, in seconds."""
         return length_of(self._request.challenge.song(song), Kind.STEM).most / CAD1.stem_rate
 
-    def take(self, line: Hello | Result, *, source: object) -> None:
-        """See `Books.take`."""
+    def accept(self, line: Hello | Result, *, source: object) -> None:
+        """See `ResultSink.accept`."""
         if isinstance(line, Hello):
-            self._sources[source] = self._note_run(line)
+            self._sources[source] = self._run_number(line)
         elif isinstance(line, ExampleScore):
             self._store(line, self._sources.get(source))
         elif isinstance(line, AuditScore):
             stem = AuditStem(song=line.song, listener=line.listener, value=line.value)
-            self._ledger.store_audit(self._key, self._audits[stem].judge(line.haaqi))
+            self._ledger.store_audit(self._key, self._audits[stem].record(line.haaqi))
         elif isinstance(line, Done):
             self._ledger.note_peak(self._sources[source], line.peak_memory)
         else:
             self._fail(line.song, line.listener, failures.from_sandbox(line))
 
-    def give_up(self, shard: Shard, error: HarnessError) -> None:
-        """See `Books.give_up`."""
+    def record_failure(self, shard: Shard, error: HarnessError) -> None:
+        """See `ResultSink.record_failure`."""
         alone = shard.examples[0] if shard.examples else shard.audits[0]
         self._fail(alone.song, alone.listener, failures.from_error(error))
 
-    def note(self, error: HarnessError) -> None:
-        """See `Books.note`."""
+    def record_error(self, error: HarnessError) -> None:
+        """See `ResultSink.record_error`."""
         with self._lock:
             self._faults.append(error)
 
-    def _note_run(self, hello: Hello) -> int:
-        """The ledger's number for what this sandbox scores with; equal environments share one."""
+    def _run_number(self, hello: Hello) -> int:
+        """The ledger's number for the environment that this sandbox scores with; equal environments share one."""
         record = RunRecord(
             scorer=self._key.scorer.digest,
             engine=self._request.engine,
@@ -214,13 +222,13 @@ class Run:
             return self._runs[text]
 
     def _silent_in(self, song: str) -> frozenset[str]:
-        """The song's silent references; it is read once."""
+        """The song's silent reference channels; the audio is read once."""
         if song not in self._silent:
             self._silent[song] = silence.silent_columns(self._request.challenge.song(song))
         return self._silent[song]
 
     def _store(self, line: ExampleScore, run: int | None) -> None:
-        silence.check(line, self._silent_in(line.song))
+        silence.check_values(line, self._silent_in(line.song))
         values = {name: line.values[name] for name in CAD1.columns}
         example = StoredExample(line.song, line.listener, values)
         stored = self._ledger.store(
@@ -231,9 +239,9 @@ class Run:
             self._done += 1
             self._progress(self._done, self._total, f"{line.song} for {line.listener}")
 
-    def _fail(self, song: str, listener: str, failed: failures.Failed) -> None:
-        """An example without a score: a finding if it is the submission's fault, else a fault of ours."""
-        if (song, listener) not in self._ledger.examples(self._key):  # else it is an audit that failed
+    def _fail(self, song: str, listener: str, failed: failures.FailureReport) -> None:
+        """Records an example without a score: a finding if the submission is the cause, else a fault."""
+        if (song, listener) not in self._ledger.examples(self._key):  # else an audit has failed
             self._ledger.store_failure(
                 self._key, Failure(song, listener, failed.fault, failed.code, failed.sentence, failed.path)
             )
@@ -245,5 +253,5 @@ class Run:
 
 
 def by_song(items: Iterable[Item]) -> Iterator[tuple[str, Iterator[Item]]]:
-    """Items of one song together, as they come, so that a song is read and prepared once."""
+    """Groups consecutive items of one song, so that a sandbox reads and prepares the song once."""
     return groupby(items, key=lambda item: item.song)

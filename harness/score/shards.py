@@ -1,8 +1,8 @@
-"""Shards in sandboxes, so many at a time. What a machine's fault stopped is tried again; what fails is split.
+"""Runs shards in sandboxes, several at a time: retries after machine faults, and splits a shard that fails.
 
-A shard that fails is taken apart: the examples that were being scored stand alone, each in a shard of its own, and
-the others go on without them. Alone, one that fails gets one more chance. So an example that hangs or bursts its
-memory costs itself and nothing else.
+When a shard fails, the examples that were being scored go into shards of their own, and the others continue
+without them. An example that fails alone is tried once more. So an example that hangs or exceeds its memory affects
+no other.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from harness.protocol.records import AuditScore, AuditStem, Done, Example, Examp
 from harness.sandbox.contract import Result, Sandbox, Stopped, Task
 
 RETRY_WAITS = (2.0, 10.0, 30.0)
-"""Seconds before each new try after a machine's fault; an engine that restarts is back within that."""
+"""Seconds before each retry after a machine fault; an engine that restarts is back within that."""
 
-CHANCES = 2
+TRIES_ALONE = 2
 """How often an example is tried alone: a machine under load fails once, a bad example twice."""
 
-HOPELESS = 3
-"""Examples that fail alone, one after another and none scored, before a run gives up: it is not the examples."""
+MAX_FAILURES_IN_A_ROW = 3
+"""A run ends after so many examples failed alone and none was scored between: the examples are not the cause."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Questions to one sandbox: examples of one song, or stems of it to be audited.
+    """Work for one sandbox: examples of one song, or stems of one song to audit.
 
     Attributes:
-        batch: How many examples are scored together: when it fails, one of so many is to blame.
-        failures: How often it has failed while it stood alone.
+        batch: Number of examples that are scored together; if the sandbox fails, one of them is the cause.
+        failures: How often the shard has failed while it held a single example or stem.
     """
 
     examples: tuple[Example, ...] = ()
@@ -44,16 +44,16 @@ class Shard:
 
     @property
     def size(self) -> int:
-        """How many answers it waits for."""
+        """Number of answers that the sandbox owes."""
         return len(self.examples) + len(self.audits)
 
     @property
     def song(self) -> str:
-        """The song that all of it is of."""
+        """The song of every example and stem in the shard."""
         return self.examples[0].song if self.examples else self.audits[0].song
 
     def split(self) -> tuple[Shard, ...]:
-        """The questions that were being answered, each alone, and the rest."""
+        """The rest of the shard, if any, and a shard for each example or stem that was being scored."""
         if self.examples:
             alone = tuple(Shard(examples=(one,)) for one in self.examples[: self.batch])
             rest = replace(self, examples=self.examples[self.batch :])
@@ -63,7 +63,7 @@ class Shard:
         return (rest, *alone) if rest.size else alone
 
     def without(self, line: Result) -> Shard:
-        """What is left once this answer has come."""
+        """The shard without what this line answers."""
         if isinstance(line, AuditScore):
             audits = tuple(
                 a
@@ -80,64 +80,64 @@ class Shard:
         return replace(self, audits=tuple(a for a in self.audits if a not in audits[:1]))
 
 
-class Books(Protocol):
-    """Who is told what comes out; called from several threads."""
+class ResultSink(Protocol):
+    """Makes the tasks of shards and takes their results; called from several threads."""
 
-    def task(self, shard: Shard, *, stop: threading.Event) -> Task:
-        """The shard as a sandbox takes it, with its limits."""
+    def make_task(self, shard: Shard, *, stop: threading.Event) -> Task:
+        """The task that runs a shard, with its limits."""
         ...
 
-    def take(self, line: Hello | Result, *, source: object) -> None:
-        """Stores an answer; `source` tells one sandbox from another."""
+    def accept(self, line: Hello | Result, *, source: object) -> None:
+        """Stores a line from a sandbox; `source` identifies the sandbox."""
         ...
 
-    def give_up(self, shard: Shard, error: HarnessError) -> None:
-        """An example, or a stem to be audited, has failed alone and is not tried again."""
+    def record_failure(self, shard: Shard, error: HarnessError) -> None:
+        """Records that a shard of one example or stem has failed and is not tried again."""
         ...
 
-    def note(self, error: HarnessError) -> None:
-        """A sandbox failed after its last answer; what it has answered is stored."""
+    def record_error(self, error: HarnessError) -> None:
+        """Records that a sandbox failed after its last answer; its answers are stored."""
         ...
 
-    def say(self, text: str) -> None:
-        """A sentence for the log."""
+    def log(self, text: str) -> None:
+        """Writes a line to the log."""
         ...
 
 
-class Crew:
-    """Runs shards until each is answered or given up.
+class ShardRunner:
+    """Runs shards until every example and stem is answered or has failed for good.
 
     Args:
-        sandbox: Where.
-        books: Who takes the answers.
-        workers: Sandboxes at a time.
+        sandbox: The sandbox to run them in.
+        sink: Takes the results.
+        workers: Number of sandboxes that run at the same time.
     """
 
-    def __init__(self, sandbox: Sandbox, books: Books, *, workers: int) -> None:
+    def __init__(self, sandbox: Sandbox, sink: ResultSink, *, workers: int) -> None:
         self._sandbox = sandbox
-        self._books = books
+        self._sink = sink
         self._workers = workers
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._hopeless = 0
+        self._failures_in_a_row = 0
 
     def stop(self) -> None:
-        """Ends every sandbox; what runs ends soon, nothing new begins."""
+        """Ends the running sandboxes soon, and starts no new ones."""
         self._stop.set()
 
     def run(self, shards: Iterable[Shard]) -> None:
-        """Runs them all.
+        """Runs the shards.
 
         Raises:
-            HarnessError: What leaves no sense in going on; what has been answered until then is stored.
+            HarnessError: Continuing makes no sense; what was answered until then is stored.
         """
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="shard")
         try:
-            open_: set[Future[tuple[Shard, ...]]] = {pool.submit(self._run_one, shard) for shard in shards}
-            while open_:
-                done, open_ = wait(open_, return_when=FIRST_COMPLETED)
+            pending: set[Future[tuple[Shard, ...]]] = {pool.submit(self._run_one, shard) for shard in shards}
+            while pending:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
-                    open_ |= {pool.submit(self._run_one, shard) for shard in future.result()}
+                    pending |= {pool.submit(self._run_one, shard) for shard in future.result()}
         except BaseException:
             self._stop.set()
             raise
@@ -145,56 +145,58 @@ class Crew:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _run_one(self, shard: Shard) -> tuple[Shard, ...]:
-        """Runs one shard; returns what is to be run for what it left unanswered."""
+        """Runs one shard; returns the shards to run for what it left unanswered."""
         for delay in (*RETRY_WAITS, None):
             if self._stop.is_set():
                 return ()
-            shard, error = self._converse(shard)
+            shard, error = self._run_sandbox(shard)
             if error is None:
                 return ()
             if not shard.size:
-                self._books.note(error)
+                self._sink.record_error(error)
                 return ()
             if not isinstance(error, MachineError):
-                return self._after(shard, error)
+                return self._handle_failure(shard, error)
             if delay is None:
                 raise error
-            self._books.say(f"{error.message} Trying again in {delay:.0f} s.")
+            self._sink.log(f"{error.message} Retrying in {delay:.0f} s.")
             self._stop.wait(delay)
         raise AssertionError("the last try returns or raises")
 
-    def _converse(self, shard: Shard) -> tuple[Shard, HarnessError | None]:
-        """One sandbox on one shard: what it left unanswered, and why."""
+    def _run_sandbox(self, shard: Shard) -> tuple[Shard, HarnessError | None]:
+        """Runs one sandbox on a shard; returns what is still unanswered, and the error that ended it."""
         source = object()
         try:
-            task = self._books.task(shard, stop=self._stop)
+            task = self._sink.make_task(shard, stop=self._stop)
             with closing(self._sandbox.run(task)) as lines, suppress(Stopped):
                 for line in lines:
-                    self._books.take(line, source=source)
+                    self._sink.accept(line, source=source)
                     if not isinstance(line, Hello):
                         shard = shard.without(line)
                     if isinstance(line, ExampleScore | AuditScore | ExampleFailure):
-                        self._hopeless = 0
+                        self._failures_in_a_row = 0
         except HarnessError as error:
             return shard, error
         return shard, None
 
-    def _after(self, shard: Shard, error: HarnessError) -> tuple[Shard, ...]:
+    def _handle_failure(self, shard: Shard, error: HarnessError) -> tuple[Shard, ...]:
+        """Returns the shards to run after a failure, or records it as final."""
         if isinstance(error, SetupError):
-            raise error  # no other shard would fare better
+            raise error  # every other shard would fail the same way
         if shard.size > 1:
-            self._books.say(f"{shard.song}: {error.message} Splitting what is left of it.")
+            self._sink.log(f"{shard.song}: {error.message} Splitting the rest of the song.")
             return shard.split()
-        if shard.failures + 1 < CHANCES:
-            self._books.say(f"{shard.song}: {error.message} One more try for it.")
+        if shard.failures + 1 < TRIES_ALONE:
+            self._sink.log(f"{shard.song}: {error.message} Retrying once.")
             return (replace(shard, failures=shard.failures + 1),)
-        self._books.give_up(shard, error)
+        self._sink.record_failure(shard, error)
         with self._lock:
-            self._hopeless += 1
-            if self._hopeless >= HOPELESS:
+            self._failures_in_a_row += 1
+            if self._failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
                 raise type(error)(
-                    f"{self._hopeless} examples in a row failed and none was scored; the last: {error.message}",
-                    hint=f"This is not the examples' doing. {error.hint}",
+                    f"{self._failures_in_a_row} examples in a row failed and none was scored; "
+                    f"the last: {error.message}",
+                    hint=f"The examples are probably not the cause. {error.hint}",
                     detail=error.detail,
                 )
         return ()

@@ -1,12 +1,10 @@
-"""Which reference channels are digitally silent: the only ones whose HAAQI may be undefined.
+"""Digitally silent reference channels: the only ones whose HAAQI may be undefined.
 
-The host looks for itself. A sandbox that could leave a bad value out of an average by calling it undefined would
-make the ranking.
+The host reads the references itself. If it believed a sandbox about which values are undefined, a broken sandbox
+could leave low values out of an average.
 """
 
 from __future__ import annotations
-
-import soundfile
 
 from harness.protocol.errors import BugError, SetupError
 from harness.protocol.records import ExampleScore
@@ -14,52 +12,54 @@ from validator.challenge.rules import CAD1, value_name
 from validator.challenge.songs import Song
 
 BLOCK = 1 << 18
+"""Frames read at a time."""
 
 
 def silent_columns(song: Song) -> frozenset[str]:
-    """The columns of scores.csv whose reference has no sample but zero in the part that is scored.
+    """The columns of scores.csv whose reference channel is all zeros in the scored part of the song.
 
     Raises:
-        SetupError: If a reference can't be read.
+        SetupError: A reference cannot be read.
     """
+    import soundfile  # noqa: PLC0415  (slow to import)
+
     start, stop = song.objective_slice or (0, None)
     silent: set[str] = set()
     for stem in CAD1.stems:
         path = song.reference_path(stem)
-        open_ = dict.fromkeys(range(len(CAD1.sides)))
+        all_zero = set(range(len(CAD1.sides)))
         try:
             for block in soundfile.blocks(path, BLOCK, start=start, stop=stop, dtype="int16", always_2d=True):
-                for channel in [one for one in open_ if block[:, one].any()]:
-                    del open_[channel]
-                if not open_:
+                all_zero -= {channel for channel in all_zero if block[:, channel].any()}
+                if not all_zero:
                     break
         except (OSError, soundfile.LibsndfileError) as error:
             raise SetupError(
                 f"The reference {path.name} of {song.name!r} can't be read: {error}.",
-                hint="Unpack the challenge's audio anew.",
+                hint="Unpack the challenge's audio again.",
             ) from error
-        silent |= {value_name(CAD1.sides[channel], stem) for channel in open_}
+        silent |= {value_name(CAD1.sides[channel], stem) for channel in all_zero}
     return frozenset(silent)
 
 
-def check(line: ExampleScore, silent: frozenset[str]) -> None:
-    """Holds the values of an example to the columns of scores.csv, its undefined ones to the silent references.
+def check_values(line: ExampleScore, silent: frozenset[str]) -> None:
+    """Checks that an example has the values of scores.csv, and that exactly those in `silent` are undefined.
 
     Raises:
-        BugError: If they differ.
+        BugError: It does not.
     """
     if set(line.values) != set(CAD1.columns):
         raise BugError(
             f"{line.song} for {line.listener}: the evaluator sent the values {', '.join(sorted(line.values))}; "
             f"expected {', '.join(CAD1.columns)}.",
-            hint="Nothing of this example was stored. Please report it.",
+            hint="Nothing of this example was stored. Please report this.",
         )
     undefined = {name for name, value in line.values.items() if value is None}
     if undefined != silent:
         wrong = sorted(undefined ^ silent)
         missing = wrong[0] in undefined
         raise BugError(
-            f"{line.song} for {line.listener}: the evaluator has {'no' if missing else 'a'} value for "
+            f"{line.song} for {line.listener}: the evaluator sent {'no' if missing else 'a'} value for "
             f"{', '.join(wrong)}, whose reference is {'not ' if missing else ''}silent.",
-            hint="Nothing of this example was stored. Please report it.",
+            hint="Nothing of this example was stored. Please report this.",
         )

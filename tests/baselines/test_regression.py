@@ -1,87 +1,184 @@
-"""Whether the comparison of scores notices what may change under our feet: a tap, a seed, a resampling."""
+"""`cad1 regress` and the stored scores of the baselines."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from harness.baselines.drift import OTHER_CPU, compare
+from harness.baselines import regression
+from harness.baselines.drift import compare
 from harness.baselines.synthetic import make_challenge
-from harness.enhance import encoding, enhance
-from harness.enhance import example as example_module
-from validator.archive.submission import open_submission
-from validator.challenge.challenge import Challenge
-from validator.challenge.manifest import archive_limits
-from validator.challenge.rules import CAD1
+from harness.cli import app
+from harness.enhance import encoding, example
+from harness.enhance.nalr import nalr_taps
+from harness.enhance.neural import lacking_openunmix
+from harness.ledger.rosters import roster_of
+from harness.protocol.errors import SetupError
+from harness.protocol.installation import install_hint
+from harness.protocol.lock import HARNESS
+from harness.ranking.scores import read_scores, write_scores
+from harness.sandbox import choice
+from harness.sandbox.contract import Environment
+from tests.values import values
+from validator import Challenge
 
-pytest.importorskip("numba", reason="needs the extra `score`")
-pytestmark = pytest.mark.slow  # compiling the scorer takes most of a minute
-references_module = pytest.importorskip("harness.evaluator.references")
-engines = pytest.importorskip("harness.evaluator.engines")
+Cad1 = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    root = make_challenge(
-        tmp_path_factory.mktemp("small"), songs=1, listeners=1, seconds=2.0, scored_seconds=0.5
+@pytest.mark.docker
+def test_the_baselines_have_their_stored_scores(cad1: Cad1, image: str) -> None:
+    done = cad1("regress", "--sandbox", "docker")
+    assert done.returncode == 0, done.stdout + done.stderr
+    skipped = 2 if lacking_openunmix() else 0
+    assert done.stdout.count("values are unchanged within") == 6 - skipped
+    assert done.stdout.count("skipped. openunmix needs torch") == skipped
+
+
+def test_a_changed_value_is_named(tmp_path: Path) -> None:
+    """A stored score changed by 2e-9: the comparison names the value, the example and the change."""
+    roster = roster_of(Challenge.load(make_challenge(tmp_path / "root"), split="test"))
+    examples = {
+        (one.song, one.listener): one for one in read_scores(regression.folder() / "oracle.csv", roster)
+    }
+    first = examples[roster.examples[0]]
+    assert first.values["left_bass"] is not None
+    moved = {**first.values, "left_bass": first.values["left_bass"] - 2e-9}
+    found = compare(
+        {key: moved if key == roster.examples[0] else one.values for key, one in examples.items()},
+        {key: one.values for key, one in examples.items()},
     )
-    return Challenge.load(root, split="test")
+    assert not found.steady
+    assert "left_bass" in "\n".join(found.lines())
+    assert roster.examples[0][0] in "\n".join(found.lines())
+    assert write_scores(roster, examples) == (regression.folder() / "oracle.csv").read_text()
 
 
-def score(challenge, packed, *, song_name=None):
-    """Scores of a submission by the fast engine; `song_name` seeds the noise where given."""
-    (song,), (listener,) = challenge.songs, challenge.listeners
-    references = references_module.load_references(song)
-    engine = engines.FastSong(replace(references, song=song_name) if song_name else references)
-    with open_submission(packed, limits=archive_limits(challenge)) as submission:
-        processed = references_module.load_processed(submission, song=song, listener=listener)
-    heard = engines.Listening(processed=processed, audiograms=references_module.audiograms_of(listener))
-    (values,) = engine.score_all([heard])
-    assert isinstance(values, list)
-    return {(song.name, listener.id): [values[CAD1.scoring_order.index(column)] for column in CAD1.columns]}
+def test_the_stored_scores_record_what_made_them() -> None:
+    made = json.loads((HARNESS.parent / "submissions/baselines/made.json").read_text())
+    assert made["engine"] == "pyclarity"
+    assert made["sandbox"] == "docker"
+    assert len(made["scorer"]) == 64
+    stored = {path.stem for path in (HARNESS.parent / "submissions/baselines").glob("*.csv")}
+    assert stored == set(regression.NAMES)
 
 
-@pytest.fixture(scope="module")
-def stored(small, tmp_path_factory):
-    packed = enhance(small, separator="leaky", output=tmp_path_factory.mktemp("stored"), team="E001")
-    return packed, score(small, packed)
+def test_missing_stored_scores_are_a_setup_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(regression, "HARNESS", tmp_path / "nothing")
+    with pytest.raises(SetupError, match="are missing"):
+        regression.folder()
 
 
-def test_nothing_moves_when_nothing_changes(small, stored, tmp_path):
-    again = enhance(small, separator="leaky", output=tmp_path, team="E001")
-    comparison = compare(stored[1], score(small, again), tolerance=0)
-    assert comparison.steady
-    assert comparison.compared == 8
+class UnusedSandbox:
+    """A sandbox in which nothing may run."""
+
+    name = "unused"
+
+    def prepare(self) -> Environment:
+        raise AssertionError("nothing should be scored")
+
+    run = prepare
 
 
-def test_one_tap_of_one_ear_moves_the_stems_of_that_ear_only(small, stored, tmp_path, monkeypatch):
-    (listener,) = small.listeners
-    design = example_module.nalr_taps
+def test_without_pytorch_the_trained_baseline_is_skipped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(choice, "choose_sandbox", lambda name, log: UnusedSandbox())
+    monkeypatch.setattr(regression, "regress", partial(regression.regress, names=("trained",)))
+    assert app.cad1(["regress"]) == 0
+    printed = capsys.readouterr()
+    assert [line.split(":")[0] for line in printed.out.splitlines()] == [
+        "trained, engine fast",
+        "trained, engine pyclarity",
+    ]
+    assert printed.out.count("skipped. openunmix needs torch and openunmix") == 2
+    assert install_hint("baselines") in printed.out
+    assert "trained: skipped" in printed.err
 
-    def bent(*, frequencies, levels, **rest):
-        taps = design(frequencies=frequencies, levels=levels, **rest)
-        if levels == listener.left:
-            taps[100] += 1e-3
+
+def test_without_pytorch_no_baseline_is_stored(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(choice, "choose_sandbox", lambda name, log: UnusedSandbox())
+    before = {path: path.read_bytes() for path in regression.folder().iterdir()}
+    assert app.cad1(["regress", "--update"]) == 3
+    assert "Scores are stored for all baselines or none" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in regression.folder().iterdir()}
+
+
+@pytest.mark.parametrize(
+    "options", [["--keep", "x"], ["--update", "--data", "x"], ["--update", "--keep", "x"]]
+)
+def test_conflicting_options_of_regress_are_wrong_use(options: list[str]) -> None:
+    assert app.cad1(["regress", *options]) == 2
+
+
+def change_a_tap(monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed(**arguments: Any) -> Any:
+        taps = nalr_taps(**arguments)
+        taps[100] += 1e-4
         return taps
 
-    monkeypatch.setattr(example_module, "nalr_taps", bent)
-    packed = enhance(small, separator="leaky", output=tmp_path, team="E001")
-    comparison = compare(stored[1], score(small, packed), tolerance=OTHER_CPU)
-    assert not comparison.steady
-    assert {drift.column for drift in comparison.drifts} == {
-        column for column in CAD1.columns if column.startswith("left")
-    }
-    assert comparison.lines()[2].startswith(f"{small.songs[0].name}, {listener.id}, left_")
+    monkeypatch.setattr(example, "nalr_taps", changed)
 
 
-def test_another_seed_moves_the_scores(small, stored):
-    packed, before = stored
-    comparison = compare(before, score(small, packed, song_name="another seed"))
-    assert comparison.drifts
+def change_the_resampling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "RESAMPLING", "VHQ")
 
 
-def test_another_resampling_moves_the_scores(small, stored, tmp_path, monkeypatch):
-    monkeypatch.setattr(encoding, "RESAMPLING", "LQ")
-    packed = enhance(small, separator="leaky", output=tmp_path, team="E001")
-    assert compare(stored[1], score(small, packed), tolerance=OTHER_CPU).drifts
+def change_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(regression, "make_challenge", partial(make_challenge, seed=1))
+
+
+CHANGES = [None, change_a_tap, change_the_resampling, change_the_seed]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: getattr(change, "__name__", "nothing"))
+def test_regress_finds_a_change_in_the_pipeline(
+    change: Callable[[pytest.MonkeyPatch], None] | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The command itself, with a changed tap of NAL-R, resampling quality or seed, against the stored scores."""
+    monkeypatch.setattr(
+        regression, "regress", partial(regression.regress, names=("oracle",), engines=("fast",))
+    )
+    if change is not None:
+        change(monkeypatch)
+    code = app.cad1(["regress", "--sandbox", "process"])
+    printed = capsys.readouterr().out
+    if change is None:
+        assert code == 0
+        assert "All 32 values are unchanged" in printed
+        return
+    assert code == 1
+    assert "oracle, engine fast:" in printed
+    assert re.search(r"^\d+ of 32 values changed by more than 1e-0[69]\.$", printed, re.MULTILINE)
+    assert re.search(r"^Stems: (left|right)_(bass|drums|other|vocals) \d", printed, re.MULTILINE)
+    assert re.search(
+        r"^(Salt & Ember|Tin Whistlers) .*, L900[12], (left|right)_\w+: 0\.\d+ became 0\.\d+ \([+-]",
+        printed,
+        re.MULTILINE,
+    )
+
+
+@pytest.mark.parametrize(("moved", "code"), [(0.0, 0), (2e-9, 1)])
+def test_regress_exits_1_on_drift(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], moved: float, code: int
+) -> None:
+    comparison = compare({("S", "L"): values(0.5)}, {("S", "L"): values(0.5 + moved, *[0.5] * 7)})
+    monkeypatch.setattr(
+        regression, "regress", lambda *_, **__: [regression.Regression("oracle", "fast", comparison)]
+    )
+    assert app.cad1(["regress", "--sandbox", "process"]) == code
+    assert ("S, L, left_bass" in capsys.readouterr().out) == bool(code)

@@ -1,6 +1,10 @@
+"""The synthetic challenge: reproducible, and realistic enough to validate and score."""
+
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +16,7 @@ from validator.challenge.challenge import Challenge
 from validator.challenge.rules import CAD1
 
 
-def digests(root):
+def digests(root: Path) -> dict[str, str]:
     return {
         path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
@@ -20,7 +24,7 @@ def digests(root):
     }
 
 
-def test_same_arguments_same_bytes(tmp_path):
+def test_the_same_arguments_give_the_same_bytes(tmp_path: Path) -> None:
     first = digests(make_challenge(tmp_path / "a"))
     assert first == digests(make_challenge(tmp_path / "b"))
     other = digests(make_challenge(tmp_path / "c", seed=7))
@@ -29,12 +33,13 @@ def test_same_arguments_same_bytes(tmp_path):
     }
 
 
-def test_it_is_a_challenge_with_awkward_names(challenge):
+def test_song_names_have_special_characters(challenge: Challenge) -> None:
     assert len(challenge.songs) == len(challenge.listeners) == 2
     names = "".join(song.name for song in challenge.songs)
     assert "'" in names
     assert "&" in names
     for song in challenge.songs:
+        assert song.objective_slice is not None
         start, stop = song.objective_slice
         assert stop - start == 66150
     mild, moderate = challenge.listeners
@@ -42,8 +47,9 @@ def test_it_is_a_challenge_with_awkward_names(challenge):
     assert sum(moderate.left) > sum(mild.left) + 50
 
 
-def test_stems_have_realistic_levels_on_both_sides_and_add_up(challenge):
+def test_stems_have_realistic_levels_and_add_up_to_the_mixture(challenge: Challenge) -> None:
     for song in challenge.songs:
+        assert song.objective_slice is not None
         start, stop = song.objective_slice
         total = 0
         for stem in CAD1.stems:
@@ -57,13 +63,13 @@ def test_stems_have_realistic_levels_on_both_sides_and_add_up(challenge):
         assert np.abs(total).max() < 32767
 
 
-def test_stems_differ_clearly(challenge):
+def test_stems_differ_clearly(challenge: Challenge) -> None:
     for song in challenge.songs:
         signals = np.stack([soundfile.read(song.reference_path(stem))[0].mean(axis=1) for stem in CAD1.stems])
         assert np.all(np.abs(np.corrcoef(signals) - np.eye(4)) < 0.2)
 
 
-def test_valid_split_has_whole_songs_under_train(tmp_path):
+def test_split_valid_has_whole_songs_under_train(tmp_path: Path) -> None:
     root = make_challenge(tmp_path, split="valid", seconds=2.0, songs=1)
     challenge = Challenge.load(root, split="valid")
     assert challenge.songs[0].objective is None
@@ -75,7 +81,7 @@ def test_valid_split_has_whole_songs_under_train(tmp_path):
     "change",
     [{"seconds": 1.0}, {"scored_seconds": 2.9}, {"scored_seconds": 0}, {"songs": 3}, {"listeners": 0}],
 )
-def test_what_cannot_be_made_is_refused(change, tmp_path):
+def test_arguments_out_of_range_are_refused(change: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         make_challenge(tmp_path / "root", **change)
     assert not (tmp_path / "root").exists()

@@ -1,4 +1,4 @@
-"""The verbs about the store: status, disqualify, export, verify, clean."""
+"""The commands about a store: status, disqualify, reinstate, export, verify, clean."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from harness.ledger.ledger import Ledger
 from harness.ledger.states import Case, State
 from harness.ranking.store import write_ranking
 from harness.score.heartbeat import is_dead, runner
+from tests.values import values
 
 Cad1 = Callable[..., subprocess.CompletedProcess[str]]
 
 ROSTER = Roster("c" * 64, "test", ("Song A", "Song B"), ("L1", "L2"))
 SCORER = Scorer("d" * 64, "fast", locked=True)
-DEAD = f"{runner().partition(' ')[0]} 99999999@1"
+DEAD_RUNNER = f"{runner().partition(' ')[0]} 99999999@1"
 
 
 def key(number: int) -> Key:
@@ -37,13 +38,13 @@ def enter(ledger: Ledger, team: str, number: int, *, examples: int = 4) -> Case:
     ledger.history.move(case, State.RECEIVED)
     ledger.history.move(case, State.SCORING, scorer=SCORER)
     for song, listener in ROSTER.examples[:examples]:
-        ledger.store(key(number), StoredExample(song, listener, (number / 10,) * 8), run=None)
+        ledger.store(key(number), StoredExample(song, listener, values(number / 10)), run=None)
     return case
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """E001 is scored, E002 has failed on one example, E003's run has died, E004 is being scored."""
+    """E001 is scored, E002 has one failed example, the run of E003 is dead, E004 is being scored."""
     folder = tmp_path / "store"
     with Ledger(folder) as ledger:
         ledger.history.move(enter(ledger, "E001", 1), State.SCORED, scorer=SCORER)
@@ -53,8 +54,8 @@ def store(tmp_path: Path) -> Path:
             Failure("Song B", "L2", "timeout", "timeout", "Scoring it took longer than its deadline.", ""),
         )
         ledger.history.move(failed, State.FAILED, fault="timeout", cause="late", scorer=SCORER)
-        for team, number, who in (("E003", 3, DEAD), ("E004", 4, runner())):
-            ledger.leases.claim(key(number), team=team, runner=who, done=0, total=4, is_dead=is_dead)
+        for team, number, holder in (("E003", 3, DEAD_RUNNER), ("E004", 4, runner())):
+            ledger.leases.claim(key(number), team=team, runner=holder, done=0, total=4, is_dead=is_dead)
             enter(ledger, team, number, examples=2)
         time.sleep(0.01)
         ledger.leases.beat(key(4), runner=runner(), done=2)
@@ -62,7 +63,7 @@ def store(tmp_path: Path) -> Path:
     return folder
 
 
-def test_status_says_where_everybody_is(cad1: Cad1, store: Path) -> None:
+def test_status_shows_every_submission(cad1: Cad1, store: Path) -> None:
     found = json.loads(cad1("status", "--store", store, "--json").stdout)["submissions"]
     states = {one["team"]: (one["state"], one["fault"], one["stored"]) for one in found}
     assert states == {
@@ -76,32 +77,42 @@ def test_status_says_where_everybody_is(cad1: Cad1, store: Path) -> None:
     assert by_team["E004"]["rate"] > 0
     assert by_team["E004"]["left"] > 0
     text = cad1("status", "--store", store).stdout
-    assert "an hour" in text
-    assert "`cad1 status E002` names them" in text
+    assert "per hour" in text
+    assert "`cad1 status E002` lists them" in text
 
 
-def test_status_of_one_team_names_every_failure(cad1: Cad1, store: Path) -> None:
+def test_status_of_an_empty_store(cad1: Cad1, tmp_path: Path) -> None:
+    Ledger(tmp_path).close()
+    done = cad1("status", "--store", tmp_path)
+    assert (done.returncode, done.stdout) == (0, "No submissions yet.\n")
+
+
+def test_status_of_one_team_lists_every_failure(cad1: Cad1, store: Path) -> None:
     text = cad1("status", "E002", "--store", store).stdout
     assert "Song B for L2: Scoring it took longer than its deadline. (timeout, timeout)" in text
     assert "E001" not in text
     nobody = cad1("status", "E999", "--store", store)
     assert nobody.returncode == 2
-    assert "E999 has sent nothing" in nobody.stderr
+    assert "E999 has no submission" in nobody.stderr
 
 
-def test_a_disqualified_team_is_not_ranked_and_the_reason_stands_there(cad1: Cad1, store: Path) -> None:
-    done = cad1("disqualify", "E001", "--why", "trained on the test songs", "--store", store)
+def test_the_ranking_gives_the_reason_of_a_disqualification(cad1: Cad1, store: Path) -> None:
+    done = cad1("disqualify", "E001", "--reason", "trained on the test songs", "--store", store)
     assert done.returncode == 0, done.stderr
     ranking = (store / "ranking.md").read_text()
     assert "0.1000" not in ranking
     assert "trained on the test songs" in ranking
     assert cad1("verify", "--store", store).returncode == 0
-    back = cad1("disqualify", "E001", "--why", "an error of ours", "--revoke", "--store", store)
+    back = cad1("reinstate", "E001", "--reason", "the songs were public", "--store", store)
     assert back.returncode == 0, back.stderr
     assert "0.1000" in (store / "ranking.md").read_text()
-    assert cad1("disqualify", "E999", "--why", "x", "--store", store).returncode == 2
+    again = cad1("reinstate", "E001", "--reason", "x", "--store", store)
+    assert again.returncode == 2
+    assert "E001 is not disqualified" in again.stderr
+    assert cad1("disqualify", "E999", "--reason", "x", "--store", store).returncode == 2
+    assert cad1("disqualify", "E001", "--reason", " ", "--store", store).returncode == 2
     nowhere = store.parent / "nowhere"
-    assert cad1("disqualify", "E001", "--why", "x", "--store", nowhere).returncode == 3
+    assert cad1("disqualify", "E001", "--reason", "x", "--store", nowhere).returncode == 3
     assert not nowhere.exists()
 
 
@@ -130,7 +141,7 @@ def test_verify_finds_a_changed_score_and_a_changed_ranking(cad1: Cad1, store: P
     assert "Traceback" not in flipped.stderr
 
 
-def test_a_bundle_is_written_signed_and_checked(cad1: Cad1, store: Path, tmp_path: Path) -> None:
+def test_a_bundle_is_exported_signed_and_verified(cad1: Cad1, store: Path, tmp_path: Path) -> None:
     pytest.importorskip("securesystemslib")
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -150,7 +161,8 @@ def test_a_bundle_is_written_signed_and_checked(cad1: Cad1, store: Path, tmp_pat
     done = cad1("export", "E001", "--output", tmp_path / "out", "--sign", keys[0], "--store", store)
     assert done.returncode == 0, done.stderr
     path = Path(done.stdout.strip())
-    assert cad1("verify", path, "--key", keys[1]).returncode == 0
+    assert f"signature matches {keys[1]}" in cad1("verify", path, "--key", keys[1]).stdout
+    assert cad1("verify", path).stdout == f"{path} verified; signature not checked (no --key).\n"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
@@ -160,7 +172,7 @@ def test_a_bundle_is_written_signed_and_checked(cad1: Cad1, store: Path, tmp_pat
     assert cad1("verify", "--key", keys[1], "--store", store).returncode == 2
 
 
-def test_clean_frees_what_a_dead_run_held(
+def test_doctor_lists_leftovers_and_clean_removes_them(
     cad1: Cad1, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     temporary = tmp_path / "temporary"
@@ -169,22 +181,23 @@ def test_clean_frees_what_a_dead_run_held(
     half = store / ".ranking.md.abc"
     half.write_text("x")
     os.utime(half, (1, 1))
-    told = cad1("doctor", "--store", store)
-    assert "cad1-job-99999999@1-abc" in told.stdout
-    assert "`cad1 clean` removes them" in told.stdout
+    checks = cad1("doctor", "--store", store).stdout
+    assert "cad1-job-99999999@1-abc" in checks
+    assert f"the lease of {DEAD_RUNNER} on E003" in checks
+    assert "`cad1 clean` removes them" in checks
     done = cad1("clean", "--store", store)
     assert done.returncode == 0, done.stderr
-    assert "E003 is no longer held by" in done.stdout
+    assert f"released E003 from dead run {DEAD_RUNNER}" in done.stdout
     assert list(temporary.iterdir()) == []
     assert not half.exists()
     with Ledger(store, read_only=True) as ledger:
-        assert [lease.team for lease in ledger.leases.all()] == ["E004"], "a living run's is kept"
+        assert [lease.team for lease in ledger.leases.all()] == ["E004"], "the lease of a live run is kept"
         (step,) = ledger.history.latest(team="E003")
     assert (step.state, step.fault) == (State.FAILED, "setup")
     assert cad1("verify", "--store", store).returncode == 0
-    assert cad1("clean", "--store", store).stdout == "Nothing was left behind.\n"
+    assert "E003" not in cad1("clean", "--store", store).stdout
 
 
-def test_a_copied_store_on_another_path_still_fits(cad1: Cad1, store: Path, tmp_path: Path) -> None:
+def test_a_copied_store_is_verified_too(cad1: Cad1, store: Path, tmp_path: Path) -> None:
     shutil.copytree(store, tmp_path / "copy")
     assert cad1("verify", "--store", tmp_path / "copy").returncode == 0

@@ -16,7 +16,6 @@ from harness.ranking.scores import choose_entry
 from harness.ranking.store import (
     RANKING_FILE,
     disqualify,
-    read_examples,
     read_tables,
     read_team_scores,
     reinstate,
@@ -60,7 +59,6 @@ def test_the_scores_of_a_team_are_its_latest(filled: Path, make_key: Callable[[s
     assert (found.stored, found.total) == (3, 4)
     assert len(found.text.splitlines()) == 4
     with Ledger(filled) as ledger:
-        assert read_examples(filled, make_key("1")) == ledger.examples(make_key("1"))
         later = Entry("E001", make_key("7"), "later.zip", 1, "scored")
         ledger.enter(later)
         assert choose_entry(ledger, "E001", split=None, prefer_complete=False)[0].key == later.key

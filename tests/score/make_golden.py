@@ -1,14 +1,14 @@
-"""Makes the golden scores of the synthetic challenge: by pyclarity 0.3.2 itself, and by nothing of ours.
+"""Computes the golden scores of the synthetic challenge with pyclarity 0.3.2 alone.
 
-Run with a Python 3.11 that has what harness/scorer-requirements.txt pins, with the variables of the Dockerfile that
-fix the CPU target (pyclarity itself moves by 1e-8 on half a second of audio where NumPy may use AVX-512):
+Run with Python 3.11 and the versions that harness/scorer-requirements.txt pins, with the Dockerfile's variables
+that fix the CPU target (pyclarity's own scores change by 1e-8 on half a second of audio if NumPy uses AVX-512):
 
     python -c "from harness.baselines.synthetic import *; make_challenge('root', seconds=2.0, scored_seconds=0.6)"
     cad1 enhance --data root --split test --separator leaky --output . --team leaky
     env NUMBA_CPU_NAME=… NPY_DISABLE_CPU_FEATURES=… OPENBLAS_CORETYPE=Haswell \
-        python tests/make_golden.py root submission_leaky.zip > tests/golden/leaky.csv
+        python tests/score/make_golden.py root submission_leaky.zip > tests/score/golden/leaky.csv
 
-Reads and scores as the challenge's recipe does; imports neither `harness` nor `validator`.
+Reads and scores like the challenge's recipe; imports neither `harness` nor `validator`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import json
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -30,14 +31,14 @@ from clarity.utils.signal_processing import compute_rms
 COLUMNS = [f"{side}_{stem}" for stem in ("bass", "drums", "other", "vocals") for side in ("left", "right")]
 
 
-def reference(root: Path, song: str, stem: str, segment: dict[str, float]) -> np.ndarray:
+def reference(root: Path, song: str, stem: str, segment: dict[str, float]) -> Any:
     path = root / "audio" / "musdb18hq" / "test" / song / f"{stem}.wav"
     start, end = int(segment["start"] * 44100), int(segment["end"] * 44100)
     pcm, rate = soundfile.read(path, dtype="int16", start=start, stop=end)
     return soxr.resample((pcm / 32768.0).astype(np.float32), rate, 24000, quality="HQ")
 
 
-def processed(archive: zipfile.ZipFile, listener: str, song: str, name: str) -> np.ndarray:
+def processed(archive: zipfile.ZipFile, listener: str, song: str, name: str) -> Any:
     base = f"evaluation/{listener}/{song}/{listener}_{song}_{name}"
     pcm, _ = soundfile.read(io.BytesIO(archive.read(f"{base}.flac")), dtype="int16")
     signal = (pcm / 32768.0).astype(np.float32)
@@ -46,7 +47,7 @@ def processed(archive: zipfile.ZipFile, listener: str, song: str, name: str) -> 
 
 
 def main(root: Path, submission: Path) -> None:
-    people = json.loads((root / "metadata/listeners.test.json").read_text())
+    listeners = json.loads((root / "metadata/listeners.test.json").read_text())
     songs = [track["Track Name"] for track in json.loads((root / "metadata/musdb18.test.json").read_text())]
     segments = json.loads((root / "metadata/musdb18.segments.test.json").read_text())
     writer = csv.writer(sys.stdout, lineterminator="\n")
@@ -57,7 +58,7 @@ def main(root: Path, submission: Path) -> None:
                 stem: reference(root, song, stem, segments[song]["objective_evaluation"])
                 for stem in ("drums", "bass", "other", "vocals")
             }
-            for listener, person in people.items():
+            for listener, audiogram in listeners.items():
                 np.random.seed(int(hashlib.md5(song.encode()).hexdigest(), 16) % 10**8)
                 values = {}
                 for stem, stereo in references.items():
@@ -67,8 +68,8 @@ def main(root: Path, submission: Path) -> None:
                             reference_signal=stereo[:, channel],
                             sample_rate_processed=24000,
                             sample_rate_reference=24000,
-                            audiogram=np.array(person[f"audiogram_levels_{side[0]}"]),
-                            audiogram_frequencies=np.array(person["audiogram_cfs"]),
+                            audiogram=np.array(audiogram[f"audiogram_levels_{side[0]}"]),
+                            audiogram_frequencies=np.array(audiogram["audiogram_cfs"]),
                             level1=65 - 20 * np.log10(compute_rms(stereo[:, channel])),
                         )
                 ordered = [float(values[column]) for column in COLUMNS]

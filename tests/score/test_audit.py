@@ -1,4 +1,4 @@
-"""Which stems are audited depends on the submission's hash and on nothing else."""
+"""The submission's hash alone determines which stems are audited."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import pytest
 
 from harness.ledger.entities import StoredExample
 from harness.score.audit import default_number, draw
-from validator.challenge.rules import CAD1
+from tests.values import values
 
 EXAMPLES = {
     (f"S{song}", f"L{listener}"): StoredExample(
-        f"S{song}", f"L{listener}", tuple((song * 100 + listener * 10 + stem) / 1000 for stem in range(8))
+        f"S{song}", f"L{listener}", values(*((song * 100 + listener * 10 + stem) / 1000 for stem in range(8)))
     )
     for song in range(5)
     for listener in range(6)
@@ -18,25 +18,24 @@ EXAMPLES = {
 
 
 @pytest.mark.parametrize(("examples", "number"), [(1, 3), (4, 3), (600, 3), (601, 4), (700, 4), (2597, 13)])
-def test_one_of_each_200_examples_and_at_least_3(examples: int, number: int) -> None:
+def test_one_stem_per_200_examples_and_at_least_3(examples: int, number: int) -> None:
     assert default_number(examples) == number
 
 
-def test_the_same_hash_draws_the_same_and_another_draws_others() -> None:
+def test_the_hash_determines_the_draw() -> None:
     first = draw(EXAMPLES, submission="a" * 64, number=5)
     again = draw(dict(reversed(EXAMPLES.items())), submission="a" * 64, number=5)
     assert first == again
     assert draw(EXAMPLES, submission="b" * 64, number=5) != first
 
 
-def test_each_draw_carries_the_value_of_its_own_stem() -> None:
+def test_each_draw_has_the_value_of_its_own_stem() -> None:
     for one in draw(EXAMPLES, submission="a" * 64, number=240):
-        column = CAD1.columns.index(CAD1.scoring_order[one.stem.position])
-        assert one.fast == EXAMPLES[one.stem.song, one.stem.listener].values[column]
+        assert one.fast == EXAMPLES[one.stem.song, one.stem.listener].values[one.stem.value]
 
 
-def test_no_more_than_there_are_and_none_without_a_value() -> None:
-    one = {("S", "L"): StoredExample("S", "L", (None,) * 7 + (0.5,))}
+def test_draws_at_most_all_stems_and_none_without_a_value() -> None:
+    one = {("S", "L"): StoredExample("S", "L", values(*[None] * 7, 0.5))}
     (only,) = draw(one, submission="a" * 64, number=None)
-    assert only.name == "right_vocals"
+    assert only.stem.value == "right_vocals"
     assert draw(EXAMPLES, submission="a" * 64, number=0) == []

@@ -1,9 +1,9 @@
-"""The conductor, with a sandbox that answers as it is told: what it stores, and whose fault it says things are."""
+"""The conductor with a scripted sandbox: what it stores, and which cause it records for a failure."""
 
 from __future__ import annotations
 
+import socket
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from harness.protocol.errors import BugError, DeadlineError, MachineError, Setup
 from harness.protocol.records import AuditScore, ExampleFailure, ExampleScore, Hello
 from harness.sandbox.contract import Environment, Records, Stopped, Task
 from harness.score import heartbeat, shards
-from harness.score.conductor import Request, score, submission_digest
+from harness.score.conductor import score, submission_digest
+from harness.score.request import Request
 from tests.values import values
 from validator import Challenge
 
@@ -26,7 +27,7 @@ NONCE = "0" * 32
 
 
 class FakeSandbox:
-    """Scores every stem with the same number; does what a test tells it for some examples."""
+    """Gives every stem the same score; fails for the examples in `behaviour`."""
 
     name = "fake"
 
@@ -45,10 +46,10 @@ class FakeSandbox:
             self.tasks.append(task)
         yield Hello(nonce=NONCE, lock="d" * 64, locked=self._locked, versions={}, cpu="none")
         for example in task.examples:
-            told = self.behaviour.get((example.song, example.listener))
-            if isinstance(told, BaseException):
-                raise told
-            yield told or ExampleScore(
+            failure = self.behaviour.get((example.song, example.listener))
+            if isinstance(failure, BaseException):
+                raise failure
+            yield failure or ExampleScore(
                 nonce=NONCE,
                 song=example.song,
                 listener=example.listener,
@@ -61,14 +62,14 @@ class FakeSandbox:
                 nonce=NONCE,
                 song=item.song,
                 listener=item.listener,
-                position=item.position,
-                value=0.25 + self._audit,
+                value=item.value,
+                haaqi=0.25 + self._audit,
                 seconds=0.1,
             )
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "RETRY_WAITS", (0.0,))
 
 
@@ -104,7 +105,7 @@ def key_of(request: Request) -> Key:
     return Key(digest, challenge_digest(request.challenge), Scorer("d" * 64, request.engine, locked=True))
 
 
-def way(request: Request) -> list[Step]:
+def history(request: Request) -> list[Step]:
     """The states that the submission went through."""
     key = key_of(request)
     with Ledger(request.store) as ledger:
@@ -123,7 +124,7 @@ def test_a_whole_submission_is_scored_ranked_and_audited(request_: Request) -> N
     assert all(len(names) <= 1 for names in songs), "a shard holds the listeners of one song"
 
 
-def test_an_audit_that_differs_is_a_bug_and_the_team_is_not_ranked(request_: Request) -> None:
+def test_a_failed_audit_is_an_internal_error_and_the_team_is_not_ranked(request_: Request) -> None:
     outcome = score(request_, FakeSandbox(audit=1.1e-9))
     assert isinstance(outcome.faults[0], BugError)
     assert "The audit failed: 3 of 3 stems" in outcome.faults[0].message
@@ -132,13 +133,13 @@ def test_an_audit_that_differs_is_a_bug_and_the_team_is_not_ranked(request_: Req
     assert "the audit failed" in ranking
 
 
-def test_a_difference_of_rounding_passes(request_: Request) -> None:
+def test_an_audit_tolerates_rounding(request_: Request) -> None:
     outcome = score(request_, FakeSandbox(audit=1e-12))
     assert not outcome.faults
     assert max(audit.difference for audit in outcome.audits) > 0
 
 
-def test_no_audit_where_none_is_asked_for_or_pyclarity_scored(request_: Request) -> None:
+def test_no_audit_if_none_is_requested_or_pyclarity_scored(request_: Request) -> None:
     assert score(replace(request_, audits=0), FakeSandbox()).audits == []
     assert score(replace(request_, engine="pyclarity"), FakeSandbox()).audits == []
 
@@ -151,7 +152,7 @@ def test_an_audit_is_not_repeated(request_: Request) -> None:
     assert len(outcome.audits) == 3
 
 
-def test_a_broken_file_costs_only_its_example(request_: Request) -> None:
+def test_a_broken_file_affects_only_its_example(request_: Request) -> None:
     sandbox = FakeSandbox()
     broken = request_.challenge.examples[1]
     sandbox.behaviour[broken] = failure(broken, "submission")
@@ -163,7 +164,7 @@ def test_a_broken_file_costs_only_its_example(request_: Request) -> None:
     path = f"{listener}/{song}/{listener}_{song}_left_bass.flac"
     assert (finding.code, finding.path) == ("flac-md5", path)
     assert not outcome.faults
-    assert way(request_)[-1].state is State.INVALID
+    assert history(request_)[-1].state is State.INVALID
     with Ledger(request_.store) as ledger:
         (failed,) = ledger.failures(key_of(request_))
     assert (failed.fault, failed.code, failed.path) == ("submission", "flac-md5", path)
@@ -172,7 +173,9 @@ def test_a_broken_file_costs_only_its_example(request_: Request) -> None:
 
 
 @pytest.mark.parametrize(("fault", "code"), [("memory", 4), ("setup", 3), ("bug", 5)])
-def test_what_is_not_the_submissions_fault_is_no_finding(request_: Request, fault: str, code: int) -> None:
+def test_a_failure_the_submission_did_not_cause_is_not_a_finding(
+    request_: Request, fault: str, code: int
+) -> None:
     sandbox = FakeSandbox()
     broken = request_.challenge.examples[0]
     sandbox.behaviour[broken] = failure(broken, fault)
@@ -188,7 +191,7 @@ def test_a_shard_that_hits_its_deadline_does_not_stop_the_others(request_: Reque
     outcome = score(request_, sandbox)
     assert outcome.scored == 3
     assert [type(error) for error in outcome.faults] == [DeadlineError]
-    assert [(step.state, step.fault) for step in way(request_)] == [
+    assert [(step.state, step.fault) for step in history(request_)] == [
         (State.RECEIVED, ""),
         (State.SCORING, ""),
         (State.FAILED, "timeout"),
@@ -197,10 +200,10 @@ def test_a_shard_that_hits_its_deadline_does_not_stop_the_others(request_: Reque
     assert (whole.scored, whole.stored) == (1, 4)
     with Ledger(request_.store) as ledger:
         assert ledger.failures(key_of(request_)) == [], "a scored example has not failed"
-    assert way(request_)[-1].state is State.SCORED
+    assert history(request_)[-1].state is State.SCORED
 
 
-def test_a_fault_of_the_machine_stops_the_run_and_keeps_what_is_there(request_: Request) -> None:
+def test_a_setup_error_stops_the_run_and_keeps_the_scores(request_: Request) -> None:
     sandbox = FakeSandbox()
     sandbox.behaviour[request_.challenge.examples[1]] = SetupError("the engine vanished")
     with pytest.raises(SetupError, match="vanished"):
@@ -209,69 +212,69 @@ def test_a_fault_of_the_machine_stops_the_run_and_keeps_what_is_there(request_: 
     with Ledger(request_.store) as ledger:
         (entry,) = ledger.entries()
         assert roster.examples[0] in ledger.examples(entry.key)
-    last = way(request_)[-1]
+    last = history(request_)[-1]
     assert (last.state, last.fault, last.cause) == (State.FAILED, "setup", "the engine vanished")
 
 
-def test_an_engine_that_comes_back_costs_nothing(request_: Request) -> None:
+def test_the_run_continues_when_the_engine_comes_back(request_: Request) -> None:
     sandbox = FakeSandbox()
     example = request_.challenge.examples[1]
     sandbox.behaviour[example] = MachineError("the engine vanished")
-    said: list[str] = []
+    lines: list[str] = []
 
-    def mend(text: str) -> None:
-        said.append(text)
+    def restart_engine(text: str) -> None:
+        lines.append(text)
         del sandbox.behaviour[example]
 
-    outcome = score(request_, sandbox, say=mend)
+    outcome = score(request_, sandbox, log=restart_engine)
     assert (outcome.scored, outcome.faults) == (4, [])
-    assert said == ["the engine vanished Trying again in 0 s."]
+    assert lines == ["the engine vanished Retrying in 0 s."]
 
 
-def test_an_interrupted_run_waits_for_the_next(request_: Request) -> None:
+def test_an_interrupted_submission_is_received_again(request_: Request) -> None:
     sandbox = FakeSandbox()
     sandbox.behaviour[request_.challenge.examples[2]] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         score(replace(request_, workers=1), sandbox)
-    assert way(request_)[-1].state is State.RECEIVED
+    assert history(request_)[-1].state is State.RECEIVED
     with Ledger(request_.store) as ledger:
         assert ledger.leases.all() == []
     assert score(request_, FakeSandbox()).stored == 4
 
 
 def test_a_second_run_waits_for_the_first_and_finds_its_scores(request_: Request) -> None:
-    began, go_on = threading.Event(), threading.Event()
+    started, go_on = threading.Event(), threading.Event()
 
     class Slow(FakeSandbox):
         def run(self, task: Task) -> Records:
-            began.set()
+            started.set()
             assert go_on.wait(30)
             yield from super().run(task)
 
     first = threading.Thread(target=score, args=(request_, Slow()))
     first.start()
-    assert began.wait(30)
-    said: list[str] = []
+    assert started.wait(30)
+    lines: list[str] = []
     second = FakeSandbox()
 
-    def say(text: str) -> None:
-        said.append(text)
+    def log(text: str) -> None:
+        lines.append(text)
         go_on.set()
 
-    # in one process both runs have one name; the first must look like another's
+    # both runs are in this process: pretend that the second is another
     outcome = None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(heartbeat, "runner", lambda: heartbeat.socket.gethostname() + " 1@0")
+        patch.setattr(heartbeat, "runner", lambda: socket.gethostname() + " 1@0")
         patch.setattr(heartbeat, "POLL_SECONDS", 0.01)
-        outcome = score(request_, second, say=say)
+        outcome = score(request_, second, log=log)
     first.join(30)
-    assert len(said) == 1
-    assert "waiting for it to end" in said[0]
+    assert len(lines) == 1
+    assert "waiting for it to finish" in lines[0]
     assert second.tasks == []
     assert (outcome.scored, outcome.stored) == (0, 4)
 
 
-def test_a_run_takes_over_from_one_that_died(request_: Request) -> None:
+def test_a_run_takes_over_from_a_dead_one(request_: Request) -> None:
     key = key_of(request_)
     case = Case(request_.team, key.submission, key.challenge)
     with Ledger(request_.store) as ledger:
@@ -280,14 +283,14 @@ def test_a_run_takes_over_from_one_that_died(request_: Request) -> None:
         ledger.leases.claim(
             key,
             team=request_.team,
-            runner=f"{heartbeat.socket.gethostname()} 99999999@1",
+            runner=f"{socket.gethostname()} 99999999@1",
             done=0,
             total=4,
             is_dead=heartbeat.is_dead,
         )
         ledger.history.move(case, State.SCORING, scorer=key.scorer)
     assert score(request_, FakeSandbox()).stored == 4
-    states = [step.state for step in way(request_)]
+    states = [step.state for step in history(request_)]
     assert states == [
         State.RECEIVED,
         State.SCORING,
@@ -296,10 +299,10 @@ def test_a_run_takes_over_from_one_that_died(request_: Request) -> None:
         State.SCORING,
         State.SCORED,
     ]
-    assert way(request_)[2].fault == "setup"
+    assert history(request_)[2].fault == "setup"
 
 
-def test_a_run_that_lost_its_lease_ends(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_loses_its_lease_ends(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
     monkeypatch.setattr(Leases, "beat", lambda *_, **__: False)
 
@@ -311,7 +314,7 @@ def test_a_run_that_lost_its_lease_ends(request_: Request, monkeypatch: pytest.M
 
     with pytest.raises(SetupError, match="taken over"):
         score(request_, Endless())
-    assert way(request_)[-1].state is State.SCORING, "the state is now another run's to say"
+    assert history(request_)[-1].state is State.SCORING, "the other run sets the state now"
 
 
 def test_a_part_of_the_challenge_is_scored_and_not_ranked(request_: Request) -> None:
@@ -346,19 +349,19 @@ def test_limits_follow_the_audio_and_the_engine(request_: Request) -> None:
     found: dict[str, Task] = {}
     for engine in ("fast", "pyclarity"):
         sandbox = FakeSandbox()
-        score(replace(request_, engine=engine, audits=0), sandbox)  # type: ignore[arg-type]
+        score(replace(request_, engine=engine, audits=0), sandbox)
         found[engine] = sandbox.tasks[0]
     assert found["pyclarity"].seconds > found["fast"].seconds
     assert found["pyclarity"].memory > found["fast"].memory
 
 
-def test_unlocked_scores_are_not_audited_and_stand_apart(request_: Request) -> None:
+def test_unlocked_scores_are_not_audited_and_marked(request_: Request) -> None:
     outcome = score(request_, FakeSandbox(locked=False))
     assert outcome.audits == []
     assert "UNLOCKED" in (request_.store / "ranking.md").read_text()
 
 
-def test_the_digest_tells_challenges_apart(request_: Request) -> None:
+def test_the_challenge_digest_depends_on_songs_listeners_and_split(request_: Request) -> None:
     challenge = request_.challenge
     listener = replace(challenge.listeners[0], left=tuple(level + 5 for level in challenge.listeners[0].left))
     digests = {
@@ -372,7 +375,10 @@ def test_the_digest_tells_challenges_apart(request_: Request) -> None:
 
 def test_progress_counts_every_example(request_: Request) -> None:
     seen: list[tuple[int, int]] = []
-    told: Callable[[int, int, str], None] = lambda done, total, _: seen.append((done, total))  # noqa: E731
-    score(request_, FakeSandbox(), progress=told)
+
+    def progress(done: int, total: int, _: str) -> None:
+        seen.append((done, total))
+
+    score(request_, FakeSandbox(), progress=progress)
     assert seen[0] == (0, 4)
     assert [done for done, _ in seen[1:5]] == [1, 2, 3, 4]

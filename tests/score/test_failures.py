@@ -1,10 +1,17 @@
-"""What a container says of a failure: its kind is believed where it can be true, its words never."""
+"""Failures reported by a container: the host believes the kind if it can be true, and never the words."""
 
 from __future__ import annotations
 
 import pytest
 
-from harness.protocol.errors import BugError, DeadlineError, Fault, MemoryLimitError, SetupError
+from harness.protocol.errors import (
+    BugError,
+    DeadlineError,
+    Fault,
+    HarnessError,
+    MemoryLimitError,
+    SetupError,
+)
 from harness.protocol.records import Example, ExampleFailure
 from harness.score.failures import DECODING_CODES, SENTENCES, files_of, from_error, from_sandbox
 from validator.challenge.rules import CAD1
@@ -28,7 +35,7 @@ def line(fault: str = "submission", code: str = "flac-md5", path: str = STEM) ->
     )
 
 
-def test_every_code_is_one_of_the_validators() -> None:
+def test_every_code_is_the_validators() -> None:
     assert set(CODES) >= DECODING_CODES
 
 
@@ -37,7 +44,7 @@ def test_an_example_has_seventeen_files() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(DECODING_CODES))
-def test_a_broken_file_is_told_in_the_hosts_words(code: str) -> None:
+def test_a_broken_file_is_reported_in_the_hosts_words(code: str) -> None:
     failed = from_sandbox(line(code=code))
     assert failed.fault is Fault.SUBMISSION
     assert failed.finding is not None
@@ -51,12 +58,12 @@ def test_a_broken_file_is_told_in_the_hosts_words(code: str) -> None:
     ("code", "path"),
     [
         ("no-such-code", STEM),
-        ("archive-structure", STEM),  # the validator's, but nothing that decoding can find
+        ("archive-structure", STEM),  # a code of the validator that decoding cannot find
         ("flac-md5", "L5041/another/file.flac"),
         ("flac-md5", ""),
     ],
 )
-def test_what_the_evaluator_can_not_know_is_not_believed(code: str, path: str) -> None:
+def test_what_the_evaluator_cannot_know_is_not_believed(code: str, path: str) -> None:
     failed = from_sandbox(line(code=code, path=path))
     assert failed.fault is Fault.BUG
     assert failed.finding is None
@@ -69,14 +76,15 @@ def test_what_the_evaluator_can_not_know_is_not_believed(code: str, path: str) -
 @pytest.mark.parametrize(
     ("fault", "kind"), [("setup", SetupError), ("memory", MemoryLimitError), ("bug", BugError)]
 )
-def test_other_faults_keep_the_containers_words_for_the_organiser(fault: str, kind: type) -> None:
+def test_other_causes_keep_the_containers_words_for_the_organiser(fault: str, kind: type) -> None:
     failed = from_sandbox(line(fault=fault))
     assert type(failed.error) is kind
+    assert isinstance(failed.error, HarnessError)
     assert failed.sentence == SENTENCES[Fault(fault)]
     assert "evil" in failed.error.detail
     assert "evil" not in failed.error.message + failed.error.hint + failed.sentence
 
 
-def test_a_limit_of_the_sandbox_names_itself() -> None:
+def test_a_deadline_of_the_sandbox_is_named() -> None:
     failed = from_error(DeadlineError("late"))
     assert (failed.fault, failed.sentence) == (Fault.TIMEOUT, SENTENCES[Fault.TIMEOUT])

@@ -1,7 +1,7 @@
-"""The whole line gives pyclarity's own numbers: on a committed synthetic submission, and on the real music.
+"""The full pipeline gives pyclarity's own scores: for a committed synthetic submission, and for real music.
 
-tests/golden/leaky.csv comes from pyclarity 0.3.2 by tests/make_golden.py; the real music's scores are the official
-ones. An engine is held to 1e-9, two sandboxes to each other byte for byte.
+golden/leaky.csv was computed with pyclarity 0.3.2 by make_golden.py; the scores of the real music are the official
+ones. Each engine must agree within 1e-9, and two sandboxes byte for byte.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ WAVS = "4416ad853cc4d1f262e52b8e4afd3f8ad7c8b800ffbf3441e73c2ccbee4d568e"
 
 Cad1 = Callable[..., subprocess.CompletedProcess[str]]
 Row = dict[str, str]
+SUBMISSIONS = ("oracle", "leaky", "mixture")
 SANDBOXES = [pytest.param("docker", marks=pytest.mark.docker), "process"]
 
 
 @pytest.fixture
 def ready(request: pytest.FixtureRequest) -> Callable[[str], str]:
-    """Makes sure of a sandbox before it is used."""
+    """Prepares a sandbox and returns its name."""
 
     def make(sandbox: str) -> str:
         if sandbox == "docker":
@@ -39,7 +40,7 @@ def ready(request: pytest.FixtureRequest) -> Callable[[str], str]:
 
 @pytest.fixture(scope="module")
 def leaky(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The committed submission, where a container can read it."""
+    """The committed submission, in a place that a container can read."""
     path = tmp_path_factory.mktemp("leaky") / "leaky.zip"
     shutil.copyfile(GOLDEN / "leaky.zip", path)
     path.chmod(0o644)
@@ -51,14 +52,14 @@ def rows(text: str) -> dict[tuple[str, str], Row]:
 
 
 def compare(found: str, official: str) -> float:
-    """The greatest difference between two scores.csv, over the rows of the first."""
-    ours, theirs = rows(found), rows(official)
-    assert ours
-    assert set(ours) <= set(theirs)
+    """The largest difference between two scores.csv, over the rows of the first."""
+    found_rows, official_rows = rows(found), rows(official)
+    assert found_rows
+    assert set(found_rows) <= set(official_rows)
     assert next(csv.reader(io.StringIO(found))) == next(csv.reader(io.StringIO(official)))
     return max(
-        abs(float(row[column]) - float(theirs[key][column]))
-        for key, row in ours.items()
+        abs(float(row[column]) - float(official_rows[key][column]))
+        for key, row in found_rows.items()
         for column in row
         if column not in {"song", "listener"}
     )
@@ -88,7 +89,7 @@ def scored(cad1: Cad1, submission: Path, root: Path, store: Path, *options: str)
 
 
 def test_the_synthetic_music_is_the_same_on_this_machine(synthetic_root: Path) -> None:
-    """The golden scores hold for these bytes."""
+    """The golden scores are of these bytes."""
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  ./{path.relative_to(synthetic_root)}\n"
         for path in sorted(
@@ -99,7 +100,7 @@ def test_the_synthetic_music_is_the_same_on_this_machine(synthetic_root: Path) -
 
 
 @pytest.mark.parametrize("haaqi", ["pyclarity", "fast"])
-def test_both_sandboxes_give_pyclaritys_own_scores_and_the_same_bytes(
+def test_both_sandboxes_give_pyclaritys_scores_and_the_same_bytes(
     cad1: Cad1,
     image: str,
     leaky: Path,
@@ -124,7 +125,7 @@ def test_both_sandboxes_give_pyclaritys_own_scores_and_the_same_bytes(
 
 
 @pytest.mark.parametrize("sandbox", SANDBOXES)
-def test_the_order_of_the_work_does_not_show(
+def test_scores_do_not_depend_on_the_order_of_work(
     cad1: Cad1,
     ready: Callable[[str], str],
     leaky: Path,
@@ -132,7 +133,7 @@ def test_the_order_of_the_work_does_not_show(
     tmp_path: Path,
     sandbox: str,
 ) -> None:
-    """One worker or two, in one run or listener by listener: the same bytes."""
+    """One worker or two, in one run or listener by listener, gives the same bytes."""
     options = ("--sandbox", ready(sandbox), "--audit", "0")
     whole = scored(cad1, leaky, synthetic_root, tmp_path / "whole", *options, "--workers", "2")
     for listener in ("L9002", "L9001"):
@@ -140,48 +141,40 @@ def test_the_order_of_the_work_does_not_show(
     assert parts == whole
 
 
-@pytest.mark.parametrize("sandbox", SANDBOXES)
-@pytest.mark.parametrize("name", ["oracle", "leaky", "mixture"])
-def test_one_real_example_of_each_submission_by_the_fast_engine(
+FAST = ("fast", "Paper Lanterns - Slow Tide", "L5004")
+PYCLARITY = ("pyclarity", "Rosie O'Dell & The Half-Moons - Don't Wait Up", "L5002")
+IN_DOCKER, SLOW = pytest.mark.docker, pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("name", "engine_song_listener", "sandbox"),
+    [
+        *(pytest.param(name, FAST, "docker", marks=IN_DOCKER) for name in SUBMISSIONS),
+        *(pytest.param(name, FAST, "process") for name in SUBMISSIONS),
+        pytest.param("leaky", PYCLARITY, "docker", marks=IN_DOCKER),
+        pytest.param("oracle", PYCLARITY, "docker", marks=[IN_DOCKER, SLOW]),
+        pytest.param("mixture", PYCLARITY, "docker", marks=[IN_DOCKER, SLOW]),
+    ],
+)
+def test_one_real_example_of_each_submission(
     cad1: Cad1,
     ready: Callable[[str], str],
     music_set: Path,
     music_root: Path,
     tmp_path: Path,
     name: str,
+    engine_song_listener: tuple[str, str, str],
     sandbox: str,
 ) -> None:
+    haaqi, song, listener = engine_song_listener
+    audits = 1 if sandbox == "docker" else 0  # pyclarity itself is never audited
     found = scored(
         cad1,
         music_set / f"submissions/{name}.zip",
         music_root,
         tmp_path / "store",
-        *("--sandbox", ready(sandbox), "--songs", "Paper Lanterns - Slow Tide", "--listeners", "L5004"),
-        *("--audit", "1" if sandbox == "docker" else "0"),
-    )
-    assert len(rows(found)) == 1
-    assert compare(found, (music_set / f"scores/{name}.csv").read_text()) <= TOLERANCE
-
-
-@pytest.mark.docker
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param("oracle", marks=pytest.mark.slow),
-        "leaky",
-        pytest.param("mixture", marks=pytest.mark.slow),
-    ],
-)
-def test_one_real_example_of_each_submission_by_pyclarity(
-    cad1: Cad1, image: str, music_set: Path, music_root: Path, tmp_path: Path, name: str
-) -> None:
-    found = scored(
-        cad1,
-        music_set / f"submissions/{name}.zip",
-        music_root,
-        tmp_path / "store",
-        *("--engine", "pyclarity", "--listeners", "L5002"),
-        *("--songs", "Rosie O'Dell & The Half-Moons - Don't Wait Up"),
+        *("--sandbox", ready(sandbox), "--engine", haaqi, "--audit", str(audits)),
+        *("--songs", song, "--listeners", listener),
     )
     assert len(rows(found)) == 1
     assert compare(found, (music_set / f"scores/{name}.csv").read_text()) <= TOLERANCE
@@ -190,7 +183,7 @@ def test_one_real_example_of_each_submission_by_pyclarity(
 @pytest.mark.slow
 @pytest.mark.parametrize("sandbox", SANDBOXES)
 @pytest.mark.parametrize("haaqi", ["fast", "pyclarity"])
-@pytest.mark.parametrize("name", ["oracle", "leaky", "mixture"])
+@pytest.mark.parametrize("name", SUBMISSIONS)
 def test_all_official_scores(
     cad1: Cad1,
     ready: Callable[[str], str],

@@ -1,10 +1,10 @@
-"""Shards that fail: split until what fails is alone, tried again where a machine may be at fault, and named."""
+"""Shards that fail are split until the failing example is alone, retried after machine faults, and reported."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -20,12 +20,13 @@ from harness.protocol.errors import (
 from harness.protocol.records import AuditScore, AuditStem, Done, Example, ExampleFailure, ExampleScore, Hello
 from harness.sandbox.contract import Environment, Records, Result, Task
 from harness.score import shards
-from harness.score.shards import Crew, Shard
+from harness.score.shards import Shard, ShardRunner
 from tests.values import values
+from validator.challenge.rules import CAD1
 
 NONCE = "0" * 32
 WAITS = shards.RETRY_WAITS
-SONGS = [Example(song="A", listener=f"L{number}") for number in range(5)]
+EXAMPLES = [Example(song="A", listener=f"L{number}") for number in range(5)]
 
 
 @pytest.fixture(autouse=True)
@@ -44,19 +45,19 @@ def answer(example: Example) -> ExampleScore:
     )
 
 
-class Told:
-    """A sandbox that fails on some examples, the first so many times."""
+class ScriptedSandbox:
+    """A sandbox that fails on some examples, the first `times` times."""
 
-    name = "told"
+    name = "scripted"
 
-    def __init__(self, bad: dict[str, HarnessError], *, times: int = 10**6) -> None:
+    def __init__(self, bad: Mapping[str, HarnessError], *, times: int = 10**6) -> None:
         self.bad = bad
         self.times = times
         self.tasks: list[Task] = []
         self.failed: Counter[str] = Counter()
 
     def prepare(self) -> Environment:
-        return Environment("told", "d" * 64, locked=True)
+        return Environment("scripted", "d" * 64, locked=True)
 
     def run(self, task: Task) -> Records:
         self.tasks.append(task)
@@ -71,23 +72,23 @@ class Told:
                 nonce=NONCE,
                 song=item.song,
                 listener=item.listener,
-                position=item.position,
-                value=0.5,
+                value=item.value,
+                haaqi=0.5,
                 seconds=0.0,
             )
         yield Done(nonce=NONCE, examples=0, failures=0, peak_memory=1)
 
 
-class Kept:
-    """Books that only remember."""
+class RecordingSink:
+    """A `ResultSink` that keeps everything it gets."""
 
     def __init__(self) -> None:
         self.lines: list[Hello | Result] = []
-        self.given_up: list[tuple[Shard, HarnessError]] = []
-        self.said: list[str] = []
-        self.noted: list[HarnessError] = []
+        self.failed: list[tuple[Shard, HarnessError]] = []
+        self.logged: list[str] = []
+        self.errors: list[HarnessError] = []
 
-    def task(self, shard: Shard, *, stop: threading.Event) -> Task:
+    def make_task(self, shard: Shard, *, stop: threading.Event) -> Task:
         return Task(
             split="test",
             engine="fast",
@@ -101,73 +102,71 @@ class Kept:
             stop=stop,
         )
 
-    def take(self, line: Hello | Result, *, source: object) -> None:
+    def accept(self, line: Hello | Result, *, source: object) -> None:
         self.lines.append(line)
 
-    def give_up(self, shard: Shard, error: HarnessError) -> None:
-        self.given_up.append((shard, error))
+    def record_failure(self, shard: Shard, error: HarnessError) -> None:
+        self.failed.append((shard, error))
 
-    def note(self, error: HarnessError) -> None:
-        self.noted.append(error)
+    def record_error(self, error: HarnessError) -> None:
+        self.errors.append(error)
 
-    def say(self, text: str) -> None:
-        self.said.append(text)
+    def log(self, text: str) -> None:
+        self.logged.append(text)
 
     @property
     def scored(self) -> list[str]:
         return sorted(line.listener for line in self.lines if isinstance(line, ExampleScore))
 
 
-Run = Callable[..., Kept]
+Run = Callable[..., RecordingSink]
 
 
 @pytest.fixture
 def run() -> Run:
-    def go(sandbox: Told, *what: Shard) -> Kept:
-        books = Kept()
-        Crew(sandbox, books, workers=2).run(what or [Shard(examples=tuple(SONGS))])
-        return books
+    def run_shards(sandbox: ScriptedSandbox, *what: Shard) -> RecordingSink:
+        sink = RecordingSink()
+        ShardRunner(sandbox, sink, workers=2).run(what or [Shard(examples=tuple(EXAMPLES))])
+        return sink
 
-    return go
+    return run_shards
 
 
 @pytest.mark.parametrize("kind", [DeadlineError, MemoryLimitError, BugError])
-def test_the_example_that_fails_ends_alone_and_the_others_are_scored(
-    run: Run, kind: type[HarnessError]
-) -> None:
-    sandbox = Told({"L2": kind("bad")})
-    books = run(sandbox)
-    assert books.scored == ["L0", "L1", "L3", "L4"]
-    ((shard, error),) = books.given_up
-    assert shard.examples == (SONGS[2],)
+def test_a_failing_example_is_isolated_and_the_others_are_scored(run: Run, kind: type[HarnessError]) -> None:
+    sandbox = ScriptedSandbox({"L2": kind("bad")})
+    sink = run(sandbox)
+    assert sink.scored == ["L0", "L1", "L3", "L4"]
+    ((shard, error),) = sink.failed
+    assert shard.examples == (EXAMPLES[2],)
     assert type(error) is kind
-    assert sandbox.failed["L2"] == 1 + shards.CHANCES
-    assert [task.examples for task in sandbox.tasks].count((SONGS[2],)) == shards.CHANCES
+    assert sandbox.failed["L2"] == 1 + shards.TRIES_ALONE
+    assert [task.examples for task in sandbox.tasks].count((EXAMPLES[2],)) == shards.TRIES_ALONE
 
 
 def test_nothing_is_scored_twice(run: Run) -> None:
-    books = run(Told({"L1": BugError("bad"), "L3": DeadlineError("late")}))
-    assert books.scored == ["L0", "L2", "L4"]
-    assert {shard.examples[0].listener for shard, _ in books.given_up} == {"L1", "L3"}
+    sink = run(ScriptedSandbox({"L1": BugError("bad"), "L3": DeadlineError("late")}))
+    assert sink.scored == ["L0", "L2", "L4"]
+    assert {shard.examples[0].listener for shard, _ in sink.failed} == {"L1", "L3"}
 
 
-def test_an_example_that_fails_once_gets_its_second_chance(run: Run) -> None:
-    books = run(Told({"L2": BugError("a hiccup")}, times=2))
-    assert books.scored == ["L0", "L1", "L2", "L3", "L4"]
-    assert books.given_up == []
-    assert len(books.said) == 2
+def test_an_example_that_fails_alone_once_is_retried(run: Run) -> None:
+    sink = run(ScriptedSandbox({"L2": BugError("a hiccup")}, times=2))
+    assert sink.scored == ["L0", "L1", "L2", "L3", "L4"]
+    assert sink.failed == []
+    assert len(sink.logged) == 2
 
 
-def test_a_machines_fault_is_tried_again_where_it_stopped(run: Run) -> None:
-    sandbox = Told({"L2": MachineError("the engine vanished")}, times=3)
-    books = run(sandbox)
-    assert books.scored == ["L0", "L1", "L2", "L3", "L4"]
+def test_a_shard_resumes_after_a_machine_fault(run: Run) -> None:
+    sandbox = ScriptedSandbox({"L2": MachineError("the engine vanished")}, times=3)
+    sink = run(sandbox)
+    assert sink.scored == ["L0", "L1", "L2", "L3", "L4"]
     assert [len(task.examples) for task in sandbox.tasks] == [5, 3, 3, 3]
-    assert all("Trying again" in text for text in books.said)
+    assert all("Retrying in" in text for text in sink.logged)
 
 
-def test_a_machines_fault_that_lasts_ends_the_run(run: Run) -> None:
-    sandbox = Told({"L2": MachineError("the engine vanished")})
+def test_a_lasting_machine_fault_ends_the_run(run: Run) -> None:
+    sandbox = ScriptedSandbox({"L2": MachineError("the engine vanished")})
     with pytest.raises(MachineError, match="vanished"):
         run(sandbox)
     assert sandbox.failed["L2"] == 1 + len(shards.RETRY_WAITS)
@@ -177,75 +176,80 @@ def test_waits_grow(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     assert 0 < WAITS[0] < WAITS[1] < WAITS[2] <= 60
     seen: list[float] = []
     monkeypatch.setattr(shards, "RETRY_WAITS", WAITS)
-    monkeypatch.setattr(threading.Event, "wait", lambda self, timeout=None: bool(seen.append(timeout or 0)))
-    sandbox, books = Told({"L0": MachineError("gone")}), Kept()
-    crew = Crew(sandbox, books, workers=1)
+
+    def wait(_: threading.Event, timeout: float) -> bool:
+        seen.append(timeout)
+        return False
+
+    monkeypatch.setattr(threading.Event, "wait", wait)
+    sandbox, sink = ScriptedSandbox({"L0": MachineError("gone")}), RecordingSink()
+    runner = ShardRunner(sandbox, sink, workers=1)
     with pytest.raises(MachineError):
-        crew._run_one(Shard(examples=tuple(SONGS)))
+        runner._run_one(Shard(examples=tuple(EXAMPLES)))
     assert seen == list(WAITS)
 
 
-def test_another_fault_of_the_set_up_is_not_tried_again(run: Run) -> None:
-    sandbox = Told({"L0": SetupError("the image is another")})
+def test_other_setup_errors_are_not_retried(run: Run) -> None:
+    sandbox = ScriptedSandbox({"L0": SetupError("the image is another")})
     with pytest.raises(SetupError, match="another"):
         run(sandbox)
     assert len(sandbox.tasks) == 1
 
 
-def test_a_sandbox_that_never_scores_is_given_up(run: Run) -> None:
-    sandbox = Told({one.listener: BugError("crash") for one in SONGS})
+def test_a_sandbox_that_never_scores_ends_the_run(run: Run) -> None:
+    sandbox = ScriptedSandbox({one.listener: BugError("crash") for one in EXAMPLES})
     with pytest.raises(BugError, match="3 examples in a row failed and none was scored"):
         run(sandbox)
 
 
-def test_examples_between_failures_keep_a_run_alive(run: Run) -> None:
+def test_scored_examples_between_failures_keep_a_run_alive(run: Run) -> None:
     many = tuple(Example(song="A", listener=f"L{number}") for number in range(20))
     bad = {f"L{number}": DeadlineError("late") for number in range(0, 20, 3)}
-    books = Kept()
-    Crew(Told(bad), books, workers=1).run([Shard(examples=many)])
-    assert len(books.scored) == 20 - len(bad)
-    assert len(books.given_up) == len(bad)
+    sink = RecordingSink()
+    ShardRunner(ScriptedSandbox(bad), sink, workers=1).run([Shard(examples=many)])
+    assert len(sink.scored) == 20 - len(bad)
+    assert len(sink.failed) == len(bad)
 
 
-def test_a_failure_after_the_last_answer_is_noted(run: Run) -> None:
-    class Crashing(Told):
+def test_an_error_after_the_last_answer_is_recorded(run: Run) -> None:
+    class Crashing(ScriptedSandbox):
         def run(self, task: Task) -> Records:
             yield from super().run(task)
             raise BugError("ended with code 1")
 
-    books = run(Crashing({}))
-    assert books.scored == ["L0", "L1", "L2", "L3", "L4"]
-    assert [error.message for error in books.noted] == ["ended with code 1"]
-    assert books.given_up == []
+    sink = run(Crashing({}))
+    assert sink.scored == ["L0", "L1", "L2", "L3", "L4"]
+    assert [error.message for error in sink.errors] == ["ended with code 1"]
+    assert sink.failed == []
 
 
-def test_a_stop_ends_the_crew(run: Run) -> None:
-    books = Kept()
-    crew = Crew(Told({}), books, workers=1)
-    crew.stop()
-    crew.run([Shard(examples=tuple(SONGS))])
-    assert books.lines == []
+def test_a_stopped_runner_starts_nothing(run: Run) -> None:
+    sink = RecordingSink()
+    runner = ShardRunner(ScriptedSandbox({}), sink, workers=1)
+    runner.stop()
+    runner.run([Shard(examples=tuple(EXAMPLES))])
+    assert sink.lines == []
 
 
-def test_what_is_left_of_a_shard() -> None:
+def test_a_shard_without_an_answer() -> None:
     audits = (
-        AuditStem(song="A", listener="L0", position=1),
-        AuditStem(song="A", listener="L0", position=2),
+        AuditStem(song="A", listener="L0", value="left_drums"),
+        AuditStem(song="A", listener="L0", value="right_drums"),
     )
-    shard = Shard(examples=tuple(SONGS), audits=audits)
-    assert shard.without(answer(SONGS[1])).examples == (SONGS[0], *SONGS[2:])
+    shard = Shard(examples=tuple(EXAMPLES), audits=audits)
+    assert shard.without(answer(EXAMPLES[1])).examples == (EXAMPLES[0], *EXAMPLES[2:])
     failed = ExampleFailure(
         nonce=NONCE, song="A", listener="L0", fault="bug", code="bug", path="", message="bad"
     )
-    assert shard.without(failed).examples == tuple(SONGS[1:])
+    assert shard.without(failed).examples == tuple(EXAMPLES[1:])
     assert Shard(audits=audits).without(failed).audits == audits[1:]
-    told = AuditScore(nonce=NONCE, song="A", listener="L0", position=2, value=0.1, seconds=0.0)
-    assert shard.without(told).audits == audits[:1]
-    assert shard.without(told).examples == tuple(SONGS)
+    audited = AuditScore(nonce=NONCE, song="A", listener="L0", value="right_drums", haaqi=0.1, seconds=0.0)
+    assert shard.without(audited).audits == audits[:1]
+    assert shard.without(audited).examples == tuple(EXAMPLES)
 
 
-class InBatches(Told):
-    """A sandbox that answers a batch when all of it is scored: one bad example keeps back the others' answers."""
+class BatchSandbox(ScriptedSandbox):
+    """A sandbox that answers a batch once all of it is scored; a failing example holds back the others' answers."""
 
     def run(self, task: Task) -> Records:
         self.tasks.append(task)
@@ -260,20 +264,20 @@ class InBatches(Told):
         yield Done(nonce=NONCE, examples=0, failures=0, peak_memory=1)
 
 
-def test_a_batch_that_fails_is_taken_apart_at_once(run: Run) -> None:
+def test_a_failing_batch_is_split_at_once(run: Run) -> None:
     many = tuple(Example(song="A", listener=f"L{number:02}") for number in range(20))
-    sandbox = InBatches({"L09": MemoryLimitError("burst")})
-    books = run(sandbox, Shard(examples=many, batch=8))
-    assert books.scored == [one.listener for one in many if one.listener != "L09"]
-    ((shard, _),) = books.given_up
+    sandbox = BatchSandbox({"L09": MemoryLimitError("burst")})
+    sink = run(sandbox, Shard(examples=many, batch=8))
+    assert sink.scored == [one.listener for one in many if one.listener != "L09"]
+    ((shard, _),) = sink.failed
     assert shard.examples == (many[9],)
-    assert sandbox.failed["L09"] == 1 + shards.CHANCES
+    assert sandbox.failed["L09"] == 1 + shards.TRIES_ALONE
     sizes = sorted((len(task.examples), task.batch) for task in sandbox.tasks)
-    assert sizes == [*[(1, 1)] * (8 + shards.CHANCES - 1), (4, 8), (20, 8)]
+    assert sizes == [*[(1, 1)] * (8 + shards.TRIES_ALONE - 1), (4, 8), (20, 8)]
 
 
 def test_audits_are_split_like_examples(run: Run) -> None:
-    audits = tuple(AuditStem(song="A", listener="L0", position=position) for position in range(3))
+    audits = tuple(AuditStem(song="A", listener="L0", value=name) for name in CAD1.columns[:3])
     rest, first = Shard(audits=audits).split()
     assert first.audits == audits[:1]
     assert rest.audits == audits[1:]

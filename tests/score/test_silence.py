@@ -1,4 +1,4 @@
-"""A value may be undefined where its reference is silent, and nowhere else: the host looks for itself."""
+"""A value is undefined if and only if its reference is silent; the host reads the references itself."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import soundfile
 
 from harness.protocol.errors import BugError, SetupError
 from harness.protocol.records import ExampleScore
-from harness.score.silence import check, silent_columns
+from harness.score.silence import check_values, silent_columns
+from tests.values import values
 from validator import Challenge
-from validator.challenge.rules import CAD1
 
 
 @pytest.fixture
@@ -35,12 +35,12 @@ def silence(root: Path, channel: int, *, but: int | None = None) -> Challenge:
     return challenge
 
 
-def line(values: dict[str, float | None]) -> ExampleScore:
+def line(special: dict[str, float | None]) -> ExampleScore:
     return ExampleScore(
         nonce="0" * 32,
         song="A",
         listener="L1",
-        values=tuple(values.get(name, 0.5) for name in CAD1.columns),
+        values=values(0.5) | special,
         seconds=0.0,
         cpu_seconds=0.0,
     )
@@ -52,7 +52,7 @@ def test_a_silent_channel_is_found_by_its_column(root: Path) -> None:
     assert silent_columns(challenge.songs[1]) == frozenset()
 
 
-def test_one_sample_is_no_silence(root: Path) -> None:
+def test_one_nonzero_sample_is_not_silence(root: Path) -> None:
     challenge = silence(root, channel=1, but=17)
     assert silent_columns(challenge.songs[0]) == frozenset()
 
@@ -60,21 +60,29 @@ def test_one_sample_is_no_silence(root: Path) -> None:
 def test_only_the_scored_part_counts(root: Path) -> None:
     challenge = silence(root, channel=0)
     path = challenge.songs[0].reference_path("drums")
-    assert np.any(soundfile.read(path)[0][:, 0]), "there is sound outside of the segment"
+    assert np.any(soundfile.read(path)[0][:, 0]), "there is sound outside the segment"
     assert silent_columns(challenge.songs[0]) == {"left_drums"}
 
 
-def test_a_missing_reference_is_the_set_ups_fault(root: Path) -> None:
+def test_a_missing_reference_is_a_setup_error(root: Path) -> None:
     challenge = Challenge.load(root, split="test")
     challenge.songs[0].reference_path("bass").unlink()
     with pytest.raises(SetupError, match=r"bass\.wav"):
         silent_columns(challenge.songs[0])
 
 
-def test_undefined_and_silent_must_be_the_same() -> None:
-    check(line({"right_drums": None}), frozenset({"right_drums"}))
-    check(line({}), frozenset())
+def test_exactly_the_silent_values_are_undefined() -> None:
+    check_values(line({"right_drums": None}), frozenset({"right_drums"}))
+    check_values(line({}), frozenset())
     with pytest.raises(BugError, match="no value for left_bass, whose reference is not silent"):
-        check(line({"left_bass": None}), frozenset())
+        check_values(line({"left_bass": None}), frozenset())
     with pytest.raises(BugError, match="a value for right_drums, whose reference is silent"):
-        check(line({}), frozenset({"right_drums"}))
+        check_values(line({}), frozenset({"right_drums"}))
+
+
+def test_an_example_has_exactly_the_values_of_scores_csv() -> None:
+    short = line({})
+    del short.values["left_bass"]
+    for wrong in (short, line({"left_guitar": 0.5})):
+        with pytest.raises(BugError, match="the evaluator sent the values"):
+            check_values(wrong, frozenset())

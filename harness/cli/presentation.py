@@ -1,0 +1,133 @@
+"""Outcomes, statuses, checks and rankings as the command prints them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli.console import emit, log, print_error, stdout, use_color
+from harness.protocol.errors import SubmissionError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.cli.options import RankingFormat
+    from harness.machine.doctor import Check
+    from harness.score.request import Outcome
+    from harness.score.status import SubmissionStatus
+
+
+def print_ranking(
+    store: Path, *, split: str | None = None, format_: RankingFormat = "table", output: Path | None = None
+) -> None:
+    """Prints the ranking of a store, or writes it to a file."""
+    from harness.ranking.render import RENDERERS, terminal
+    from harness.ranking.store import read_tables
+
+    tables = read_tables(store, split=split)
+    text = terminal(tables, stdout()) if format_ == "table" else RENDERERS[format_](tables)
+    emit(text, output)
+
+
+def print_outcome(outcome: Outcome, *, submission: Path, team: str, store: Path) -> None:
+    """Prints the outcome of a scoring run.
+
+    Raises:
+        HarnessError: The first failure that the submission did not cause; the others are printed.
+        SubmissionError: The submission is invalid, or some of its files cannot be scored.
+    """
+    if not outcome.report.valid:
+        sys.stdout.write(outcome.report.to_text(color=use_color()))
+        raise SubmissionError(f"{submission.name} is invalid and was not scored.")
+    for finding in outcome.findings:
+        log(f"{finding.path}: {finding.message} ({finding.code})")
+    log(f"{outcome.scored} examples scored now, {outcome.stored} of {outcome.total} stored.")
+    if outcome.audits:
+        greatest = max(audit.difference for audit in outcome.audits)
+        log(f"{len(outcome.audits)} stems spot-checked with pyclarity: greatest difference {greatest:.1e}.")
+    for fault in outcome.faults[1:]:
+        print_error(fault, store)
+    for fault in outcome.faults[:1]:
+        raise fault
+    if outcome.findings:
+        raise SubmissionError(
+            f"{len(outcome.findings)} files of {submission.name} cannot be scored.",
+            hint="`cad1 validate` lists them all; the scores of the other examples are stored.",
+        )
+    if outcome.average is None:
+        log(f"{team} is not ranked until every example is scored.")
+    else:
+        log(f"{team}: average score {outcome.average:.4f}")
+
+
+def print_checks(checks: Sequence[Check]) -> None:
+    """Prints what `cad1 doctor` found."""
+    console = stdout()
+    for check in checks:
+        mark = "[green]✓[/]" if check.good else "[red]✗[/]"
+        console.print(mark, f"{check.name}:", style=None, end=" ")
+        console.print(check.found, markup=False, highlight=False, soft_wrap=True)
+        if check.hint:
+            console.print(f"    {check.hint}", markup=False, highlight=False, soft_wrap=True)
+
+
+def status_json(statuses: Sequence[SubmissionStatus]) -> str:
+    """The statuses as JSON, for scripts."""
+    document = {"schema_version": 1, "submissions": [asdict(one) for one in statuses]}
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def status_text(statuses: Sequence[SubmissionStatus], *, full: bool) -> str:
+    """The statuses as a table, followed by causes; with `full`, every failed example too."""
+    from rich.table import Table
+
+    if not statuses:
+        return "No submissions yet.\n"
+    console = stdout()
+    with console.capture() as capture:
+        table = Table()
+        for heading in ("Team", "Split", "Submission", "State", "Since (UTC)", "Examples"):
+            table.add_column(heading, no_wrap=True)
+        active = any(one.runner for one in statuses)
+        if active:
+            table.add_column("Progress")
+        for one in statuses:
+            table.add_row(
+                one.team,
+                one.split,
+                one.submission[:12],
+                f"{one.state} ({one.fault})" if one.fault else one.state,
+                one.since[:16].replace("T", " "),
+                f"{one.stored} of {one.total}",
+                *([_progress(one)] if active else []),
+            )
+        console.print(table)
+        for one in statuses:
+            _print_causes(one, console, full=full)
+    return capture.get()
+
+
+def _progress(one: SubmissionStatus) -> str:
+    if not one.runner:
+        return ""
+    if one.rate is None or one.left is None:
+        return "started"
+    hours, minutes = divmod(round(one.left / 60), 60)
+    return f"{one.rate:.0f} per hour, {hours} h {minutes:02d} min left"
+
+
+def _print_causes(one: SubmissionStatus, console: Console, *, full: bool) -> None:
+    def line(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    if one.cause:
+        line(f"{one.team}: {one.cause}")
+    if one.failures and not full:
+        line(f"{one.team}: {len(one.failures)} examples failed; `cad1 status {one.team}` lists them.")
+    for failure in one.failures if full else ():
+        place = f"{failure.song} for {failure.listener}" + (f", {failure.path}" if failure.path else "")
+        line(f"  {place}: {failure.message} ({failure.fault}, {failure.code})")

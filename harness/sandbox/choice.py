@@ -1,0 +1,69 @@
+"""The sandbox to score in: the one that a user names, or the strongest that this machine has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.protocol.errors import SetupError, UsageError
+from harness.protocol.lock import Lock
+from harness.sandbox.contract import Sandbox
+from harness.sandbox.docker.container import DockerSandbox, connect
+from harness.sandbox.docker.image import IMAGE, build, check_image, default_base
+from harness.sandbox.local.bubblewrap import BubblewrapSandbox
+from harness.sandbox.local.process import ProcessSandbox
+
+LOCAL_BASE = "cad1-base:bookworm"
+"""The base image that scripts/debian-base.sh builds."""
+
+
+def choose_sandbox(name: str, *, runtime: str = "", log: Callable[[str], None]) -> Sandbox:
+    """Returns the sandbox called `name`: docker, bubblewrap, process or strongest.
+
+    Args:
+        name: Which sandbox.
+        runtime: An OCI runtime for the containers; the engine's default if empty.
+        log: Called with a line for each sandbox that this machine lacks; only with `strongest`.
+
+    Raises:
+        UsageError: A runtime was given for a sandbox without containers.
+    """
+    if runtime and name != DockerSandbox.name:
+        raise UsageError(
+            f"--runtime {runtime} can only be used with --sandbox docker, not with {name}.",
+            hint="Remove one of the two options.",
+        )
+    if name == DockerSandbox.name:
+        return DockerSandbox(runtime=runtime)
+    if name == BubblewrapSandbox.name:
+        return BubblewrapSandbox()
+    return ProcessSandbox() if name == ProcessSandbox.name else strongest_sandbox(log)
+
+
+def strongest_sandbox(log: Callable[[str], None]) -> Sandbox:
+    """Returns Docker if an engine answers and has the image or can build it, else bubblewrap, else a child process.
+
+    Args:
+        log: Called with a line for each sandbox that this machine lacks, and for the chosen one.
+    """
+    try:
+        client = connect()
+        try:
+            check_image(client, IMAGE, Lock.load())
+        except SetupError as error:
+            log(f"{error.message} Building it; this takes a minute or two.")
+            local = any(LOCAL_BASE in image.tags for image in client.images.list())
+            pinned = client.images.list(name=default_base())
+            build(client, base=LOCAL_BASE if local and not pinned else "", log=lambda line: None)
+        log("Sandbox: Docker, one container per song.")
+        return DockerSandbox()
+    except SetupError as error:
+        log(f"{error.message} {error.hint}")
+    sandbox = BubblewrapSandbox()
+    try:
+        sandbox.prepare()
+    except SetupError as error:
+        log(f"{error.message} {error.hint}")
+        log("Sandbox: a child process instead. Use it only for your own files; official scores need Docker.")
+        return ProcessSandbox()
+    log("Sandbox: bubblewrap instead, one process per song without a network; official scores need Docker.")
+    return sandbox

@@ -1,0 +1,42 @@
+"""The choice of a sandbox: by name, or the strongest that this machine has."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.protocol.errors import UsageError
+from harness.sandbox.choice import choose_sandbox, strongest_sandbox
+from harness.sandbox.docker.container import DockerSandbox
+from harness.sandbox.local.bubblewrap import BubblewrapSandbox
+from harness.sandbox.local.process import ProcessSandbox
+
+
+def ignore(_: str) -> None:
+    """A log that nobody reads."""
+
+
+@pytest.mark.parametrize("kind", [DockerSandbox, BubblewrapSandbox, ProcessSandbox])
+def test_a_sandbox_is_chosen_by_its_name(kind: type) -> None:
+    assert type(choose_sandbox(kind.name, log=ignore)) is kind  # type: ignore[attr-defined]
+
+
+def test_a_runtime_is_for_docker_only() -> None:
+    for name in ("bubblewrap", "process", "strongest"):
+        with pytest.raises(UsageError, match="--runtime runsc can only be used with --sandbox docker"):
+            choose_sandbox(name, runtime="runsc", log=ignore)
+
+
+def test_the_strongest_sandbox_that_works_is_chosen_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    lines: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(BubblewrapSandbox, "prepare", lambda sandbox: None)
+        assert isinstance(strongest_sandbox(lines.append), BubblewrapSandbox)
+    assert "No Docker engine answers" in lines[0]
+    assert "bubblewrap instead" in lines[1]
+    lines.clear()
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert isinstance(strongest_sandbox(lines.append), ProcessSandbox)
+    assert "No Docker engine answers" in lines[0]
+    assert "no bubblewrap on this machine" in lines[1]
+    assert "child process instead" in lines[2]
