@@ -1,8 +1,8 @@
 """Imports between rooms run downwards only.
 
-A room is a folder of `harness`, `validator` or `bench`; a file at the top of `harness` would be a room of its own. An
-arrow goes from a room to another room that one of its modules imports: at its top, inside a function, or for types
-only.
+A room is a folder of `harness`, `validator` or `bench`; a file at the top of `harness` would be a room of its own.
+An arrow goes from a room to another room that one of its modules imports: at its top, inside a function, or for
+types only.
 
 `python tests/test_arrows.py [ROOT]` prints rooms, floors and arrows of this tree, or of the tree at ROOT.
 """
