@@ -8,12 +8,12 @@ PYTHON311 ?= python3.11
 # Where no image registry is reached: make image BASE_IMAGE=cad1-base:bookworm (see scripts/debian-base.sh)
 BASE_IMAGE ?=
 
-.PHONY: help install torch demo test test-slow test-locked lint format image lock requirements bench bench-validate clean
+.PHONY: help install torch demo test test-all test-exhaustive test-locked lint format image lock requirements bench bench-validate clean
 
-help: ## Say what can be done here
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
+help: ## Show what can be done here
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
-install: $(VENV)/.done ## Make the virtual environment with everything that development needs
+install: $(VENV)/.done ## Create the virtual environment with everything that development needs
 
 $(VENV)/.done: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
@@ -22,7 +22,7 @@ $(VENV)/.done: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[score]' --group dev
 	touch $@
 
-torch: install ## Add PyTorch and the models' code, so that the tests of demucs and openunmix run (large)
+torch: install ## Install PyTorch and the models' code for the tests of demucs and openunmix (large)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 tqdm
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps torchaudio==2.11.0 openunmix==1.3.0
 	find $(VENV) -path '*torchaudio/lib/_torchaudio*.so' -delete  # built for CUDA; these models need none of it
@@ -30,14 +30,17 @@ torch: install ## Add PyTorch and the models' code, so that the tests of demucs 
 demo: install ## Score and rank three submissions of a small synthetic challenge
 	$(BIN)/cad1 demo
 
-test: install ## Run the tests (those that need Docker skip without an engine)
-	$(BIN)/python -m pytest -m 'not slow' --durations 15
+test: install ## Run the tests, some minutes (those that need Docker skip without an engine)
+	$(BIN)/python -m pytest -n logical -m 'not slow and not exhaustive' --durations 15
 
-test-slow: install ## Run every test, the slow ones too
-	$(BIN)/python -m pytest
+test-all: test ## Run the tests that take longer, too
+	$(BIN)/python -m pytest -n logical -m 'slow and not exhaustive' --durations 15
 
-test-locked: $(LOCKED)/.done ## Hold our HAAQI to pyclarity itself, stage by stage, on the locked versions (Python 3.11)
-	$(LOCKED)/bin/python -m pytest tests/haaqi -m 'not slow'
+test-exhaustive: install ## Run every test: all official scores by both engines in both sandboxes (hours)
+	$(BIN)/python -m pytest -n logical
+
+test-locked: $(LOCKED)/.done ## Check our HAAQI against pyclarity itself, stage by stage, on the locked versions (Python 3.11)
+	$(LOCKED)/bin/python -m pytest tests/haaqi -m 'not slow and not exhaustive'
 
 $(LOCKED)/.done: harness/scorer-requirements.txt
 	$(PYTHON311) -m venv $(LOCKED)
@@ -51,17 +54,17 @@ lint: install ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: install ## Bring the sources into shape
+format: install ## Format the sources
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 image: install ## Build the evaluator image
 	$(BIN)/cad1 image build $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE))
 
-lock: install ## Write scorer.lock anew after a change of scoring code: older scores then stand in tables of their own
+lock: install ## Rewrite scorer.lock after a change of scoring code: older scores then rank in separate tables
 	$(BIN)/python -m harness.protocol.lock
 
-requirements: ## Write scorer-requirements.txt anew, with hashes (needs uv)
+requirements: ## Rewrite scorer-requirements.txt with hashes (needs uv)
 	uv pip compile --quiet --no-deps --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	    --universal --python-version 3.11 harness/scorer-requirements.in --output-file harness/scorer-requirements.txt
 
@@ -71,5 +74,5 @@ bench: $(LOCKED)/.done ## Compare our HAAQI with pyclarity's in one run: time an
 bench-validate: install ## Compare decoding with Debian's `flac -t` in one run
 	$(BIN)/python bench/validate.py
 
-clean: ## Remove what was made here, but for the scores
+clean: ## Remove build artefacts and environments; the scores stay
 	rm -rf $(VENV) $(LOCKED) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
