@@ -13,7 +13,8 @@ from harness.protocol.lock import Lock
 from harness.protocol.records import Engine
 from harness.ranking.tables import Table, tables
 from harness.sandbox.contract import Sandbox
-from harness.sandbox.docker.container import DockerSandbox, connect
+from harness.sandbox.docker.container import DockerSandbox
+from harness.sandbox.docker.engine import connect
 from harness.sandbox.docker.image import IMAGE, build, check_image, default_base
 from harness.sandbox.local.bubblewrap import BubblewrapSandbox
 from harness.sandbox.local.process import ProcessSandbox

@@ -188,7 +188,7 @@ def update(work: Path, sandbox: Sandbox, *, workers: int, progress: Told) -> Pat
         write_atomically(target / f"{name}.csv", write_scores(roster, examples))
     made = {
         "engine": "pyclarity",
-        "scorer": environment.scorer,
+        "scorer": environment.scorer_digest,
         "challenge": roster.digest,
         "sandbox": environment.sandbox,
         "base_image": environment.base_image,
@@ -290,7 +290,9 @@ def _score(
     environment = sandbox.prepare()
     roster: Roster = roster_of(challenge)
     key = Key(
-        submission_digest(archive), roster.digest, Scorer(environment.scorer, engine, environment.locked)
+        submission_digest(archive),
+        roster.digest,
+        Scorer(environment.scorer_digest, engine, environment.locked),
     )
     with Ledger(work / "store", read_only=True) as ledger:
         return ledger.examples(key), environment.locked

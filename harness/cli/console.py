@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from harness.protocol.errors import BugError, HarnessError, SetupError, UsageError
+from harness.protocol.errors import HarnessError, InternalError, SetupError, UsageError
 from harness.ranking.render import write_atomically
 from validator import ChallengeError, SubmissionNotFound
 
@@ -74,7 +74,7 @@ def _log(text: str, store: Path) -> None:
 
 
 def _bug(error: Exception) -> int:
-    bug = BugError(
+    bug = InternalError(
         f"A bug of ours: {type(error).__name__}: {error}.",
         hint="Please report it with the details; what was stored is kept.",
         detail="".join(traceback.format_exception(error)),

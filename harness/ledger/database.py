@@ -13,7 +13,7 @@ from harness.ledger.migration import migrate
 from harness.ledger.schema import IDENTITY, VERSION, create, found
 from harness.ledger.snapshot import open_snapshot
 from harness.ledger.transaction import Transaction
-from harness.protocol.errors import BugError, SetupError
+from harness.protocol.errors import InternalError, SetupError
 
 FILE = "ledger.sqlite"
 
@@ -136,7 +136,7 @@ class Database:
     def _write(self) -> Iterator[Transaction]:
         """One transaction that holds the write lock: all of it or nothing."""
         if self.read_only:
-            raise BugError(f"The ledger {self.path} was opened for reading.", hint="Please report it.")
+            raise InternalError(f"The ledger {self.path} was opened for reading.", hint="Please report it.")
         with self._lock, self._told("written"):
             if self.path.stat().st_ino != self._inode:
                 raise FileNotFoundError("it was moved or replaced while it was in use")

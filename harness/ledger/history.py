@@ -25,7 +25,7 @@ class Ways(Database):
             scorer: What scores or has scored.
 
         Raises:
-            BugError: If that state may not follow the present one, or the fault does not fit the state.
+            InternalError: If that state may not follow the present one, or the fault does not fit the state.
         """
         with self._write() as transaction:
             return append_step(transaction, case, state, fault=fault, cause=cause, scorer=scorer)

@@ -33,7 +33,7 @@ from harness.ledger.schema import VERSION
 from harness.ledger.states import Case, State, Step
 from harness.ledger.steps import MAX_CAUSE, one_line
 from harness.ledger.transaction import Transaction
-from harness.protocol.errors import BugError, Fault
+from harness.protocol.errors import Fault, InternalError
 from harness.protocol.records import RunRecord
 from validator.challenge.rules import CAD1
 
@@ -115,7 +115,7 @@ class Ledger(Ways, Leases):
         """Notes how the following examples are made; returns the run's number."""
         with self._write() as transaction:
             cursor = transaction.execute(
-                "INSERT INTO runs (started, record) VALUES (?, ?)", (transaction.at, record.model_dump_json())
+                "INSERT INTO runs (started, record) VALUES (?, ?)", (transaction.at, record.to_json())
             )
             number = int(cursor.lastrowid or 0)
             transaction.log("run", {"run": number, "sandbox": record.sandbox}, ("runs", (number,)))
@@ -179,10 +179,10 @@ class Ledger(Ways, Leases):
             False, and no change, if it has a score.
 
         Raises:
-            BugError: If nobody's fault is said.
+            InternalError: If nobody's fault is said.
         """
         if failure.fault not in set(Fault):
-            raise BugError(
+            raise InternalError(
                 f"An example can't fail by the fault of {failure.fault!r}.", hint="Please report it."
             )
         with self._write() as transaction:

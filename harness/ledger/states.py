@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from harness.ledger.entities import Scorer
-from harness.protocol.errors import BugError, Fault
+from harness.protocol.errors import Fault, InternalError
 
 
 class State(StrEnum):
@@ -71,12 +71,12 @@ def blamed(state: State, fault: str) -> str:
     """The fault as the ledger keeps it: `submission` goes without saying where a submission is invalid.
 
     Raises:
-        BugError: If the state says that something went wrong and the fault does not say whose fault, or vice versa.
+        InternalError: If the state needs a fault and there is none, or the other way round.
     """
     if state is State.INVALID:
         fault = fault or Fault.SUBMISSION
     if fault not in {"", *Fault} or (fault == "") == (state in {State.INVALID, State.FAILED}):
-        raise BugError(f"The state {state} can't have the fault {fault!r}.", hint="Please report it.")
+        raise InternalError(f"The state {state} can't have the fault {fault!r}.", hint="Please report it.")
     return str(fault)
 
 
@@ -84,10 +84,10 @@ def check_move(case: Case, before: State | None, after: State) -> None:
     """Holds a move to the table.
 
     Raises:
-        BugError: If the table forbids it.
+        InternalError: If the table forbids it.
     """
     if after not in FOLLOWS[before]:
-        raise BugError(
+        raise InternalError(
             f"The submission {case.submission[:12]} of {case.team} can't go from {before or 'nothing'} to {after}.",
             hint="Please report it; the ledger is as before.",
         )

@@ -37,7 +37,7 @@ def append_step(
     """Moves a case to a state, and logs it.
 
     Raises:
-        BugError: If that may not follow the state that the case is in.
+        InternalError: If that may not follow the state that the case is in.
     """
     before = transaction.execute(
         "SELECT state FROM steps WHERE (team, submission, challenge) = (?, ?, ?) ORDER BY number DESC LIMIT 1",

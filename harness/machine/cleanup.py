@@ -10,9 +10,10 @@ from pathlib import Path
 from harness.ledger.ledger import FILE, Ledger
 from harness.protocol.errors import HarnessError
 from harness.protocol.lock import Lock
-from harness.sandbox.docker.container import connect, engine_failed
+from harness.sandbox.docker.engine import connect, engine_failed
 from harness.sandbox.docker.image import LOCK_LABEL
 from harness.sandbox.leftovers import sweep
+from harness.sandbox.local.environment import ENVIRONMENT_PREFIX, environment_folder
 from harness.sandbox.wheels import cache_folder
 from harness.score.heartbeat import is_dead
 
@@ -75,8 +76,8 @@ def _images() -> Iterator[str]:
 
 def _environments() -> Iterator[str]:
     """Virtual environments of the process sandbox for other locks."""
-    current = f"scorer-{Lock.load().digest[:16]}"
-    for folder in sorted(cache_folder().glob("scorer-*")):
-        if folder.is_dir() and folder.name != current:
+    current = environment_folder(Lock.load())
+    for folder in sorted(cache_folder().glob(f"{ENVIRONMENT_PREFIX}*")):
+        if folder.is_dir() and folder != current:
             shutil.rmtree(folder)
             yield f"removed environment {folder}"

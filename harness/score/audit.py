@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.ledger.ledger import AuditRecord, StoredExample
-from harness.protocol.errors import BugError
+from harness.protocol.errors import InternalError
 from harness.protocol.records import AuditStem
 from validator.challenge.rules import CAD1
 
@@ -64,13 +64,13 @@ def draw(
     return draws
 
 
-def verdict(records: list[AuditRecord]) -> BugError | None:
+def verdict(records: list[AuditRecord]) -> InternalError | None:
     """A bug of ours where any stem's two values differ by more than rounding."""
     wrong = [record for record in records if not record.passed]
     if not wrong:
         return None
     worst = max(wrong, key=lambda record: record.difference)
-    return BugError(
+    return InternalError(
         f"The audit failed: {len(wrong)} of {len(records)} stems score otherwise by pyclarity itself; the worst is "
         f"{worst.stem} of {worst.song} for {worst.listener}: {worst.fast!r} by our engine, {worst.pyclarity!r} by "
         "pyclarity.",

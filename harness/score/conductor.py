@@ -78,7 +78,9 @@ def score(
     for left, why in sweep().kept:
         say(f"A dead run's {left.kind} {left.name} could not be removed: {why}.")
     case = Case(request.team, submission_digest(request.submission, report), roster.digest)
-    key = Key(case.submission, roster.digest, Scorer(environment.scorer, request.engine, environment.locked))
+    key = Key(
+        case.submission, roster.digest, Scorer(environment.scorer_digest, request.engine, environment.locked)
+    )
     with Ledger(request.store) as ledger:
         ledger.add_roster(roster)
         ledger.enter(Entry(request.team, key, report.subject.name, report.subject.size, "scored"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import soundfile
 
-from harness.protocol.errors import BugError, SetupError
+from harness.protocol.errors import InternalError, SetupError
 from harness.protocol.records import ExampleScore
 from validator.challenge.challenge import Song
 from validator.challenge.rules import CAD1, value_name
@@ -46,10 +46,10 @@ def check(line: ExampleScore, silent: frozenset[str]) -> None:
     """Holds the values of an example to the columns of scores.csv, its undefined ones to the silent references.
 
     Raises:
-        BugError: If they differ.
+        InternalError: If they differ.
     """
     if set(line.values) != set(CAD1.columns):
-        raise BugError(
+        raise InternalError(
             f"{line.song} for {line.listener}: the evaluator sent the values {', '.join(sorted(line.values))}; "
             f"expected {', '.join(CAD1.columns)}.",
             hint="Nothing of this example was stored. Please report it.",
@@ -58,7 +58,7 @@ def check(line: ExampleScore, silent: frozenset[str]) -> None:
     if undefined != silent:
         wrong = sorted(undefined ^ silent)
         missing = wrong[0] in undefined
-        raise BugError(
+        raise InternalError(
             f"{line.song} for {line.listener}: the evaluator has {'no' if missing else 'a'} value for "
             f"{', '.join(wrong)}, whose reference is {'not ' if missing else ''}silent.",
             hint="Nothing of this example was stored. Please report it.",

@@ -25,7 +25,7 @@ from harness.ranking.render import write_ranking
 SCORER = Scorer("d" * 64, "fast", True)
 ROSTER = Roster("c" * 64, "test", ("A", "B, too"), ("L1", "L2"))
 RUN = RunRecord(
-    scorer=SCORER.digest,
+    scorer_digest=SCORER.digest,
     engine="fast",
     sandbox="docker",
     locked=True,

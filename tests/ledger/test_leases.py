@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.ledger.ledger import Case, Failure, Key, Lease, Ledger, Roster, Scorer, State, StoredExample
-from harness.protocol.errors import BugError
+from harness.protocol.errors import InternalError
 from tests.values import values
 
 SCORER = Scorer("d" * 64, "fast", True)
@@ -158,7 +158,7 @@ def test_a_failure_goes_when_the_example_is_stored(ledger: Ledger) -> None:
 
 
 def test_an_example_fails_by_somebodys_fault(ledger: Ledger) -> None:
-    with pytest.raises(BugError, match="by the fault of 'nobody'"):
+    with pytest.raises(InternalError, match="by the fault of 'nobody'"):
         ledger.store_failure(KEY, Failure("A", "L1", "nobody", "", "", ""))
     assert ledger.failures(KEY) == []
 

@@ -22,7 +22,7 @@ from validator.challenge.rules import CAD1
 SCORER = Scorer("d" * 64, "fast", True)
 ROSTER = Roster("c" * 64, "test", ("A", "B"), ("L1",))
 RECORD = RunRecord(
-    scorer=SCORER.digest,
+    scorer_digest=SCORER.digest,
     engine="fast",
     sandbox="docker",
     locked=True,
@@ -45,7 +45,7 @@ def old(tmp_path: Path) -> Path:
             "INSERT INTO challenges VALUES (?, ?, ?, ?)",
             (ROSTER.digest, ROSTER.split, json.dumps(ROSTER.songs), json.dumps(ROSTER.listeners)),
         )
-        db.execute("INSERT INTO runs VALUES (1, '2026-01-01', ?)", (RECORD.model_dump_json(),))
+        db.execute("INSERT INTO runs VALUES (1, '2026-01-01', ?)", (RECORD.to_json(),))
         for number, team in enumerate(("E001", "E002"), start=1):
             submission = str(number) * 64
             db.execute(

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.ledger.ledger import Ledger, StoredExample
-from harness.protocol.errors import BugError, SetupError
+from harness.protocol.errors import InternalError, SetupError
 from harness.provenance.verification import verify
 from harness.ranking.render import markdown
 from harness.ranking.tables import tables
@@ -71,9 +71,9 @@ def test_reading_makes_nothing(filled: Path) -> None:
 
 def test_a_ledger_that_is_read_is_not_written(filled: Path, make_key) -> None:
     with Ledger(filled, read_only=True) as ledger:
-        with pytest.raises(BugError, match="opened for reading"):
+        with pytest.raises(InternalError, match="opened for reading"):
             ledger.store(make_key("1"), StoredExample("A", "L1", values(0.5)), run=None)
-        with pytest.raises(BugError, match="opened for reading"):
+        with pytest.raises(InternalError, match="opened for reading"):
             ledger.add_roster(next(iter(ledger.rosters().values())))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness.ledger.ledger import Case, Key, Ledger, Roster, Scorer, State, Step
 from harness.ledger.states import FOLLOWS
-from harness.protocol.errors import BugError, Fault, SetupError, UsageError
+from harness.protocol.errors import Fault, InternalError, SetupError, UsageError
 from harness.ranking.render import notes
 from harness.ranking.tables import tables
 
@@ -49,7 +49,7 @@ def test_only_what_the_table_allows(ledger: Ledger, before: State | None, after:
         walk(ledger, after)
         assert ledger.way(CASE)[-1].state is after
         return
-    with pytest.raises(BugError, match=f"can't go from {before or 'nothing'} to {after}"):
+    with pytest.raises(InternalError, match=f"can't go from {before or 'nothing'} to {after}"):
         walk(ledger, after)
     assert [step.state for step in ledger.way(CASE)] == list(WAYS[before])
 
@@ -66,7 +66,7 @@ def test_every_state_can_be_reached_and_left() -> None:
 )
 def test_a_fault_where_one_belongs_and_nowhere_else(ledger: Ledger, state: State, fault: str) -> None:
     walk(ledger, State.RECEIVED)
-    with pytest.raises(BugError, match="can't have the fault"):
+    with pytest.raises(InternalError, match="can't have the fault"):
         ledger.move(CASE, state, fault=fault)
     assert len(ledger.way(CASE)) == 1
 

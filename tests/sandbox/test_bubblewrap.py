@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.protocol.errors import BugError, DeadlineError, HarnessError, MemoryLimitError, SetupError
+from harness.protocol.errors import DeadlineError, HarnessError, InternalError, MemoryLimitError, SetupError
 from harness.protocol.records import AuditScore, Example, ExampleScore, Hello
 from harness.sandbox.contract import Sandbox, Stopped, Task
 from harness.sandbox.local import bubblewrap, environment
@@ -77,7 +77,7 @@ TOUCH = "held = bytearray({size})\nheld[::4096] = b'x' * len(held[::4096])\n"
             "import os, time\nn = 0\nwhile True:\n    if os.fork() == 0: time.sleep(600)\n    n += 1\n"
             "    assert n < 64, n",
             16 * 1024 * MIB,
-            BugError,
+            InternalError,
             "ended with code 1|more than 64 processes",
         ),
         ("import time\ntime.sleep(600)", 1024 * MIB, DeadlineError, "deadline of 4 s"),
@@ -92,22 +92,22 @@ TOUCH = "held = bytearray({size})\nheld[::4096] = b'x' * len(held[::4096])\n"
         (
             "import sys\nwhile True: sys.stdout.write('x' * 65536)",
             1024 * MIB,
-            BugError,
+            InternalError,
             "a line of more than",
         ),
-        ("import os\nos.write(1, b'{')", 1024 * MIB, BugError, "an end in the middle"),
-        ("print('{}')", 1024 * MIB, BugError, "not of the protocol"),
-        ("import sys\nsys.exit(7)", 1024 * MIB, BugError, "ended with code 7"),
-        ("import os\nos.kill(os.getpid(), 11)", 1024 * MIB, BugError, "ended with code 139"),
-        ("import os\nos.abort()", 1024 * MIB, BugError, "ended with code 134"),
+        ("import os\nos.write(1, b'{')", 1024 * MIB, InternalError, "an end in the middle"),
+        ("print('{}')", 1024 * MIB, InternalError, "not of the protocol"),
+        ("import sys\nsys.exit(7)", 1024 * MIB, InternalError, "ended with code 7"),
+        ("import os\nos.kill(os.getpid(), 11)", 1024 * MIB, InternalError, "ended with code 139"),
+        ("import os\nos.abort()", 1024 * MIB, InternalError, "ended with code 134"),
         (
             "n = 0\nwhile True:\n    n += 1\n    open(f'/tmp/{n}', 'wb').write(bytes(2**20))",
             1024 * MIB,
-            BugError,
+            InternalError,
             "ended with code 1",
         ),
-        ("open('/tmp/large', 'wb').truncate(2**30)", 1024 * MIB, BugError, "ended with code"),
-        ("held = [open('/dev/null') for _ in range(300)]", 1024 * MIB, BugError, "ended with code 1"),
+        ("open('/tmp/large', 'wb').truncate(2**30)", 1024 * MIB, InternalError, "ended with code"),
+        ("held = [open('/dev/null') for _ in range(300)]", 1024 * MIB, InternalError, "ended with code 1"),
     ],
     ids=[
         "memory bomb",
@@ -140,7 +140,7 @@ def test_many_processes_are_stopped_where_the_kernel_does_not_count_them(
 ) -> None:
     monkeypatch.setattr(bubblewrap, "COUNTED_APART", (999, 0))
     bomb = "import os, time\nfor _ in range(200):\n    if os.fork() == 0: time.sleep(600)\ntime.sleep(600)"
-    with pytest.raises(BugError, match="more than 64 processes"):
+    with pytest.raises(InternalError, match="more than 64 processes"):
         list(imposter("bubblewrap", bomb).run(task(memory=16 * 1024 * MIB)))
 
 
@@ -173,7 +173,7 @@ def test_its_environment_is_its_own(
     monkeypatch.setenv("SECRET_TOKEN", "x")
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     script = "import os, sys\nsys.stderr.write(repr(sorted(os.environ)))\nsys.exit(1)"
-    with pytest.raises(BugError) as caught:
+    with pytest.raises(InternalError) as caught:
         list(imposter("bubblewrap", script).run(task()))
     assert "SECRET_TOKEN" not in caught.value.detail
     assert "PYTHONPATH" not in caught.value.detail

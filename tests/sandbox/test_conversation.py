@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from harness.protocol.errors import BugError, SetupError
+from harness.protocol.errors import InternalError, SetupError
 from harness.protocol.records import Example, ExampleScore, Hello, Job
 from harness.sandbox.contract import MAX_DIAGNOSTICS, Conversation, clean
 
@@ -76,7 +76,7 @@ def test_a_whole_conversation_byte_by_byte() -> None:
     ],
 )
 def test_a_line_out_of_place_is_a_bug(lines: list[dict[str, object]], what: str) -> None:
-    with pytest.raises(BugError, match=what):
+    with pytest.raises(InternalError, match=what):
         list(Conversation(JOB).feed(raw(*lines)))
 
 
@@ -84,7 +84,7 @@ def test_an_end_in_the_middle_is_a_bug() -> None:
     conversation = Conversation(JOB)
     taken = list(conversation.feed(raw(HELLO, example("L1"))[:-5]))
     assert len(taken) == 1
-    with pytest.raises(BugError, match="an end in the middle"):
+    with pytest.raises(InternalError, match="an end in the middle"):
         conversation.finish()
 
 
@@ -92,7 +92,7 @@ def test_a_flood_without_a_newline_is_stopped() -> None:
     conversation = Conversation(JOB)
     taken = [list(conversation.feed(b"x" * 1000)) for _ in range(16)]
     assert not any(taken)
-    with pytest.raises(BugError, match="a line of more than"):
+    with pytest.raises(InternalError, match="a line of more than"):
         list(conversation.feed(b"x" * 1000))
 
 

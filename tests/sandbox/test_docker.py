@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from docker.errors import NotFound
 
-from harness.protocol.errors import BugError, DeadlineError, MemoryLimitError, SetupError
+from harness.protocol.errors import DeadlineError, InternalError, MemoryLimitError, SetupError
 from harness.protocol.records import Example, ExampleScore, Hello
 from harness.sandbox.contract import Stopped, Task
 from harness.sandbox.docker.container import (
@@ -123,7 +123,7 @@ def test_nothing_forbidden_works_inside(
     engine: docker.DockerClient, probe: Callable[[str], str], task: MakeTask
 ) -> None:
     sandbox = DockerSandbox(image=probe(TRY_EVERYTHING))
-    with pytest.raises(BugError) as caught:
+    with pytest.raises(InternalError) as caught:
         list(sandbox.run(task()))
     report = json.loads(caught.value.detail.partition("REPORT")[2])
     assert report["uid"] == report["gid"] == 65534
@@ -168,7 +168,7 @@ except OSError:
 
 
 def test_a_fork_bomb_ends_at_the_pids_limit(probe: Callable[[str], str], task: MakeTask) -> None:
-    with pytest.raises(BugError, match="ended with code 9") as caught:
+    with pytest.raises(InternalError, match="ended with code 9") as caught:
         list(DockerSandbox(image=probe(FORK)).run(task()))
     assert int(caught.value.detail.partition("FORKS ")[2]) < 64
 
@@ -200,14 +200,14 @@ def test_the_host_can_stop_it(
 @pytest.mark.parametrize(
     ("script", "error", "what"),
     [
-        ("import sys\nwhile True: sys.stdout.write('x' * 65536)", BugError, "a line of more than"),
-        ('print(\'{"type": "example"}\')', BugError, "not of the protocol"),
-        ("import os\nos.write(1, b'{')", BugError, "an end in the middle"),
-        ("import sys\nsys.exit(7)", BugError, "ended with code 7"),
-        ("import os\nos.kill(os.getpid(), 11)", BugError, "ended with code"),
+        ("import sys\nwhile True: sys.stdout.write('x' * 65536)", InternalError, "a line of more than"),
+        ('print(\'{"type": "example"}\')', InternalError, "not of the protocol"),
+        ("import os\nos.write(1, b'{')", InternalError, "an end in the middle"),
+        ("import sys\nsys.exit(7)", InternalError, "ended with code 7"),
+        ("import os\nos.kill(os.getpid(), 11)", InternalError, "ended with code"),
         (
             "while True: open('/tmp/' + __import__('uuid').uuid4().hex, 'wb').write(bytes(2**20))",
-            BugError,
+            InternalError,
             "code 1",
         ),
     ],

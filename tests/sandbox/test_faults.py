@@ -22,7 +22,14 @@ import psutil
 import pytest
 
 from harness.ledger.ledger import Ledger, State
-from harness.protocol.errors import BugError, DeadlineError, Fault, HarnessError, MemoryLimitError, SetupError
+from harness.protocol.errors import (
+    DeadlineError,
+    Fault,
+    HarnessError,
+    InternalError,
+    MemoryLimitError,
+    SetupError,
+)
 from harness.provenance.verification import verify
 from harness.sandbox import limits
 from harness.sandbox.docker.container import LABEL, DockerSandbox, process_stamp
@@ -161,16 +168,16 @@ CASES: dict[str, Case] = {
         State.INVALID,
     ),
     # --- it is not the examples: the run ends, and says so --------------------------------------------
-    "crashes at once": always("sys.exit(7)", Fault.BUG, "3 examples in a row failed", BugError),
+    "crashes at once": always("sys.exit(7)", Fault.BUG, "3 examples in a row failed", InternalError),
     "hangs at once": always("time.sleep(3600)", Fault.TIMEOUT, "3 examples in a row", DeadlineError),
     "bursts at once": always(
         "held = [bytearray(2**20) for _ in range(4096)]", Fault.MEMORY, "3 examples", MemoryLimitError
     ),
-    "floods": always("while True: os.write(1, b'\\n' * 65536)", Fault.BUG, "3 examples", BugError),
+    "floods": always("while True: os.write(1, b'\\n' * 65536)", Fault.BUG, "3 examples", InternalError),
     "results before its first line": always(
-        "for example in examples: scored(example)", Fault.BUG, "before its first line", BugError
+        "for example in examples: scored(example)", Fault.BUG, "before its first line", InternalError
     ),
-    "another lock": always("hello(lock='0' * 64)", Fault.BUG, "another lock's digest", BugError),
+    "another lock": always("hello(lock='0' * 64)", Fault.BUG, "another lock's digest", InternalError),
     "refuses": always(
         "say(type='refusal', message='I \\x1b[31m will not', hint='')", Fault.SETUP, "will not", SetupError
     ),

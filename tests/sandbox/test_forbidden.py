@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from harness.protocol.errors import BugError
+from harness.protocol.errors import InternalError
 from harness.sandbox.contract import Sandbox, Task
 from harness.sandbox.local import bubblewrap
 from harness.sandbox.local.bubblewrap import BubblewrapSandbox
@@ -122,7 +122,7 @@ def context(tmp_path: Path) -> Iterator[dict[str, Any]]:
 
 def tried(sandbox: Sandbox, task: Task) -> dict[str, Any]:
     """What the script reports; the host takes it for an evaluator that breaks the protocol."""
-    with pytest.raises(BugError) as caught:
+    with pytest.raises(InternalError) as caught:
         list(sandbox.run(task))
     assert "REPORT" in caught.value.detail, caught.value.detail
     report: dict[str, Any] = json.loads(caught.value.detail.partition("REPORT")[2])

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.protocol.errors import BugError, DeadlineError, MemoryLimitError, SetupError
+from harness.protocol.errors import DeadlineError, InternalError, MemoryLimitError, SetupError
 from harness.protocol.records import Done, Example, ExampleFailure, ExampleScore, Hello
 from harness.sandbox.contract import Stopped, Task
 from harness.sandbox.local import child, environment, process
@@ -92,7 +92,7 @@ def test_the_memory_of_the_whole_family_counts(fake: Callable[[str], ProcessSand
 def test_a_fork_bomb_is_stopped(fake: Callable[[str], ProcessSandbox], task: MakeTask) -> None:
     before = {one.pid for one in psutil.Process().children(recursive=True)}
     bomb = "import os, time\nfor _ in range(200):\n    if os.fork() == 0: time.sleep(600)\ntime.sleep(600)"
-    with pytest.raises(BugError, match="started more than 64 processes"):
+    with pytest.raises(InternalError, match="started more than 64 processes"):
         list(fake(bomb).run(task(memory=16 * 2**30)))
     assert {one.pid for one in psutil.Process().children(recursive=True)} <= before
 
@@ -101,7 +101,7 @@ def test_one_that_closes_its_output_and_stays_is_not_waited_for(
     fake: Callable[[str], ProcessSandbox], task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(child, "END_GRACE", 1.0)
-    with pytest.raises(BugError, match="closed its output and did not end"):
+    with pytest.raises(InternalError, match="closed its output and did not end"):
         list(fake("import os, time\nos.close(1)\nos.close(2)\ntime.sleep(600)").run(task()))
 
 
@@ -124,14 +124,14 @@ def test_it_can_be_stopped(fake: Callable[[str], ProcessSandbox], task: MakeTask
 def test_a_broken_evaluator_is_told(
     fake: Callable[[str], ProcessSandbox], task: MakeTask, script: str, what: str
 ) -> None:
-    with pytest.raises(BugError, match=what):
+    with pytest.raises(InternalError, match=what):
         list(fake(script).run(task()))
 
 
 def test_what_it_prints_to_standard_error_is_for_the_organiser(
     fake: Callable[[str], ProcessSandbox], task: MakeTask
 ) -> None:
-    with pytest.raises(BugError) as caught:
+    with pytest.raises(InternalError) as caught:
         list(fake("import sys\nsys.stderr.write('why\\x1b[31m')\nsys.exit(1)").run(task()))
     assert caught.value.detail == "why?[31m"
     assert "why" not in caught.value.message
@@ -143,7 +143,7 @@ def test_the_environment_of_the_host_does_not_leak(
     monkeypatch.setenv("SECRET_TOKEN", "x")
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     script = "import os, sys\nsys.stderr.write(repr(sorted(os.environ)))\nsys.exit(1)"
-    with pytest.raises(BugError) as caught:
+    with pytest.raises(InternalError) as caught:
         list(fake(script).run(task()))
     assert "SECRET_TOKEN" not in caught.value.detail
     assert "PYTHONPATH" not in caught.value.detail

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.ledger.ledger import Case, Key, Ledger, Scorer, State, Step
-from harness.protocol.errors import BugError, DeadlineError, MachineError, SetupError
+from harness.protocol.errors import DeadlineError, InternalError, MachineError, SetupError
 from harness.protocol.records import AuditScore, ExampleFailure, ExampleScore, Hello
 from harness.sandbox.contract import Environment, Records, Stopped, Task
 from harness.score import heartbeat, shards
@@ -121,7 +121,7 @@ def test_a_whole_submission_is_scored_ranked_and_audited(request_: Request) -> N
 
 def test_an_audit_that_differs_is_a_bug_and_the_team_is_not_ranked(request_: Request) -> None:
     outcome = score(request_, FakeSandbox(audit=1.1e-9))
-    assert isinstance(outcome.faults[0], BugError)
+    assert isinstance(outcome.faults[0], InternalError)
     assert "The audit failed: 3 of 3 stems" in outcome.faults[0].message
     ranking = (request_.store / "ranking.md").read_text()
     assert "0.2500" not in ranking

@@ -25,7 +25,8 @@ import pytest
 from harness.ledger.ledger import Ledger, State
 from harness.protocol.errors import SetupError
 from harness.provenance.verification import verify
-from harness.sandbox.docker.container import LABEL, connect
+from harness.sandbox.docker.container import LABEL
+from harness.sandbox.docker.engine import connect
 from harness.sandbox.stamp import is_alive
 from harness.score import shards
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.protocol.errors import BugError, DeadlineError, Fault, MemoryLimitError, SetupError
+from harness.protocol.errors import DeadlineError, Fault, InternalError, MemoryLimitError, SetupError
 from harness.protocol.records import Example, ExampleFailure
 from harness.score.failures import DECODING_CODES, SENTENCES, files_of, from_error, from_sandbox
 from validator.challenge.rules import CAD1
@@ -61,13 +61,13 @@ def test_what_the_evaluator_can_not_know_is_not_believed(code: str, path: str) -
     assert failed.fault is Fault.BUG
     assert failed.finding is None
     assert failed.sentence == SENTENCES[Fault.BUG]
-    assert isinstance(failed.error, BugError)
+    assert isinstance(failed.error, InternalError)
     assert "\x1b" not in failed.error.detail
     assert "evil" not in failed.error.message
 
 
 @pytest.mark.parametrize(
-    ("fault", "kind"), [("setup", SetupError), ("memory", MemoryLimitError), ("bug", BugError)]
+    ("fault", "kind"), [("setup", SetupError), ("memory", MemoryLimitError), ("bug", InternalError)]
 )
 def test_other_faults_keep_the_containers_words_for_the_organiser(fault: str, kind: type) -> None:
     failed = from_sandbox(line(fault=fault))

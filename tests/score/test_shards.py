@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness.protocol.errors import (
-    BugError,
     DeadlineError,
     HarnessError,
+    InternalError,
     MachineError,
     MemoryLimitError,
     SetupError,
@@ -131,7 +131,7 @@ def run() -> Run:
     return go
 
 
-@pytest.mark.parametrize("kind", [DeadlineError, MemoryLimitError, BugError])
+@pytest.mark.parametrize("kind", [DeadlineError, MemoryLimitError, InternalError])
 def test_the_example_that_fails_ends_alone_and_the_others_are_scored(
     run: Run, kind: type[HarnessError]
 ) -> None:
@@ -146,13 +146,13 @@ def test_the_example_that_fails_ends_alone_and_the_others_are_scored(
 
 
 def test_nothing_is_scored_twice(run: Run) -> None:
-    books = run(Told({"L1": BugError("bad"), "L3": DeadlineError("late")}))
+    books = run(Told({"L1": InternalError("bad"), "L3": DeadlineError("late")}))
     assert books.scored == ["L0", "L2", "L4"]
     assert {shard.examples[0].listener for shard, _ in books.given_up} == {"L1", "L3"}
 
 
 def test_an_example_that_fails_once_gets_its_second_chance(run: Run) -> None:
-    books = run(Told({"L2": BugError("a hiccup")}, times=2))
+    books = run(Told({"L2": InternalError("a hiccup")}, times=2))
     assert books.scored == ["L0", "L1", "L2", "L3", "L4"]
     assert books.given_up == []
     assert len(books.said) == 2
@@ -193,8 +193,8 @@ def test_another_fault_of_the_set_up_is_not_tried_again(run: Run) -> None:
 
 
 def test_a_sandbox_that_never_scores_is_given_up(run: Run) -> None:
-    sandbox = Told({one.listener: BugError("crash") for one in SONGS})
-    with pytest.raises(BugError, match="3 examples in a row failed and none was scored"):
+    sandbox = Told({one.listener: InternalError("crash") for one in SONGS})
+    with pytest.raises(InternalError, match="3 examples in a row failed and none was scored"):
         run(sandbox)
 
 
@@ -211,7 +211,7 @@ def test_a_failure_after_the_last_answer_is_noted(run: Run) -> None:
     class Crashing(Told):
         def run(self, task: Task) -> Records:
             yield from super().run(task)
-            raise BugError("ended with code 1")
+            raise InternalError("ended with code 1")
 
     books = run(Crashing({}))
     assert books.scored == ["L0", "L1", "L2", "L3", "L4"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from harness.protocol.errors import BugError, SetupError
+from harness.protocol.errors import InternalError, SetupError
 from harness.protocol.records import ExampleScore
 from harness.score.silence import check, silent_columns
 from validator import Challenge
@@ -74,7 +74,7 @@ def test_a_missing_reference_is_the_set_ups_fault(root: Path) -> None:
 def test_undefined_and_silent_must_be_the_same() -> None:
     check(line({"right_drums": None}), frozenset({"right_drums"}))
     check(line({}), frozenset())
-    with pytest.raises(BugError, match="no value for left_bass, whose reference is not silent"):
+    with pytest.raises(InternalError, match="no value for left_bass, whose reference is not silent"):
         check(line({"left_bass": None}), frozenset())
-    with pytest.raises(BugError, match="a value for right_drums, whose reference is silent"):
+    with pytest.raises(InternalError, match="a value for right_drums, whose reference is silent"):
         check(line({}), frozenset({"right_drums"}))
