@@ -1,8 +1,8 @@
 """`python -m harness.evaluator JOB.json`: scores the examples of one job, song by song, inside a sandbox.
 
 The job is read from a file; results go to standard output as JSON lines (`harness.protocol.records`), one per
-example. A batch of examples of a song is scored together, and its lines come together. What a library prints goes to
-standard error. Before anything is scored, every scoring file is checked against the lock.
+example. A batch of examples of a song is scored together, and its lines come together. What a library prints goes
+to standard error. Before anything is scored, every scoring file is checked against the lock.
 """
 
 from __future__ import annotations
