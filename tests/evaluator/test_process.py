@@ -72,7 +72,7 @@ def test_the_memory_of_a_large_parent_is_not_counted() -> None:
 
 
 def test_it_exits_when_the_host_closes_its_standard_input() -> None:
-    code = "import time; from harness.evaluator.process import exit_with_parent; exit_with_parent(); time.sleep(600)"
+    code = "import time, harness.evaluator.process as p; p.exit_with_parent(); time.sleep(600)"
     variables = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, env=variables) as child:
         assert child.stdin is not None
