@@ -11,6 +11,7 @@ import pytest
 from harness.evaluator import engines
 from harness.evaluator.job import JobRunner, by_name, failure_of
 from harness.evaluator.references import References, StemError
+from harness.haaqi.listening import Listening, Values
 from harness.protocol.errors import SetupError
 from harness.protocol.records import Engine, Example, ExampleFailure, ExampleScore, Job, Line
 from tests.values import values
@@ -94,7 +95,7 @@ def test_a_damaged_file_fails_its_own_example_and_no_other_of_the_batch(
     ],
 )
 def test_a_failure_of_one_example_does_not_affect_the_others(
-    bad: engines.Values | Exception,
+    bad: Values | Exception,
     fault: str,
     message: str,
     oracle_zip: Path,
@@ -105,8 +106,9 @@ def test_a_failure_of_one_example_does_not_affect_the_others(
         def __init__(self, references: References) -> None:
             pass
 
-        def score_all(self, listenings: Sequence[engines.Listening]) -> Sequence[engines.Values | Exception]:
-            return [bad, *[[0.5] * 8] * (len(listenings) - 1)]
+        def score_all(self, listenings: Sequence[Listening]) -> Sequence[Values | Exception]:
+            good: Values = [0.5] * 8
+            return [bad, *[good] * (len(listenings) - 1)]
 
     monkeypatch.setitem(engines.ENGINES, "fast", OneBad)
     first, *others = evaluated(oracle_zip, synthetic_root, batch=8)
@@ -124,7 +126,7 @@ def test_a_failure_of_the_whole_batch_is_reported_for_each_example(
         def __init__(self, references: References) -> None:
             pass
 
-        def score_all(self, listenings: Sequence[engines.Listening]) -> list[engines.Values | Exception]:
+        def score_all(self, listenings: Sequence[Listening]) -> list[Values | Exception]:
             raise MemoryError
 
     monkeypatch.setitem(engines.ENGINES, "fast", AllBad)

@@ -3,6 +3,7 @@
 It uses the standard library only. `CONTEXT`, which the test defines before this text, says what is on the host.
 """
 
+# mypy: ignore-errors
 # ruff: noqa: F821, PTH101, PTH103, PTH108, PTH112, PTH118, PTH123, PTH208  (it makes the system calls as directly as possible)
 import ctypes
 import errno
@@ -80,7 +81,7 @@ def raw_packets():
     return "open"
 
 
-def write_beside():
+def write_outside():
     found = []
     for folder in CONTEXT["folders"]:
         path = pathlib.Path(folder, f"written-{os.getpid()}")
@@ -197,7 +198,7 @@ ACTS = {
     "connect to a socket of the host": lambda: unix(b"\0" + CONTEXT["abstract"].encode()),
     "connect to the engine": lambda: unix("/var/run/docker.sock"),
     "raw packets": raw_packets,
-    "write beside the temporary folder": write_beside,
+    "write outside the temporary folder": write_outside,
     "write anywhere": writable,
     "execute from the temporary folder": execute,
     "ptrace a sibling": lambda: with_sibling(lambda child: call("ptrace", SEIZE, child, 0, 0)),

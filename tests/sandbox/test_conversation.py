@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
@@ -56,7 +57,7 @@ FAILURE = {
 }
 
 
-def raw(*lines: dict[str, object]) -> bytes:
+def raw(*lines: Mapping[str, object]) -> bytes:
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
 

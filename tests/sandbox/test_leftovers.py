@@ -6,6 +6,7 @@ A dead run is one that only the test takes for dead, so that no other run on thi
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -125,7 +126,7 @@ def test_what_can_not_be_removed_is_reported(
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(leftovers.shutil, "rmtree", refuse)
+    monkeypatch.setattr(shutil, "rmtree", refuse)
     result = sweep()
     assert [(one.kind, reason) for one, reason in result.kept] == [
         ("folder", f"[Errno 13] Permission denied: '{temporary}/cad1-job-{dead}-abc'")

@@ -165,7 +165,7 @@ def test_a_silent_reference_has_no_value_and_a_damaged_stem_is_blamed_on_the_sub
     for engine in ("fast", "pyclarity"):
         asked = Task(
             split="test",
-            engine=engine,  # type: ignore[arg-type]
+            engine=engine,
             submission=folder,
             data=root,
             seconds=300.0,

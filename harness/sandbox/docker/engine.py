@@ -27,7 +27,7 @@ def connect() -> docker.DockerClient:
         raise SetupError(
             "No Docker engine answers on this machine.",
             hint="Install and start one (Debian: `apt-get install docker.io`), or, for your own submission, "
-            "use `--sandbox process`. `cad1 doctor` tells more.",
+            "use `--sandbox process`. See `cad1 doctor`.",
             detail=str(error),
         ) from error
     return client

@@ -127,7 +127,7 @@ def build(
             if error := event.get("error"):
                 raise SetupError(
                     f"The evaluator image could not be built: {error}.",
-                    hint="The last lines of the build tell more.",
+                    hint="See the last lines of the build.",
                     detail="\n".join(tail),
                 )
         return str(client.images.get(tag).id)
