@@ -39,7 +39,7 @@ class FakeSandbox:
     def run(self, task: Task) -> Records:
         with self._lock:
             self.tasks.append(task)
-        yield Hello(nonce=NONCE, lock="d" * 64, locked=self._locked, versions={}, cpu="none")
+        yield Hello(nonce=NONCE, scorer_digest="d" * 64, locked=self._locked, versions={}, cpu="none")
         for example in task.examples:
             told = self.behaviour.get((example.song, example.listener))
             if isinstance(told, BaseException):
@@ -301,7 +301,7 @@ def test_a_run_that_lost_its_lease_ends(request_: Request, monkeypatch: pytest.M
 
     class Endless(FakeSandbox):
         def run(self, task: Task) -> Records:
-            yield Hello(nonce=NONCE, lock="d" * 64, locked=True, versions={}, cpu="none")
+            yield Hello(nonce=NONCE, scorer_digest="d" * 64, locked=True, versions={}, cpu="none")
             assert task.stop.wait(30), "nobody stopped it"
             raise Stopped
 

@@ -60,7 +60,7 @@ class Told:
 
     def run(self, task: Task) -> Records:
         self.tasks.append(task)
-        yield Hello(nonce=NONCE, lock="d" * 64, locked=True, versions={}, cpu="none")
+        yield Hello(nonce=NONCE, scorer_digest="d" * 64, locked=True, versions={}, cpu="none")
         for example in task.examples:
             if example.listener in self.bad and self.failed[example.listener] < self.times:
                 self.failed[example.listener] += 1
@@ -249,7 +249,7 @@ class InBatches(Told):
 
     def run(self, task: Task) -> Records:
         self.tasks.append(task)
-        yield Hello(nonce=NONCE, lock="d" * 64, locked=True, versions={}, cpu="none")
+        yield Hello(nonce=NONCE, scorer_digest="d" * 64, locked=True, versions={}, cpu="none")
         for first in range(0, len(task.examples), task.batch):
             batch = task.examples[first : first + task.batch]
             for example in batch:
