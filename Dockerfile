@@ -1,9 +1,15 @@
 # The evaluator: Python 3.11, the locked libraries, pyclarity 0.3.2, our scoring code, and nothing else.
-# `cad1 image build` makes the context (wheels checked against scorer-requirements.txt, the files of scorer.lock)
-# and builds it without a network. BASE_IMAGE may be another Debian bookworm with Python 3.11.
+# `cad1 image build` makes the context (wheels checked against scorer-requirements.txt, the files of scorer.lock),
+# puts the variables of harness/haaqi/target.py in the place of the one word between @ signs, and builds without a
+# network. BASE_IMAGE may be any other Debian bookworm with Python 3.11.
 ARG BASE_IMAGE=python:3.11-slim-bookworm@sha256:0bee7276f83efd4a1ee05bbbf4281d95ed28e079220a9457f25a93e3f1e3c31b
 
-FROM ${BASE_IMAGE} AS build
+FROM ${BASE_IMAGE} AS base
+# The same bits on every x86-64-v3 machine: one CPU target for Numba, no wider kernels in NumPy, one core type for
+# OpenBLAS, one thread per library.
+ENV PYTHONPATH=/opt/cad1 PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 PYTHONNOUSERSITE=1 PYTHONUNBUFFERED=1 @TARGET@
+
+FROM base AS build
 COPY wheels /wheels
 COPY harness/scorer-requirements.txt /wheels/requirements.txt
 RUN python3 -m venv --without-pip /opt/cad1/venv \
@@ -13,31 +19,15 @@ RUN python3 -m venv --without-pip /opt/cad1/venv \
 COPY Dockerfile /opt/cad1/Dockerfile
 COPY harness /opt/cad1/harness
 COPY validator /opt/cad1/validator
-# The same bits on every x86-64-v3 machine: one CPU target for Numba, no wider kernels in NumPy, one core type
-# for OpenBLAS, one thread per library.
-ENV PYTHONPATH=/opt/cad1 PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 PYTHONNOUSERSITE=1 \
-    NUMBA_CPU_NAME=x86-64-v3 \
-    NUMBA_CPU_FEATURES=+64bit,+avx,+avx2,+bmi,+bmi2,+cmov,+cx16,+cx8,+f16c,+fma,+fxsr,+lzcnt,+mmx,+movbe,+popcnt,+sahf,+sse,+sse2,+sse3,+sse4.1,+sse4.2,+ssse3,+xsave \
-    NPY_DISABLE_CPU_FEATURES="AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL X86_V4 AVX512_SPR" \
-    OPENBLAS_CORETYPE=Haswell \
-    PYTHONWARNINGS="ignore:During parsing environment variable" \
-    OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1
-# One date for every file, so that Numba's cache, which looks at dates, holds wherever the image is copied to.
+# Numba's cache depends on the dates of the source files: one date for all keeps it valid wherever the image is copied.
 RUN find /opt/cad1 -exec touch --no-dereference --date=@1700000000 {} + \
  && NUMBA_CACHE_DIR=/opt/cad1/numba /opt/cad1/venv/bin/python -m harness.evaluator.selftest \
  && /opt/cad1/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/cad1 \
  && chmod -R a+rX,go-w /opt/cad1
 
-FROM ${BASE_IMAGE}
+FROM base
 COPY --from=build /opt/cad1 /opt/cad1
-ENV PYTHONPATH=/opt/cad1 PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1 PYTHONNOUSERSITE=1 PYTHONUNBUFFERED=1 \
-    NUMBA_CPU_NAME=x86-64-v3 \
-    NUMBA_CPU_FEATURES=+64bit,+avx,+avx2,+bmi,+bmi2,+cmov,+cx16,+cx8,+f16c,+fma,+fxsr,+lzcnt,+mmx,+movbe,+popcnt,+sahf,+sse,+sse2,+sse3,+sse4.1,+sse4.2,+ssse3,+xsave \
-    NPY_DISABLE_CPU_FEATURES="AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL X86_V4 AVX512_SPR" \
-    OPENBLAS_CORETYPE=Haswell \
-    PYTHONWARNINGS="ignore:During parsing environment variable" \
-    OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 \
-    CAD1_NUMBA_CACHE=/opt/cad1/numba HOME=/tmp TMPDIR=/tmp
+ENV CAD1_NUMBA_CACHE=/opt/cad1/numba HOME=/tmp TMPDIR=/tmp
 WORKDIR /opt/cad1
 USER 65534:65534
 ENTRYPOINT ["/opt/cad1/venv/bin/python", "-m", "harness.evaluator"]

@@ -44,7 +44,7 @@ def music_root(music_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def engine() -> Iterator[docker.DockerClient]:
     """A Docker engine; without one the test is skipped, or fails where CAD1_REQUIRE_DOCKER=1."""
     from harness.protocol.errors import SetupError
-    from harness.sandbox.docker.container import connect
+    from harness.sandbox.docker.engine import connect
 
     try:
         client = connect()

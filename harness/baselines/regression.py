@@ -178,7 +178,7 @@ def update(work: Path, sandbox: Sandbox, *, workers: int, progress: ProgressCall
         write_atomically(target / f"{name}.csv", write_scores(outcome.roster, outcome.examples))
     made = {
         "engine": "pyclarity",
-        "scorer": environment.scorer,
+        "scorer": environment.scorer_digest,
         "challenge": outcome.roster.digest,
         "sandbox": environment.sandbox,
         "base_image": environment.base_image,

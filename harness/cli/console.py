@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from harness.protocol.errors import BugError, HarnessError, SetupError, UsageError
+from harness.protocol.errors import HarnessError, InternalError, SetupError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -144,10 +144,10 @@ def _to_harness_error(error: Exception) -> HarnessError:
     return _internal_error(error)
 
 
-def _internal_error(error: Exception) -> BugError:
+def _internal_error(error: Exception) -> InternalError:
     import traceback
 
-    return BugError(
+    return InternalError(
         f"Internal error: {type(error).__name__}: {error}.",
         hint="Please report it with the details; what was stored is kept.",
         detail="".join(traceback.format_exception(error)),

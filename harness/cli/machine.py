@@ -21,7 +21,7 @@ def image_build_command(
 
     The build itself has no network; wheels are downloaded and checked before.
     """
-    from harness.sandbox.docker.container import connect
+    from harness.sandbox.docker.engine import connect
     from harness.sandbox.docker.image import IMAGE, build
 
     identity = build(connect(), base=base_image, log=log)
@@ -33,11 +33,16 @@ def image_verify_command(runtime: Runtime = "") -> None:
 
     Compares the image's label on the host, and every file and version inside a container.
     """
+    from harness.baselines.synthetic import make_challenge
     from harness.sandbox.docker.container import DockerSandbox
-    from harness.sandbox.selfcheck import verify
+    from harness.sandbox.selfcheck import check_sandbox
+    from harness.sandbox.stamp import temporary_folder
 
-    environment, hello = verify(DockerSandbox(runtime=runtime))
-    sys.stdout.write(f"{environment.image} matches scorer.lock {environment.scorer}\n")
+    with temporary_folder("verify") as folder:
+        folder.chmod(0o755)
+        data = make_challenge(folder / "data", seconds=2.0, scored_seconds=0.5)
+        environment, hello = check_sandbox(DockerSandbox(runtime=runtime), data=data)
+    sys.stdout.write(f"{environment.image} matches scorer.lock {environment.scorer_digest}\n")
     for package, version in sorted(hello.versions.items()):
         log(f"  {package} {version}")
 

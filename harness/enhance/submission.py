@@ -21,7 +21,7 @@ from harness.enhance.pack import pack
 from harness.enhance.separators import Separator
 from harness.enhance.track import Track
 from harness.enhance.workspace import Workspace
-from harness.protocol.errors import BugError, SetupError, UsageError
+from harness.protocol.errors import InternalError, SetupError, UsageError
 from harness.protocol.teams import checked_team
 from validator.challenge.challenge import Challenge
 from validator.challenge.listeners import Listener
@@ -196,7 +196,7 @@ class _ExampleMaker:
                 self._separator.separate(track, target, partial(self._report, track.name))
             stems = self._workspace.separated(track.song)
         if stems is None:
-            raise BugError(f"The separated stems of {track.name!r} are missing.")
+            raise InternalError(f"The separated stems of {track.name!r} are missing.")
         return stems
 
     def _spectra(self, track: Track) -> SongSpectra | None:

@@ -1,9 +1,8 @@
 """`python -m harness.evaluator JOB.json`: scores the examples of one job, song by song, inside a sandbox.
 
-The job is read from a file, results go to standard output as JSON lines (`harness.protocol.records`), one for each
-example. Several examples of a song are scored together, and their lines come as soon as all of these are there.
-Whatever a library prints goes to standard error. Before anything is scored, every scoring file is checked against
-the lock.
+The job is read from a file; results go to standard output as JSON lines (`harness.protocol.records`), one per
+example. A batch of examples of a song is scored together, and its lines come together. What a library prints goes
+to standard error. Before anything is scored, every scoring file is checked against the lock.
 """
 
 from __future__ import annotations
@@ -14,20 +13,20 @@ import sys
 from pathlib import Path
 
 from harness.evaluator.lines import LineWriter
-from harness.evaluator.process import cpu_model, die_with_parent, peak_memory, use_compiled_kernels
+from harness.evaluator.process import cpu_model, exit_with_parent, peak_memory, use_compiled_kernels
 from harness.protocol import lock
 from harness.protocol.errors import HarnessError
 from harness.protocol.records import Done, Hello, Job, Refusal
 from harness.protocol.variables import PARENT_ENV
 
 MAX_JOB_BYTES = 64 * 1024 * 1024
-"""A job names at most all examples of a split, about 100 bytes each."""
+"""A job lists at most all examples of a split, about 100 bytes each."""
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the job in the file that is named; 0 if every example got a line, 3 if the sandbox refuses."""
+    """Runs the job in the file `arguments[0]`; returns 0 if every example got a line, 3 if it refuses to score."""
     if os.environ.get(PARENT_ENV):
-        die_with_parent()
+        exit_with_parent()
     path = Path(arguments[0])
     if path.stat().st_size > MAX_JOB_BYTES:
         sys.stderr.write("evaluator: the job file is too large\n")
@@ -41,7 +40,7 @@ def main(arguments: list[str]) -> int:
             Refusal(
                 nonce=job.nonce,
                 message=f"The evaluator does not match scorer.lock: {'; '.join(differences)}."[:4000],
-                hint="Run `cad1 image build` (or restore the files) so that both sides hold the same bits.",
+                hint="Run `cad1 image build`, or restore the files, so that host and evaluator have the same code.",
             )
         )
         return 3
@@ -49,13 +48,13 @@ def main(arguments: list[str]) -> int:
     lines.send(
         Hello(
             nonce=job.nonce,
-            lock=job.lock,
+            scorer_digest=job.scorer_digest,
             locked=not differences,
             versions=lock.installed_versions(root) | {"python": platform.python_version()},
             cpu=cpu_model(),
         )
     )
-    # From here on, for Numba looks for its cache when it is imported.
+    # Not before: Numba, which job.py imports, reads the folder of its cache at import.
     from harness.evaluator.job import JobRunner  # noqa: PLC0415
     from validator.challenge.metadata import ChallengeError  # noqa: PLC0415
 
@@ -71,13 +70,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _lock_differences(job: Job, root: Path) -> list[str]:
-    """How this environment differs from the locked one, one sentence each."""
+    """How this environment differs from the host's lock, one sentence each."""
     own = lock.Lock.load()
     differences = own.differences(root, pyclarity=lock.pyclarity_root())
     differences += lock.version_differences(root)
-    if own.digest != job.lock:
+    if own.digest != job.scorer_digest:
         differences.insert(
-            0, f"harness/scorer.lock here is {own.digest[:12]}… where the host's is {job.lock[:12]}…"
+            0, f"harness/scorer.lock is {own.digest[:12]}… here, but {job.scorer_digest[:12]}… on the host"
         )
     return differences
 

@@ -1,6 +1,6 @@
-"""The two ways to the same number: pyclarity 0.3.2 itself, and our own fast HAAQI.
+"""The two engines, which give the same values: pyclarity 0.3.2 itself, and our own fast HAAQI.
 
-An engine is made for one song and scores that song's listeners, several at a time.
+An engine is made for one song and scores batches of that song's listeners.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ class SongEngine(Protocol):
     """Scores the listeners of one song."""
 
     def score_all(self, listenings: Sequence[Listening]) -> list[Values | Exception]:
-        """Of each listener HAAQI of each stem, or what made an end of scoring this one.
+        """The HAAQI values of each listener's stems in `CAD1.scoring_order`, or the exception that prevented them.
 
-        A value is None where the reference is silent. No listener's values depend on who the others are.
+        A value is None if the reference is silent. The values do not depend on the other listeners in the batch.
         """
         ...
 
 
 @cache
 def pyclarity_function() -> Callable[..., float]:
-    """pyclarity's function, with its compiled kernels kept in Numba's cache like ours."""
+    """pyclarity's compute_haaqi, with its compiled kernels in Numba's cache like ours."""
     from clarity.evaluator.haaqi import compute_haaqi  # noqa: PLC0415  (only the locked environment has it)
     from clarity.evaluator.haspi import eb  # noqa: PLC0415
 
@@ -44,7 +44,14 @@ def pyclarity_function() -> Callable[..., float]:
 def pyclarity_haaqi(
     processed: Signal, reference: Signal, *, audiogram: Sequence[float], level1: float
 ) -> float:
-    """pyclarity's own compute_haaqi on one stem at 24 kHz, drawing from NumPy's global generator."""
+    """pyclarity's compute_haaqi for one stem at 24 kHz; draws its noise from NumPy's global generator.
+
+    Args:
+        processed: (samples,) float32.
+        reference: (samples,) float32.
+        audiogram: Levels in dB HL at `CAD1.frequencies`.
+        level1: dB SPL of a signal with an RMS of 1.
+    """
     return float(
         pyclarity_function()(
             processed_signal=processed,
@@ -59,13 +66,13 @@ def pyclarity_haaqi(
 
 
 class PyclaritySong:
-    """The official scorer: slow, and right by definition."""
+    """The official scorer: slow, and correct by definition."""
 
     def __init__(self, references: References) -> None:
         self._references = references
 
     def score_all(self, listenings: Sequence[Listening]) -> list[Values | Exception]:
-        """See `SongEngine.score_all`; seeds NumPy's global generator anew for each, as the recipe does."""
+        """See `SongEngine.score_all`; seeds NumPy's global generator for each listener, as the recipe does."""
         found: list[Values | Exception] = []
         for listening in listenings:
             try:
@@ -90,12 +97,10 @@ class PyclaritySong:
 
 
 class FastSong:
-    """Our own HAAQI: a song is prepared once for all its listeners."""
+    """Our own HAAQI: prepares a song once for all its listeners."""
 
     def __init__(self, references: References) -> None:
-        from harness.haaqi import (  # noqa: PLC0415  (compiles on first use; pyclarity runs need none of it)
-            Song,
-        )
+        from harness.haaqi import Song  # noqa: PLC0415  (loads compiled code, which pyclarity does not need)
 
         self._references = references
         self._song = Song(
@@ -103,7 +108,7 @@ class FastSong:
         )
 
     def score_all(self, listenings: Sequence[Listening]) -> list[Values | Exception]:
-        """See `SongEngine.score_all`; they share the noise, which is made once for all of them."""
+        """See `SongEngine.score_all`; the noise is made once for the whole batch."""
         return self._song.score_all(listenings, sample_rate=CAD1.stem_rate)
 
 
@@ -117,14 +122,20 @@ def audit(
     *,
     position: int,
 ) -> float:
-    """pyclarity's own number for the stem at `position`, on the noise it had in the whole example.
+    """pyclarity's value of the stem at `position`, with the same noise as in the whole example.
 
-    The stems before it are not scored by pyclarity; our own code says where the generator stood.
+    The stems before it are not scored with pyclarity: our own code computes the generator's state.
+
+    Args:
+        references: The song's references.
+        processed: The example's stems in `CAD1.scoring_order`.
+        audiograms: For each stem the levels in dB HL at `CAD1.frequencies`.
+        position: The stem's index in `CAD1.scoring_order`.
 
     Raises:
-        ValueError: If that reference is silent, so that there is no number.
+        ValueError: If its reference is silent, so that it has no value.
     """
-    from harness.haaqi import Song  # noqa: PLC0415
+    from harness.haaqi import Song  # noqa: PLC0415  (loads compiled code)
 
     level = references.levels[position]
     if np.isnan(level):

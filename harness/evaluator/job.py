@@ -1,4 +1,4 @@
-"""One job: its examples scored in batches, its audits one by one, a line for each."""
+"""One job: scores its examples in batches and its audits one by one, and sends a line for each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ from validator.challenge.rules import CAD1, Split
 
 
 class LineSink(Protocol):
-    """Takes the protocol's lines; `nonce` goes with each."""
+    """Takes the protocol's lines.
+
+    Attributes:
+        nonce: The job's, which every line repeats.
+    """
 
     nonce: str
 
@@ -48,7 +52,7 @@ class JobRunner:
         lines: Takes the lines.
 
     Raises:
-        ChallengeError: The data root is not what it should be.
+        ChallengeError: If the data root is incomplete.
     """
 
     def __init__(self, job: Job, lines: LineSink) -> None:
@@ -60,7 +64,7 @@ class JobRunner:
         """Scores everything.
 
         Raises:
-            SetupError: A reference can't be read.
+            SetupError: If a reference can't be read.
         """
         job = self._job
         with open_submission(Path(job.submission), limits=archive_limits(self._challenge)) as submission:
@@ -75,12 +79,12 @@ class JobRunner:
                     self._answer(song, item.listener, partial(self._audit, submission, references, item))
 
     def _score(self, submission: Submission, engine: SongEngine, song: str, listeners: Sequence[str]) -> None:
-        """Scores one batch of a song's listeners; each gets its share of the time."""
+        """Scores one batch of a song's listeners; each line has an equal share of the batch's time."""
         wall, cpu = time.monotonic(), time.process_time()
         found: Sequence[Values | Exception]
         try:
             found = engine.score_all([self._listening(submission, song, one) for one in listeners])
-        except Exception as error:  # of the song as a whole, so that it is each one's
+        except Exception as error:  # of the whole batch: every listener fails
             found = [error] * len(listeners)
         seconds = (time.monotonic() - wall) / len(found)
         cpu_seconds = (time.process_time() - cpu) / len(found)
@@ -130,23 +134,23 @@ class JobRunner:
 
 
 def by_name(values: Sequence[float | None]) -> dict[str, float | None]:
-    """An engine's values, which come in scoring order, by name and in the order of scores.csv.
+    """Eight values in `CAD1.scoring_order` as a dict by name, in the order of scores.csv.
 
     Raises:
-        SetupError: If a value is not a number: then its reference has nothing above the hearing threshold.
+        SetupError: If a value is NaN: its reference is never above the hearing threshold.
     """
     named = dict(zip(CAD1.scoring_order, values, strict=True))
     for name, value in named.items():
         if value is not None and math.isnan(value):
             raise SetupError(
-                f"HAAQI of {name} is not a number: its reference is nowhere above the hearing threshold.",
-                hint="A value may only be left out where the reference is silent; see the data root's audio.",
+                f"HAAQI of {name} is not a number: its reference is never above the hearing threshold.",
+                hint="Only a silent reference may have no value; check the data root's audio.",
             )
     return {name: named[name] for name in CAD1.columns}
 
 
 def failure_of(error: Exception, *, nonce: str, song: str, listener: str) -> ExampleFailure:
-    """The record of an example without a score; an internal error leaves its traceback on standard error."""
+    """The record of an example without a score; prints the traceback of an internal error to standard error."""
     path = ""
     if isinstance(error, StemError):
         fault, code, path, message = "submission", error.code, error.path, error.message

@@ -1,4 +1,4 @@
-"""The evaluator's own standard output: the protocol's lines and nothing else."""
+"""The evaluator's standard output: the protocol's lines and nothing else."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from harness.protocol.records import ExampleFailure, ExampleScore, Line
 
 
 class LineWriter:
-    """Writes the protocol's lines to what was standard output, and points standard output at standard error.
+    """Writes the protocol's lines to the original standard output, and redirects standard output to standard error.
 
     Attributes:
-        nonce: Goes with every line.
-        examples, failures: How many lines of these kinds were written.
+        nonce: The job's, which every line repeats.
+        examples: How many scores were written.
+        failures: How many failures were written.
     """
 
     def __init__(self, nonce: str) -> None:
@@ -24,7 +25,7 @@ class LineWriter:
         self.failures = 0
 
     def send(self, line: Line) -> None:
-        """Writes one line, whole."""
+        """Writes and flushes one line."""
         self._stream.write(line.model_dump_json().encode() + b"\n")
         self._stream.flush()
         self.examples += isinstance(line, ExampleScore)

@@ -1,4 +1,4 @@
-"""The evaluator's process: its end with the host, its compiled kernels, its memory, its processor."""
+"""The evaluator's process: exit with the host, compiled kernels, processor and peak memory."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from harness.protocol.variables import CACHE_ENV
 
 
-def die_with_parent() -> None:
-    """Ends this process when the host's end of standard input closes."""
+def exit_with_parent() -> None:
+    """Exits as soon as the host closes its end of standard input, or dies."""
 
     def watch() -> None:
         while os.read(0, 1024):
@@ -24,7 +24,10 @@ def die_with_parent() -> None:
 
 
 def use_compiled_kernels() -> None:
-    """Gives Numba a writable copy of the kernels compiled at build time: it takes no cache it can't write to."""
+    """Gives Numba a writable copy of the precompiled kernels, since it uses no cache that it can't write to.
+
+    Numba must not be imported before: it reads the cache's folder at import.
+    """
     compiled = os.environ.get(CACHE_ENV)
     if compiled and Path(compiled).is_dir():
         target = Path(os.environ.get("TMPDIR", "/tmp")) / "numba"  # noqa: S108  (the sandbox's own tmpfs)
@@ -33,7 +36,7 @@ def use_compiled_kernels() -> None:
 
 
 def cpu_model() -> str:
-    """The processor's name, as far as the system tells."""
+    """The processor's name, or its architecture if the system does not know the name."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
@@ -44,7 +47,7 @@ def cpu_model() -> str:
 
 
 def peak_memory() -> int:
-    """The most memory this process has held, in bytes; 0 where the system does not tell."""
+    """The peak resident memory of this process in bytes; 0 if the system does not report it."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
@@ -54,5 +57,5 @@ def peak_memory() -> int:
         import resource  # noqa: PLC0415  (not on Windows)
     except ImportError:
         return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # of a child of a large process, that one's
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in a child of a larger process, the parent's
     return peak if sys.platform == "darwin" else peak * 1024

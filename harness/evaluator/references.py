@@ -1,8 +1,8 @@
-"""What is compared: a song's reference stems and a listener's processed stems, as the official scorer reads them.
+"""A song's reference stems and a listener's processed stems, read as the official scorer reads them.
 
 References: 16-bit PCM / 32768 as float32, in split `test` cut to the objective segment, then both channels
-resampled together by soxr (HQ) from 44.1 to 24 kHz. Processed stems: 16-bit FLAC / 32768 as float32, times the
-scale factor of the text file beside it (1 without one).
+resampled together with soxr (HQ) from 44.1 to 24 kHz. Processed stems: 16-bit FLAC / 32768 as float32, times the
+factor in the stem's scale file (1 without one).
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class References:
 
     @property
     def seed(self) -> int:
-        """What the noise generator is seeded with before each example of this song."""
+        """The seed of the noise generator for each example of this song."""
         return CAD1.seed(self.song)
 
 
 def level_of(channel: Signal) -> float:
-    """HAAQI's level1 for a reference channel of shape (samples,), in dB; NaN where it is digitally silent."""
+    """HAAQI's level1 in dB for a reference channel of shape (samples,); NaN if it is digitally silent."""
     rms = np.sqrt(np.mean(np.square(channel)))
     if rms == 0.0:
         return float("nan")
@@ -71,7 +71,7 @@ def load_references(song: Song) -> References:
         except (OSError, soundfile.LibsndfileError) as error:
             raise SetupError(
                 f"The reference {path.name} of {song.name!r} can't be read: {error}.",
-                hint="Unpack the challenge's audio anew.",
+                hint="Unpack the challenge's audio again.",
             ) from error
         resampled = soxr.resample(
             (pcm / CAD1.full_scale).astype(np.float32), CAD1.reference_rate, CAD1.stem_rate, quality="HQ"
@@ -86,7 +86,7 @@ class StemError(Exception):
 
     Attributes:
         code: The validator's code of the finding.
-        path: The file, below the wrapper folder.
+        path: The file, relative to the wrapper folder.
         message: One sentence.
     """
 
@@ -98,10 +98,10 @@ class StemError(Exception):
 
 
 def decode(submission: Submission, path: str, *, song: Song, kind: Kind) -> NDArray[np.int16]:
-    """One FLAC of the submission, decoded within the budget of its song.
+    """Decodes one FLAC of the submission, at most as many frames as its song allows.
 
     Raises:
-        StemError: If it is missing, damaged, or not what its header says.
+        StemError: If it is missing, damaged, does not match its header, or has the wrong length.
     """
     rate, channels = (
         (CAD1.remix_rate, CAD1.remix_channels) if kind is Kind.REMIX else (CAD1.stem_rate, CAD1.stem_channels)
@@ -117,12 +117,12 @@ def decode(submission: Submission, path: str, *, song: Song, kind: Kind) -> NDAr
     except DamagedMemberError as error:
         raise StemError("member-corrupt", path, f"The file is damaged: {error}.") from error
     if len(pcm) not in length:
-        raise StemError("length", path, f"The audio has {len(pcm)} frames; {length.nominal} are expected.")
+        raise StemError("length", path, f"The audio has {len(pcm)} frames; expected {length.nominal}.")
     return pcm
 
 
 def scale_of(submission: Submission, path: str) -> float:
-    """The scale factor in the text file at `path`; 1 where there is none.
+    """The scale factor in the text file at `path`; 1 if there is no such file.
 
     Raises:
         StemError: If it is not one positive number.
@@ -140,8 +140,7 @@ def scale_of(submission: Submission, path: str) -> float:
 def processed_stems(submission: Submission, *, song: Song, listener: Listener) -> Iterator[Signal]:
     """Decodes the eight stems of an example in `CAD1.scoring_order`, each (samples,) float32 at 24 kHz, scaled.
 
-    Each is decoded when it is asked for. The remix is decoded first, and left: a submission with a broken
-    remix is broken.
+    Each is decoded on demand. The remix is decoded first and discarded: an example with a broken remix is broken.
 
     Raises:
         StemError: See `decode` and `scale_of`.
@@ -167,5 +166,5 @@ def load_processed(submission: Submission, *, song: Song, listener: Listener) ->
 
 
 def audiograms_of(listener: Listener) -> list[tuple[float, ...]]:
-    """The six levels in dB HL that HAAQI takes, of the ear that each stem of `CAD1.scoring_order` is for."""
+    """For each stem of `CAD1.scoring_order`, the ear's six levels in dB HL at `CAD1.frequencies`."""
     return [listener.levels(side_and_stem(name)[0], CAD1.frequencies) for name in CAD1.scoring_order]

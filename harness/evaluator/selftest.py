@@ -1,7 +1,7 @@
-"""`python -m harness.evaluator.selftest`: checks a new environment by pyclarity's test values, fills Numba's cache.
+"""`python -m harness.evaluator.selftest`: checks a new environment and fills Numba's cache.
 
-Run once where the evaluator image is built and where the process sandbox's environment is made; ends with 1 if
-either HAAQI gives another number than pyclarity's tests expect.
+It runs once when the evaluator image is built, and when the environment of the process sandbox is made, and exits
+with 1 if either HAAQI differs from the values that pyclarity's tests expect.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ COMPUTE_HAAQI_VALUE = 0.113759275
 """compute_haaqi on seed 42, the processed signal drawn first, as pyclarity's test expects."""
 
 TOLERANCE = 1e-8
-"""Half a unit in the last digit that pyclarity's tests give, and a little."""
+"""A little more than half a unit in the last digit of the expected values."""
 
 
 def own_values(haaqi_v1: Callable[..., Any], compute_haaqi: Callable[..., float]) -> tuple[float, float]:
-    """pyclarity's two test cases, computed by the functions given."""
+    """The values of pyclarity's two test cases, computed with the given functions."""
     np.random.seed(0)
     reference, processed = (np.random.uniform(-1, 1, 8000) for _ in range(2))
     loss = np.array([45, 45, 35, 45, 60, 65])
@@ -54,7 +54,7 @@ def own_values(haaqi_v1: Callable[..., Any], compute_haaqi: Callable[..., float]
 
 
 def main() -> int:
-    """Compiles, proves, and says so."""
+    """Compiles all kernels, checks both HAAQIs and prints their values."""
     started = time.monotonic()
     from clarity.evaluator.haaqi import haaqi_v1  # noqa: PLC0415
 
@@ -68,10 +68,10 @@ def main() -> int:
         ("pyclarity", own_values(haaqi_v1, pyclarity_function())),
         ("fast", own_values(haaqi.haaqi_v1, haaqi.compute_haaqi)),
     ):
-        right = all(abs(a - b) < TOLERANCE for a, b in zip(values, expected, strict=True))
-        failed |= not right
-        sys.stdout.write(f"{name}: {values[0]!r}, {values[1]!r}: {'as expected' if right else 'WRONG'}\n")
-    sys.stdout.write(f"compiled and proved in {time.monotonic() - started:.1f} s\n")
+        correct = all(abs(a - b) < TOLERANCE for a, b in zip(values, expected, strict=True))
+        failed |= not correct
+        sys.stdout.write(f"{name}: {values[0]!r}, {values[1]!r}: {'as expected' if correct else 'WRONG'}\n")
+    sys.stdout.write(f"compiled and checked in {time.monotonic() - started:.1f} s\n")
     return int(failed)
 
 

@@ -15,7 +15,7 @@ from harness.ledger.migration import migrate
 from harness.ledger.schema import IDENTITY, VERSION, create_tables, read_schema
 from harness.ledger.snapshot import open_snapshot
 from harness.ledger.transaction import Transaction
-from harness.protocol.errors import BugError, SetupError
+from harness.protocol.errors import InternalError, SetupError
 
 FILE = "ledger.sqlite"
 
@@ -191,11 +191,11 @@ class Database:
         """One transaction that holds the write lock: all of it is written, or nothing.
 
         Raises:
-            BugError: The ledger is read-only.
+            InternalError: The ledger is read-only.
             SetupError: It can't be written.
         """
         if self.read_only:
-            raise BugError(f"The ledger {self.path} was opened for reading.", hint="Please report it.")
+            raise InternalError(f"The ledger {self.path} was opened for reading.", hint="Please report it.")
         with self._lock, self._errors_explained("written"):
             if self.path.stat().st_ino != self._inode:
                 raise FileNotFoundError("it was moved or replaced while it was in use")

@@ -33,7 +33,7 @@ class History:
             scorer: What scores or has scored it.
 
         Raises:
-            BugError: The state may not follow the current one, or does not go with the fault.
+            InternalError: The state may not follow the current one, or does not go with the fault.
         """
         with self._database.transaction() as transaction:
             return append_step(transaction, case, state, fault=fault, cause=cause, scorer=scorer)

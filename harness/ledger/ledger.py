@@ -29,7 +29,7 @@ from harness.ledger.log import GENESIS, LogEntry
 from harness.ledger.steps import single_line
 from harness.ledger.transaction import Transaction
 from harness.ledger.values import parse_values, render_values
-from harness.protocol.errors import BugError, Fault
+from harness.protocol.errors import Fault, InternalError
 from harness.protocol.records import RunRecord
 
 _KEY = "(submission, challenge, scorer, engine, locked) = (?, ?, ?, ?, ?)"
@@ -132,7 +132,7 @@ class Ledger:
         """Stores how the following examples are made; returns the run's number."""
         with self._database.transaction() as transaction:
             cursor = transaction.execute(
-                "INSERT INTO runs (started, record) VALUES (?, ?)", (transaction.at, record.model_dump_json())
+                "INSERT INTO runs (started, record) VALUES (?, ?)", (transaction.at, record.to_json())
             )
             number = int(cursor.lastrowid or 0)
             transaction.log("run", {"run": number, "sandbox": record.sandbox}, ("runs", (number,)))
@@ -174,7 +174,7 @@ class Ledger:
             False, without any change, if it was stored already.
 
         Raises:
-            BugError: Its values are not those of the challenge, or one is neither a finite float nor None.
+            InternalError: Its values are not those of the challenge, or one is neither a finite float nor None.
         """
         with self._database.transaction() as transaction:
             return _store(transaction, key, example, run=run, seconds=seconds, cpu_seconds=cpu_seconds)
@@ -195,10 +195,10 @@ class Ledger:
             False, without any change, if it has a score.
 
         Raises:
-            BugError: The failure has no cause.
+            InternalError: The failure has no cause.
         """
         if failure.fault not in set(Fault):
-            raise BugError(
+            raise InternalError(
                 f"A failed example can't have the cause {failure.fault!r}.", hint="Please report it."
             )
         with self._database.transaction() as transaction:

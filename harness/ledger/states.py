@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from harness.ledger.entities import Scorer
-from harness.protocol.errors import BugError, Fault
+from harness.protocol.errors import Fault, InternalError
 
 
 class State(StrEnum):
@@ -79,12 +79,12 @@ def checked_fault(state: State, fault: str) -> str:
     """The fault to store with a state; `submission` is the default of an invalid submission.
 
     Raises:
-        BugError: A failed or invalid state has no fault, or another state has one.
+        InternalError: A failed or invalid state has no fault, or another state has one.
     """
     if state is State.INVALID:
         fault = fault or Fault.SUBMISSION
     if fault not in {"", *Fault} or (fault == "") == (state in {State.INVALID, State.FAILED}):
-        raise BugError(f"The state {state} can't have the fault {fault!r}.", hint="Please report it.")
+        raise InternalError(f"The state {state} can't have the fault {fault!r}.", hint="Please report it.")
     return str(fault)
 
 
@@ -92,10 +92,10 @@ def check_transition(case: Case, before: State | None, after: State) -> None:
     """Checks a change of state against `TRANSITIONS`.
 
     Raises:
-        BugError: The change is not allowed.
+        InternalError: The change is not allowed.
     """
     if after not in TRANSITIONS[before]:
-        raise BugError(
+        raise InternalError(
             f"The submission {case.submission[:12]} of {case.team} can't go from {before or 'nothing'} to {after}.",
             hint="Please report it; the ledger was not changed.",
         )

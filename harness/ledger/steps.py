@@ -37,7 +37,7 @@ def append_step(
     """Changes the state of a case, and logs it.
 
     Raises:
-        BugError: The state may not follow the current one, or does not go with the fault.
+        InternalError: The state may not follow the current one, or does not go with the fault.
     """
     before = transaction.execute(
         "SELECT state FROM steps WHERE (team, submission, challenge) = (?, ?, ?) ORDER BY number DESC LIMIT 1",

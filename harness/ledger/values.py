@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 
 from harness.ledger.log import canonical_json
-from harness.protocol.errors import BugError
+from harness.protocol.errors import InternalError
 from validator.challenge.rules import CAD1
 
 
@@ -18,10 +18,10 @@ def render_values(values: Mapping[str, float | None]) -> str:
         values: HAAQI by name, None where the reference is silent.
 
     Raises:
-        BugError: They are not those of the challenge, or one is neither a finite float nor None.
+        InternalError: They are not those of the challenge, or one is neither a finite float nor None.
     """
     if set(values) != set(CAD1.columns) or not all(map(_is_value, values.values())):
-        raise BugError(
+        raise InternalError(
             f"An example can't be stored with the values {dict(values)!r}; expected a number or None for each of "
             f"{', '.join(CAD1.columns)}.",
             hint="Please report it; the example was not stored.",

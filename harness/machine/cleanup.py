@@ -8,9 +8,10 @@ from pathlib import Path
 
 from harness.protocol.errors import HarnessError
 from harness.protocol.lock import Lock
-from harness.sandbox.docker.container import connect, engine_failed
+from harness.sandbox.docker.engine import connect, engine_failed
 from harness.sandbox.docker.image import LOCK_LABEL
 from harness.sandbox.leftovers import sweep
+from harness.sandbox.local.environment import ENVIRONMENT_PREFIX, environment_folder
 from harness.sandbox.wheels import cache_folder
 from harness.score.dead_runs import remove_dead_leases, remove_partial_files
 
@@ -65,8 +66,8 @@ def _remove_images() -> Iterator[str]:
 
 def _remove_environments() -> Iterator[str]:
     """Removes virtual environments of the process sandbox for other locks."""
-    current = f"scorer-{Lock.load().digest[:16]}"
-    for folder in sorted(cache_folder().glob("scorer-*")):
-        if folder.is_dir() and folder.name != current:
+    current = environment_folder(Lock.load())
+    for folder in sorted(cache_folder().glob(f"{ENVIRONMENT_PREFIX}*")):
+        if folder.is_dir() and folder != current:
             shutil.rmtree(folder)
             yield f"removed environment {folder}"

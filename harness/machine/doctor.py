@@ -12,13 +12,14 @@ from pathlib import Path
 import psutil
 
 from harness.evaluator.process import cpu_model
+from harness.protocol.distributions import HINT, rival_distributions
 from harness.protocol.errors import HarnessError, SetupError
-from harness.protocol.lock import Lock
-from harness.sandbox.docker.container import connect
+from harness.protocol.lock import HARNESS, Lock
+from harness.sandbox.docker.engine import connect
 from harness.sandbox.docker.image import IMAGE, check_image
 from harness.sandbox.leftovers import leftovers
 from harness.sandbox.local.bubblewrap import find_bwrap
-from harness.sandbox.local.environment import find_python
+from harness.sandbox.local.environment import find_python, is_ready
 from harness.sandbox.wheels import cache_folder
 from harness.score.dead_runs import dead_leases
 
@@ -60,6 +61,7 @@ def examine(store: Path) -> list[Check]:
         _try("memory", _memory),
         _try("disk", lambda: _disk(store)),
         _try("lock", _lock),
+        _try("packages", _packages),
         _try("Docker engine", _engine),
         _try("evaluator image", _image),
         _try("bubblewrap", _bubblewrap),
@@ -135,6 +137,13 @@ def _lock() -> Check:
     return Check("lock", True, f"scorer {lock.digest[:12]}, every scoring file matches")
 
 
+def _packages() -> Check:
+    rivals = rival_distributions(HARNESS.parent)
+    if rivals:
+        return Check("packages", False, "; ".join(rivals), HINT)
+    return Check("packages", True, "no other distribution has files in harness or validator")
+
+
 def _engine() -> Check:
     version = connect().version()
     return Check(
@@ -172,6 +181,5 @@ def _process() -> Check:
             "There is no Python 3.11 on this machine; scores from the process sandbox would be unlocked.",
             hint="Install Python 3.11, so that `python3.11` is on PATH.",
         )
-    ready = (cache_folder() / f"scorer-{Lock.load().digest[:16]}" / "proved").is_file()
-    state = "its environment is ready" if ready else "its environment is created on first use"
+    state = "its environment is ready" if is_ready(Lock.load()) else "its environment is created on first use"
     return Check("process sandbox", True, f"{python}; {state}")

@@ -1,1 +1,1 @@
-"""What host and sandboxes say to each other: records, errors and the lock."""
+"""What host and sandbox say to each other: records, variables, errors, and the lock of the scoring code."""

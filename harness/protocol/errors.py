@@ -1,7 +1,7 @@
-"""What can go wrong, by whose fault, and with which exit code the command ends.
+"""The failures that end a command: the cause of each, and the exit code that goes with it.
 
-What is wrong with a submission is a `validator.Finding`, not an exception; these are for the rest.
-Every error says in one sentence what is wrong and where, and in its hint how to mend it.
+A problem of a submission is a `validator.Finding`, not an exception; these classes are for everything else. Each
+error says in one sentence what is wrong and where, and its hint says how to fix it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import ClassVar
 
 
 class Fault(StrEnum):
-    """Whose fault a failure is."""
+    """The cause of a failure; the values are stored in ledgers."""
 
     SUBMISSION = "submission"
     USAGE = "usage"
@@ -26,8 +26,8 @@ class HarnessError(Exception):
 
     Args:
         message: One sentence: what is wrong and where, what was expected, what was found.
-        hint: How to mend it; may be empty where nothing can be done.
-        detail: Raw output for the organiser (already capped and cleaned); never shown to a team.
+        hint: How to fix it; empty if the user can do nothing.
+        detail: Raw output for the organiser, already capped and made printable; never shown to a team.
     """
 
     fault: ClassVar[Fault] = Fault.BUG
@@ -41,46 +41,46 @@ class HarnessError(Exception):
 
 
 class SubmissionError(HarnessError):
-    """The submission, or a scores file, is invalid (exit 1)."""
+    """The submission, or a scores file, is invalid (exit code 1)."""
 
     fault = Fault.SUBMISSION
     exit_code = 1
 
 
 class UsageError(HarnessError):
-    """The command was used wrongly (exit 2)."""
+    """The command was used incorrectly (exit code 2)."""
 
     fault = Fault.USAGE
     exit_code = 2
 
 
 class SetupError(HarnessError):
-    """The machine, the image, the store or the data root is at fault (exit 3)."""
+    """The cause is the machine, the image, the store or the data root (exit code 3)."""
 
     fault = Fault.SETUP
     exit_code = 3
 
 
 class MachineError(SetupError):
-    """A fault of the machine that may pass by itself, such as an engine that restarts: worth another try."""
+    """A failure of the machine that may be temporary, such as a restarting Docker engine; worth a retry."""
 
 
 class DeadlineError(HarnessError):
-    """A deadline of the host passed (exit 4)."""
+    """A deadline set by the host has passed (exit code 4)."""
 
     fault = Fault.TIMEOUT
     exit_code = 4
 
 
 class MemoryLimitError(HarnessError):
-    """A memory limit was hit (exit 4)."""
+    """A memory limit was exceeded (exit code 4)."""
 
     fault = Fault.MEMORY
     exit_code = 4
 
 
-class BugError(HarnessError):
-    """Something that must not happen happened (exit 5)."""
+class InternalError(HarnessError):
+    """An internal error: the harness or the evaluator did something it must never do (exit code 5)."""
 
     fault = Fault.BUG
     exit_code = 5

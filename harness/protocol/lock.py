@@ -1,9 +1,9 @@
-"""Which bits may score: `scorer.lock`, a file of SHA-256 digests, and the check against it.
+"""Which code may score: `scorer.lock`, a file of SHA-256 digests, and the checks against it.
 
-The lock names the requirement file, the Dockerfile, every source file that takes part in scoring and the modules
-of the installed pyclarity that compute HAAQI. Its own digest, the *scorer digest*, goes with every score.
+The lock lists the requirement file, the Dockerfile, every source file that takes part in scoring and the modules
+of the installed pyclarity that compute HAAQI. Its own SHA-256, the *scorer digest*, is stored with every score.
 
-`python -m harness.protocol.lock` writes it anew; a test holds it to the files.
+`python -m harness.protocol.lock` rewrites it; a test checks that it is up to date.
 """
 
 from __future__ import annotations
@@ -18,20 +18,24 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from harness.protocol import distributions
 from harness.protocol.errors import SetupError
 
 HARNESS = Path(__file__).resolve().parents[1]
 LOCK_FILE = HARNESS / "scorer.lock"
+SCORER_LOCK = "harness/scorer.lock"
+"""The lock file in a tree; not one of its own entries."""
+
 REQUIREMENTS = "harness/scorer-requirements.txt"
 DOCKERFILE = "Dockerfile"
 
 LOCKED: tuple[str, ...] = (
     "harness/__init__.py",
-    *(f"harness/{room}/**/*.py" for room in ("evaluator", "haaqi", "protocol")),
+    *(f"harness/{room}/**/*.py" for room in ("decoder", "evaluator", "haaqi", "protocol")),
     "validator/__init__.py",
     *(f"validator/{room}/**/*.py" for room in ("archive", "challenge", "findings", "formats")),
 )
-"""What may move a score: whole rooms. It goes into the sandbox, and nothing else does."""
+"""Every source file that may change a score: whole folders. These go into the sandbox, and nothing else does."""
 
 PYCLARITY_MODULES: tuple[str, ...] = (
     "__init__.py",
@@ -48,7 +52,10 @@ PYCLARITY_MODULES: tuple[str, ...] = (
     "evaluator/msbg/__init__.py",
     "evaluator/msbg/msbg_utils.py",
 )
-"""Every module that `import clarity.evaluator.haaqi` brings in."""
+"""Every module that `import clarity.evaluator.haaqi` imports."""
+
+PYCLARITY_PREFIX = "pyclarity/"
+"""Entries under it are modules of the installed pyclarity."""
 
 _ENTRY = re.compile(r"^([0-9a-f]{64})  (\S.*)$")
 
@@ -59,14 +66,14 @@ def sha256(data: bytes) -> str:
 
 
 def locate(name: str, root: Path) -> Path:
-    """Where the lock's entry `name` lies in a tree rooted at `root` (a clone, a wheel or the image)."""
+    """The path of the lock's entry `name` in a tree rooted at `root` (a clone, a wheel or the image)."""
     if name == DOCKERFILE and not (root / name).is_file():
-        return root / "harness" / name  # a wheel carries it inside the package
+        return root / "harness" / name  # a wheel has it inside the package
     return root / name
 
 
 def scoring_files(root: Path) -> list[str]:
-    """Names of all files of the tree at `root` that the lock must hold, sorted."""
+    """The sorted names of all files of the tree at `root` that the lock must list."""
     names = {DOCKERFILE, REQUIREMENTS}
     for pattern in LOCKED:
         names.update(path.relative_to(root).as_posix() for path in root.glob(pattern))
@@ -82,7 +89,7 @@ def pinned_versions(root: Path) -> dict[str, str]:
 
 
 def installed_versions(root: Path) -> dict[str, str]:
-    """The installed version of each package that the requirement file names; absent ones are left out."""
+    """The installed version of each package in the requirement file; packages not installed are left out."""
     found = {}
     for name in pinned_versions(root):
         with suppress(PackageNotFoundError):
@@ -91,27 +98,27 @@ def installed_versions(root: Path) -> dict[str, str]:
 
 
 def version_differences(root: Path) -> list[str]:
-    """Which installed packages are not the pinned ones, one sentence each."""
+    """Each package whose installed version is not the pinned one, one sentence each."""
     installed = installed_versions(root)
     return [
-        f"{name} is {installed.get(name, 'missing')} where the lock pins {pin}"
+        f"{name} is {installed.get(name, 'missing')}, but the lock pins {pin}"
         for name, pin in pinned_versions(root).items()
         if installed.get(name) != pin
     ]
 
 
 def pyclarity_root() -> Path | None:
-    """The folder of the installed pyclarity, or None; nothing of it is imported."""
+    """The folder of the installed pyclarity, or None; it is not imported."""
     spec = importlib.util.find_spec("clarity")
     return Path(spec.origin).parent if spec and spec.origin else None
 
 
 @dataclass(frozen=True)
 class Lock:
-    """The digests of everything that may score.
+    """The digests of everything that takes part in scoring.
 
     Attributes:
-        entries: SHA-256 by name; names under `pyclarity/` are modules of the installed pyclarity.
+        entries: SHA-256 by name; names under `PYCLARITY_PREFIX` are modules of the installed pyclarity.
         digest: The SHA-256 of the lock file itself: the scorer digest.
     """
 
@@ -130,7 +137,7 @@ class Lock:
         except OSError as error:
             raise SetupError(
                 f"The scorer's lock {path.name} can't be read: {error.strerror}.",
-                hint="Install cad1-harness anew, or restore the file from version control.",
+                hint="Reinstall cad1-harness, or restore the file from version control.",
             ) from error
         entries: dict[str, str] = {}
         for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
@@ -145,26 +152,31 @@ class Lock:
             entries[match[2]] = match[1]
         return cls(entries=entries, digest=sha256(data))
 
+    @property
+    def pyclarity(self) -> dict[str, str]:
+        """The entries of pyclarity's modules."""
+        return {name: digest for name, digest in self.entries.items() if name.startswith(PYCLARITY_PREFIX)}
+
     def differences(self, root: Path, *, pyclarity: Path | None, host: bool = False) -> list[str]:
-        """What in the tree at `root` is not what the lock says, one sentence each.
+        """How the tree at `root` differs from the lock, one sentence each.
 
         Args:
             root: The tree that holds `harness` and `validator`.
             pyclarity: The installed pyclarity's folder; None where it is not installed.
-            host: True on the host, where pyclarity need not be installed; its modules are then not looked at.
+            host: True on the host, where pyclarity need not be installed: its modules are then not checked.
         """
         found = []
         for name, digest in self.entries.items():
-            if name.startswith("pyclarity/"):
+            if name.startswith(PYCLARITY_PREFIX):
                 if host:
                     continue
-                path = pyclarity / name.removeprefix("pyclarity/") if pyclarity else None
+                path = pyclarity / name.removeprefix(PYCLARITY_PREFIX) if pyclarity else None
             else:
                 path = locate(name, root)
             if path is None or not path.is_file():
                 found.append(f"{name} is missing")
             elif (actual := sha256(path.read_bytes())) != digest:
-                found.append(f"{name} has SHA-256 {actual[:12]}… where the lock says {digest[:12]}…")
+                found.append(f"{name} has SHA-256 {actual[:12]}…, but the lock says {digest[:12]}…")
         found += [
             f"{name} takes part in scoring and is not in the lock"
             for name in scoring_files(root)
@@ -173,18 +185,22 @@ class Lock:
         return found
 
     def check_host(self) -> None:
-        """Holds this installation's scoring files to the lock.
+        """Checks this installation's scoring files against the lock.
 
         Raises:
-            SetupError: If a file differs; the sentence names it.
+            SetupError: If a file differs. Names it, and any other distribution that may have overwritten it.
         """
         differences = self.differences(HARNESS.parent, pyclarity=None, host=True)
-        if differences:
-            raise SetupError(
-                f"The scoring code does not match scorer.lock: {'; '.join(differences)}.",
-                hint="Restore the file; or, if the change is meant, run `make lock` and "
-                "`cad1 image build`: scores of the two locks never share a ranking.",
-            )
+        if not differences:
+            return
+        hint = (
+            "Restore the file; or, if the change is intended, run `make lock` and `cad1 image build`: scores of "
+            "the two locks never share a ranking."
+        )
+        if rivals := distributions.rival_distributions(HARNESS.parent):
+            differences += rivals
+            hint = distributions.HINT
+        raise SetupError(f"The scoring code does not match scorer.lock: {'; '.join(differences)}.", hint=hint)
 
 
 def render(root: Path, *, pyclarity: Mapping[str, str]) -> str:
@@ -201,13 +217,15 @@ def render(root: Path, *, pyclarity: Mapping[str, str]) -> str:
     )
 
 
-def _relock() -> None:
-    """Writes scorer.lock anew; pyclarity's digests stay as they are where it is not installed."""
+def main() -> None:
+    """Rewrites scorer.lock; keeps pyclarity's digests if it is not installed."""
     installed = pyclarity_root()
     if installed is not None:
-        modules = {f"pyclarity/{name}": sha256((installed / name).read_bytes()) for name in PYCLARITY_MODULES}
+        modules = {
+            f"{PYCLARITY_PREFIX}{name}": sha256((installed / name).read_bytes()) for name in PYCLARITY_MODULES
+        }
     else:
-        modules = {name: d for name, d in Lock.load().entries.items() if name.startswith("pyclarity/")}
+        modules = Lock.load().pyclarity
     text = render(HARNESS.parent, pyclarity=modules)
     LOCK_FILE.write_text(text, encoding="utf-8")
     sys.stdout.write(
@@ -216,4 +234,4 @@ def _relock() -> None:
 
 
 if __name__ == "__main__":
-    _relock()
+    main()

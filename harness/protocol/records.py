@@ -1,7 +1,7 @@
 """The frozen models that cross a trust boundary: the job that goes into a sandbox, the lines that come out.
 
-Everything that a container prints is untrusted: each line is parsed by `parse_line` within a size cap, unknown
-fields, NaN and values outside HAAQI's range are refused.
+Everything a sandbox prints is untrusted: `parse_line` parses each line within a size cap and rejects unknown
+fields, NaN and values outside HAAQI's range.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 MAX_LINE_BYTES = 16_384
-"""A line holds eight numbers and two names; 16 KiB leaves room for the longest sentence of a failure."""
+"""A score line holds eight numbers and two names; 16 KiB leaves room for the longest failure message."""
 
 MAX_VALUES = 64
-"""Values of an example; CAD1 has eight."""
+"""The most values of an example; CAD1 has eight."""
 
 MAX_NAME = 400
 """Song names come from the challenge's metadata; the longest has 60 characters."""
@@ -39,7 +39,7 @@ class Example(_Frozen):
 
 
 class AuditStem(_Frozen):
-    """A stem to be scored again by pyclarity itself; `value` names it, such as `left_drums`."""
+    """A stem to be spot-checked with pyclarity; `value` names it, such as `left_drums`."""
 
     song: Name
     listener: Name
@@ -49,15 +49,20 @@ class AuditStem(_Frozen):
 class Job(_Frozen):
     """What one sandbox has to do; goes in as a read-only file.
 
-    `submission` and `data` are paths as the sandbox sees them; `lock` is the digest of the lock that the host
-    holds, and without `require_lock` other bits may score, marked as unlocked; `nonce` is echoed on every line,
-    so that no other run's output can be taken for this one's; `batch` examples of a song are scored together,
-    and their lines come when all of them are scored.
+    Attributes:
+        nonce: Repeated on every line, so that no other run's output can be mistaken for this one's.
+        scorer_digest: SHA-256 of the host's lock file.
+        require_lock: Refuse to score unless the environment matches the lock; otherwise score as unlocked.
+        split, engine: Which split the examples belong to, and which HAAQI scores them.
+        submission, data: Paths as the sandbox sees them.
+        batch: How many examples of a song are scored together; their lines come once all of them are scored.
+        examples: What to score.
+        audits: Which stems to spot-check.
     """
 
     schema_version: Literal[1] = 1
     nonce: Nonce
-    lock: Digest
+    scorer_digest: Digest
     require_lock: bool = True
     split: Name
     engine: Engine
@@ -73,10 +78,10 @@ class _Line(_Frozen):
 
 
 class Hello(_Line):
-    """The first line: which bits are at work here. `locked` is false outside of the locked environment."""
+    """The first line: what this sandbox scores with. `locked` is false outside the locked environment."""
 
     type: Literal["hello"] = "hello"
-    lock: Digest
+    scorer_digest: Digest
     locked: bool
     versions: dict[Name, Annotated[str, Field(max_length=200)]] = Field(max_length=64)
     cpu: Annotated[str, Field(max_length=200)]
@@ -85,7 +90,7 @@ class Hello(_Line):
 class ExampleScore(_Line):
     """The HAAQI values of an example by name, such as `left_drums`.
 
-    A value is None where the reference channel is silent (pyclarity has no answer there) and only there.
+    A value is None if and only if its reference channel is silent: HAAQI is undefined there.
     """
 
     type: Literal["example"] = "example"
@@ -97,7 +102,7 @@ class ExampleScore(_Line):
 
 
 class ExampleFailure(_Line):
-    """An example that could not be scored, and whose fault that is."""
+    """An example that could not be scored, and the cause."""
 
     type: Literal["failure"] = "failure"
     song: Name
@@ -109,7 +114,7 @@ class ExampleFailure(_Line):
 
 
 class AuditScore(_Line):
-    """What pyclarity says of one stem, on noise placed as in the real run."""
+    """pyclarity's value of one stem, with the same noise as in the original run."""
 
     type: Literal["audit"] = "audit"
     song: Name
@@ -120,7 +125,7 @@ class AuditScore(_Line):
 
 
 class Refusal(_Line):
-    """The sandbox will not score: what differs from the lock, or what it misses."""
+    """The sandbox refuses to score: it differs from the lock, or something is missing."""
 
     type: Literal["refusal"] = "refusal"
     message: Annotated[str, Field(max_length=4000)]
@@ -128,7 +133,7 @@ class Refusal(_Line):
 
 
 class Done(_Line):
-    """The last line: nothing was cut off."""
+    """The last line: the output is complete."""
 
     type: Literal["done"] = "done"
     examples: Annotated[int, Field(ge=0)]
@@ -144,14 +149,14 @@ _LINE: TypeAdapter[Line] = TypeAdapter(Line)
 
 
 class LineError(ValueError):
-    """A line from a sandbox that is not what the protocol says."""
+    """A line from a sandbox that does not follow the protocol."""
 
 
 def parse_line(raw: bytes, *, nonce: str) -> Line:
-    """One line of a sandbox's output, checked as untrusted input.
+    """Parses one line of a sandbox's output as untrusted input.
 
     Raises:
-        LineError: If it is too long, not one of the protocol's records, or carries another nonce.
+        LineError: If it is too long, not one of the protocol's records, or has another job's nonce.
     """
     if len(raw) > MAX_LINE_BYTES:
         raise LineError(f"a line of more than {MAX_LINE_BYTES} bytes")
@@ -160,16 +165,21 @@ def parse_line(raw: bytes, *, nonce: str) -> Line:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the line"
-        raise LineError(f"a line that is not of the protocol ({place}: {first['msg']})") from None
+        raise LineError(f"a line that does not follow the protocol ({place}: {first['msg']})") from None
     if line.nonce != nonce:
-        raise LineError("a line that carries another job's nonce")
+        raise LineError("a line with another job's nonce")
     return line
 
 
 class RunRecord(_Frozen):
-    """How a score was made: kept in the ledger with every example."""
+    """How a score was made: stored in the ledger, as JSON, with every example.
 
-    scorer: Digest
+    Stored JSON calls the scorer digest `scorer`.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    scorer_digest: Digest = Field(validation_alias="scorer", serialization_alias="scorer")
     engine: Engine
     sandbox: Annotated[str, Field(max_length=40)]
     locked: bool
@@ -177,3 +187,7 @@ class RunRecord(_Frozen):
     base_image: Annotated[str, Field(max_length=400)]
     versions: dict[Name, str]
     cpu: Annotated[str, Field(max_length=200)]
+
+    def to_json(self) -> str:
+        """The record as the ledger stores it."""
+        return self.model_dump_json(by_alias=True)

@@ -1,4 +1,4 @@
-"""The names that teams may have: they stand in tables, in file names and on command lines."""
+"""Team names: they appear in tables, in file names and on command lines."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def checked_team(team: str) -> str:
-    """A team's name as it may stand in a table and a file name: up to 64 letters, digits, `-` and `_`.
+    """Returns a valid team name: 1 to 64 letters, digits, `-` and `_`, starting with a letter or digit.
 
     Raises:
-        UsageError: It is none; a leading `-` would read as an option.
+        UsageError: If the name is not valid; a leading `-`, for example, would read as an option.
     """
     if not _NAME.fullmatch(team):
         raise UsageError(

@@ -1,1 +1,1 @@
-"""Where untrusted audio is decoded and scored: one contract, several implementations."""
+"""Where untrusted audio is decoded and scored: one contract, three implementations."""

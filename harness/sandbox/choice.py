@@ -7,7 +7,8 @@ from collections.abc import Callable
 from harness.protocol.errors import SetupError, UsageError
 from harness.protocol.lock import Lock
 from harness.sandbox.contract import Sandbox
-from harness.sandbox.docker.container import DockerSandbox, connect
+from harness.sandbox.docker.container import DockerSandbox
+from harness.sandbox.docker.engine import connect
 from harness.sandbox.docker.image import IMAGE, build, check_image, default_base
 from harness.sandbox.local.bubblewrap import BubblewrapSandbox
 from harness.sandbox.local.process import ProcessSandbox

@@ -1,7 +1,7 @@
-"""What dead runs left behind on this machine: containers, temporary folders, processes; found and removed.
+"""Leftovers of dead runs on this machine: finds and removes their containers, temporary folders and processes.
 
-A run that is killed can't clean up. Everything it makes bears its stamp (`harness.sandbox.stamp`), so that another
-can tell what is nobody's from what is still in use.
+A run that is killed can't clean up. Everything it makes bears its stamp (`harness.sandbox.stamp`), which tells
+leftovers from what is still in use.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Literal
 import psutil
 
 from harness.protocol.errors import HarnessError
-from harness.sandbox.docker.container import LABEL, connect, dead_containers, remove
+from harness.sandbox.docker.container import LABEL, dead_containers, remove
+from harness.sandbox.docker.engine import connect
 from harness.sandbox.local.child import END_GRACE
 from harness.sandbox.stamp import RUN_ENV, is_alive, stamp_of
 
@@ -27,11 +28,11 @@ Kind = Literal["container", "process", "folder"]
 
 @dataclass(frozen=True)
 class Leftover:
-    """One thing that a dead run left.
+    """One thing that a dead run left behind.
 
     Attributes:
         kind: What it is.
-        name: The container's short id, the process's number, or the folder's path.
+        name: The container's short id, the process id, or the folder's path.
         stamp: The run that made it, `pid@start`.
     """
 
@@ -41,7 +42,7 @@ class Leftover:
     _remove: Callable[[], None] = field(repr=False, compare=False)
 
     def remove(self) -> None:
-        """Removes it, and makes sure that it is gone; nothing happens if it is gone already.
+        """Removes it and waits until it is gone; does nothing if it is gone already.
 
         Raises:
             HarnessError: If the engine does not remove a container.
@@ -52,23 +53,23 @@ class Leftover:
 
 
 @dataclass(frozen=True)
-class Swept:
-    """What came of sweeping: what is gone, and what is not, each with the reason."""
+class SweepResult:
+    """What `sweep` removed, and what it could not remove, with the reason."""
 
     removed: tuple[Leftover, ...]
     kept: tuple[tuple[Leftover, str], ...]
 
 
 def leftovers() -> list[Leftover]:
-    """Everything of this user's that dead runs left, in the order in which it is best removed.
+    """All leftovers of this user's dead runs, in the best order for removal.
 
-    Containers are left out where no engine answers. A process or folder that ends while it is looked at is none.
+    Containers are left out if no engine answers. A process or folder that ends while it is looked at is none.
     """
     return [*_containers(), *_processes(), *_folders(Path(tempfile.gettempdir()))]
 
 
-def sweep() -> Swept:
-    """Removes everything that dead runs left; goes on where something can't be removed."""
+def sweep() -> SweepResult:
+    """Removes all leftovers of dead runs; continues if one can't be removed."""
     removed, kept = [], []
     for one in leftovers():
         try:
@@ -77,13 +78,13 @@ def sweep() -> Swept:
             kept.append((one, str(error)))
         else:
             removed.append(one)
-    return Swept(tuple(removed), tuple(kept))
+    return SweepResult(tuple(removed), tuple(kept))
 
 
 def _containers() -> Iterator[Leftover]:
     try:
         dead = dead_containers(connect())
-    except HarnessError:  # no engine, no containers; `cad1 doctor` says why there is none
+    except HarnessError:  # no engine, no containers; `cad1 doctor` tells why there is none
         return
     for container in dead:
         yield Leftover(
@@ -106,7 +107,7 @@ def _processes() -> Iterator[Leftover]:
 
 def _end(process: psutil.Process) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
-        process.kill()  # psutil makes sure that the number is not another's by now
+        process.kill()  # psutil checks that the number has not been reused
         process.wait(END_GRACE)
 
 

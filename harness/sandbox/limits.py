@@ -1,4 +1,4 @@
-"""How long a sandbox may take and how much memory it may hold: both follow from the length of the audio."""
+"""A sandbox's limits: time and memory, which follow from the length of the audio, and processes, files and disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ START_SECONDS = 120.0
 """What a sandbox may take before its first example: kernels, the lock's check, a cold disk."""
 
 SECONDS_PER_STEM_SECOND: dict[Engine, float] = {"pyclarity": 20.0, "fast": 1.5}
-"""Deadline per second of a stem: over ten times what either engine takes on a core of its own."""
+"""Deadline per second of a stem: more than ten times what either engine takes on a core of its own."""
 
 BASE_MEMORY = 2 * GIB
 """Interpreter, libraries, compiled kernels and a song's references."""
@@ -26,7 +26,15 @@ BATCH_SECONDS = 250.0
 """Seconds that one stem of all examples of a batch may last together: eight segments of 30 s, one whole song."""
 
 STEMS = len(CAD1.columns)
-"""Of an example."""
+"""Stems of an example."""
+
+PROCESSES = 64
+"""The evaluator is one process with its threads; the limit stops a fork bomb."""
+
+OPEN_FILES = 256
+
+TEMPORARY_BYTES = 64 * 1024 * 1024
+"""The size of /tmp, which holds the copy of the compiled kernels (a few MB)."""
 
 
 def batch(engine: Engine, *, seconds: float) -> int:
@@ -37,7 +45,7 @@ def batch(engine: Engine, *, seconds: float) -> int:
 
 
 def deadline(engine: Engine, *, stem_seconds: float) -> float:
-    """Seconds that a sandbox gets for stems that last `stem_seconds` together."""
+    """Seconds that a sandbox gets for stems with a total length of `stem_seconds`."""
     return START_SECONDS + stem_seconds * SECONDS_PER_STEM_SECOND[engine]
 
 

@@ -1,10 +1,10 @@
 """Which system calls the evaluator may make: one allow-list, as Docker's JSON and as a BPF program for bubblewrap.
 
-Measured by `strace -f -c` on both engines, docker-init and the start of a container; what other versions of glibc
-and of the kernel use for the same work stands beside it. Everything else does not exist in the sandbox (ENOSYS, so
-that a library takes another way) or, where it is a known way out, is refused (EPERM).
+The list was measured with `strace -f -c` on both engines, docker-init and the start of a container, and completed
+with what other versions of glibc and the kernel use for the same work. Any other call fails with ENOSYS, so that a
+library falls back, or with EPERM if it is a known way out of a sandbox.
 
-Source of the program's form: the kernel's Documentation/userspace-api/seccomp_filter.rst.
+Format of the program: the kernel's Documentation/userspace-api/seccomp_filter.rst.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from harness.protocol.errors import SetupError
 
 NOBODY = 65534
-"""The user and group that untrusted audio is decoded as."""
+"""The user and group id of a sandbox: no file of the image belongs to it."""
 
 _FILES = """access chdir chmod close close_range copy_file_range dup dup2 dup3 faccessat faccessat2 fadvise64
 fallocate fchdir fchmod fchmodat fchmodat2 fcntl fdatasync fgetxattr flistxattr flock fstat fstatfs
@@ -43,9 +43,9 @@ _SYSTEM = "clock_getres clock_gettime getcpu getrandom getrlimit gettimeofday sy
 ALLOWED: tuple[str, ...] = tuple(
     sorted(" ".join([_FILES, _MEMORY, _PROCESS, _IDENTITY, _SIGNALS, _WAITING, _SYSTEM]).split())
 )
-"""May be called with any arguments."""
+"""Allowed with any arguments."""
 
-_OUT = """acct add_key adjtimex bind bpf chown chroot clock_adjtime clock_settime connect delete_module
+_ESCAPES = """acct add_key adjtimex bind bpf chown chroot clock_adjtime clock_settime connect delete_module
 fanotify_init fchown fchownat finit_module fremovexattr fsconfig fsetxattr fsmount fsopen fspick
 init_module io_uring_enter io_uring_register io_uring_setup ioperm iopl kcmp kexec_file_load
 kexec_load keyctl lchown link linkat listen lookup_dcookie lremovexattr lsetxattr mbind memfd_create
@@ -57,14 +57,14 @@ setgid setgroups sethostname setns setpriority setregid setresgid setresuid setr
 setuid setxattr shmat shmget socket socketpair swapoff swapon symlink symlinkat syslog umount2
 unshare userfaultfd vhangup vmsplice"""
 
-REFUSED: tuple[str, ...] = tuple(sorted(_OUT.split()))
-"""Answered with EPERM: ways to other processes, out of the namespaces, into the kernel, or to memory that is not
-counted. Where a caller takes EPERM for an answer (`shutil.copystat` on extended attributes), so it goes on."""
+REFUSED: tuple[str, ...] = tuple(sorted(_ESCAPES.split()))
+"""Fail with EPERM: ways to other processes, out of the namespaces, into the kernel, or to memory that the limit
+does not count. A caller that expects EPERM (`shutil.copystat` on extended attributes) continues."""
 
 
 @dataclass(frozen=True)
 class Argument:
-    """What an argument of a system call has to be: `argument & mask == value`."""
+    """A condition on one argument of a system call: `argument & mask == value`."""
 
     index: int
     value: int
@@ -75,15 +75,15 @@ _NAMESPACES = 0x7E02_0000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET."""
 
 _TERMINAL = (0x5401, 0x540F, 0x5410, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x802C_542A)
-"""TCGETS, TIOCGPGRP and TIOCSPGRP (docker-init), TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX, TCGETS2. A list
-of what is allowed, and not of what is not: the kernel looks at the lower half of the number only."""
+"""TCGETS, TIOCGPGRP and TIOCSPGRP (docker-init), TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX, TCGETS2. An
+allow-list and not a deny-list, since the kernel reads only the lower 32 bits of the number."""
 
 _PRCTL = (1, 2, 3, 15, 16, 21, 23, 36, 38, 39, 0x5356_4D41)
 """PR_SET_PDEATHSIG and GET, GET_DUMPABLE, SET_NAME and GET, GET_SECCOMP, CAPBSET_READ, SET_CHILD_SUBREAPER,
 SET_NO_NEW_PRIVS and GET, SET_VMA."""
 
 Choices = tuple[tuple[Argument, ...], ...]
-"""A call is allowed if all arguments of one of the choices are what they have to be."""
+"""A call is allowed if all conditions of one of the choices hold."""
 
 CONDITIONS: dict[str, Choices] = {
     "clone": ((Argument(0, 0, _NAMESPACES),),),
@@ -91,10 +91,10 @@ CONDITIONS: dict[str, Choices] = {
     "prctl": tuple((Argument(0, number),) for number in _PRCTL),
     "prlimit64": ((Argument(0, 0),),),
 }
-"""May be called with these arguments."""
+"""Allowed with these arguments."""
 
 MISSING: tuple[str, ...] = ("clone3",)
-"""Its flags lie in memory, where no filter can see them: glibc then takes `clone`."""
+"""Fail with ENOSYS: the flags of `clone3` are in memory, where a filter can't see them; glibc then uses `clone`."""
 
 LAUNCH: dict[str, Choices] = {
     "landlock_add_rule": ((),),
@@ -105,11 +105,11 @@ LAUNCH: dict[str, Choices] = {
     "setresgid": (tuple(Argument(index, NOBODY) for index in range(3)),),
     "setresuid": (tuple(Argument(index, NOBODY) for index in range(3)),),
 }
-"""What bubblewrap's first process does beside: it can only give rights up by these."""
+"""Also allowed under bubblewrap, for its first process: these calls can only give up rights."""
 
 
 def docker_profile() -> str:
-    """The allow-list as the engine takes it in `security_opt`."""
+    """The allow-list as JSON for the engine's `security_opt`."""
     rules: list[dict[str, object]] = [{"names": list(ALLOWED), "action": "SCMP_ACT_ALLOW"}]
     for name, choices in CONDITIONS.items():
         for choice in choices:
@@ -139,16 +139,16 @@ def docker_profile() -> str:
 _DOCKER_NAMES = ("SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64")
 _AUDIT_ARCHITECTURES = {"x86_64": 0xC000_003E, "aarch64": 0xC000_00B7}
 _LOAD, _EQUAL, _AND, _RETURN = 0x20, 0x15, 0x54, 0x06  # BPF_LD|W|ABS, JMP|JEQ|K, ALU|AND|K, RET|K
-_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16  # where in struct seccomp_data
+_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 _ALLOW, _ERRNO, _KILL = 0x7FFF_0000, 0x0005_0000, 0x8000_0000
 
 Instruction = tuple[int, int, int, int]
-"""Code, how far to jump if true, if false, and the operand: struct sock_filter."""
+"""Code, jump offset if true, jump offset if false, operand: struct sock_filter."""
 
 
 @cache
 def numbers() -> dict[str, dict[str, int]]:
-    """System call numbers by processor and name, as the kernel's headers have them."""
+    """System call numbers by processor and name, from the kernel's headers."""
     text = Path(__file__).with_name("syscalls.json").read_text(encoding="utf-8")
     table: dict[str, dict[str, int]] = json.loads(text)
     return table
@@ -158,17 +158,17 @@ def program(*, machine: str = "", conditions: Iterable[tuple[str, Choices]] = LA
     """The allow-list as a BPF program: an array of struct sock_filter.
 
     Args:
-        machine: The processor, by its name in `uname`; this one's if empty.
-        conditions: What may be called beside the allow-list.
+        machine: The processor, as `uname` names it; this machine's if empty.
+        conditions: Calls allowed in addition to the allow-list.
 
     Raises:
-        SetupError: If the processor is not one whose system calls are known here.
+        SetupError: If the processor's system calls are not known.
     """
     machine = machine or platform.machine()
     if machine not in _AUDIT_ARCHITECTURES:
         raise SetupError(
-            f"The list of system calls is not known for the processor {machine}.",
-            hint="Score on x86-64, the processor that official scores are made on.",
+            f"The system call filter does not support the processor {machine}.",
+            hint="Score on x86-64, as for official scores.",
         )
     table = numbers()[machine]
     extra = dict(conditions)
@@ -190,25 +190,25 @@ def program(*, machine: str = "", conditions: Iterable[tuple[str, Choices]] = LA
 
 
 def _when(number: int, then: Sequence[Instruction]) -> list[Instruction]:
-    """Runs `then`, which has to end with a return, for one system call."""
+    """Runs `then`, which must end with a return, for one system call."""
     return [(_EQUAL, 0, len(then), number), *then]
 
 
 def _choices(choices: Choices) -> list[Instruction]:
-    """Returns "allowed" if one of the choices holds, and goes on after them if none does."""
+    """Returns "allowed" if one of the choices holds; continues after them if none does."""
     lines: list[Instruction] = []
     for choice in choices:
         halves = [half for argument in choice for half in _halves(argument)]
         steps: list[Instruction] = []
         for place, (offset, mask, value) in enumerate(halves):
-            left = 3 * (len(halves) - 1 - place) + 1  # instructions of this choice behind this comparison
+            left = 3 * (len(halves) - 1 - place) + 1  # instructions of this choice after this comparison
             steps += [(_LOAD, 0, 0, offset), (_AND, 0, 0, mask), (_EQUAL, 0, left, value)]
         lines += [*steps, (_RETURN, 0, 0, _ALLOW)]
     return lines
 
 
 def _halves(argument: Argument) -> Iterable[tuple[int, int, int]]:
-    """Offset, mask and value of an argument's two words, on a processor that puts the lower first."""
+    """Offset, mask and value of each 32-bit half of an argument, on a little-endian processor."""
     offset = _ARGUMENTS + 8 * argument.index
     for place, shift in ((offset, 0), (offset + 4, 32)):
         mask = argument.mask >> shift & 0xFFFF_FFFF

@@ -1,4 +1,4 @@
-"""Whose something is: a run's mark on its containers, folders and processes, and whether that run still lives."""
+"""A run's stamp on its containers, folders and processes, which tells whether that run is still alive."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from pathlib import Path
 import psutil
 
 RUN_ENV = "CAD1_RUN"
-"""Tells the processes of a run, in their environment, whose they are."""
+"""Holds the stamp of the run that a process belongs to, in the process's environment."""
 
 _FOLDER = re.compile(r"^cad1-[a-z]+-(\d+@\d+)-")
 
 
 def process_stamp(pid: int) -> str:
-    """A process told apart from any later one with its number: `pid@start`.
+    """Identifies a process, also from a later one with the same number: `pid@start`.
 
-    On Linux the start is in ticks since the machine came up, which no change of the clock moves; elsewhere in whole
+    On Linux the start is in clock ticks since boot, which a change of the clock does not affect; elsewhere in whole
     seconds since 1970.
 
     Raises:
-        psutil.NoSuchProcess: If there is none.
+        psutil.NoSuchProcess: If there is no such process.
     """
     if sys.platform != "linux":
         return f"{pid}@{int(psutil.Process(pid).create_time())}"
@@ -42,7 +42,7 @@ def own_stamp() -> str:
 
 
 def is_alive(stamp: str) -> bool:
-    """Whether the process of a stamp still runs."""
+    """Whether the process of a stamp is still running."""
     try:
         return process_stamp(int(stamp.partition("@")[0])) == stamp
     except (ValueError, psutil.Error):
@@ -51,10 +51,10 @@ def is_alive(stamp: str) -> bool:
 
 @contextmanager
 def temporary_folder(kind: str) -> Iterator[Path]:
-    """A temporary folder that says whose it is, removed at the end of the block.
+    """A temporary folder with this run's stamp in its name, removed at the end of the block.
 
     Args:
-        kind: What it is for, one word of small letters.
+        kind: What it is for, one word of lower-case letters.
     """
     with tempfile.TemporaryDirectory(
         prefix=f"cad1-{kind}-{own_stamp()}-", ignore_cleanup_errors=True

@@ -1,4 +1,4 @@
-"""Listening to a sandbox: pieces of its output through a bounded queue, under the host's own deadline."""
+"""Reading a sandbox's output: chunks through a bounded queue, with the host's own deadline."""
 
 from __future__ import annotations
 
@@ -10,52 +10,56 @@ from collections.abc import Callable, Iterator
 
 from harness.protocol.errors import DeadlineError, MemoryLimitError
 from harness.protocol.records import Hello
-from harness.sandbox.contract import Conversation, Result, Stopped, Task, clean
+from harness.sandbox.contract import Result, Stopped, Task, printable
+from harness.sandbox.conversation import Conversation
 
 STDOUT, STDERR = 1, 2
 POLL = 0.5
-"""Seconds between two looks at what is watched."""
+"""Seconds between two looks at the task's `stop` and at the sandbox's limits."""
 
 DEPTH = 64
-"""Pieces that may wait; a sandbox that floods is held back here, not in memory."""
+"""Chunks that may wait in the queue: a flooding sandbox is blocked and does not fill the host's memory."""
+
+Chunk = tuple[int, bytes]
+"""The stream, `STDOUT` or `STDERR`, and a piece of its output."""
 
 
-class Pieces:
-    """A bounded queue of (stream, bytes) from reader threads to the one who listens.
+class ChunkQueue:
+    """A bounded queue of chunks from reader threads to one consumer.
 
     Args:
-        reads: One source of pieces per thread; the output has ended when all of them have.
+        sources: An iterator of chunks for each thread; the output has ended once all of them have.
     """
 
-    def __init__(self, *reads: Callable[[], Iterator[tuple[int, bytes]]]) -> None:
-        self._queue: queue.Queue[tuple[int, bytes] | Exception | None] = queue.Queue(maxsize=DEPTH)
+    def __init__(self, *sources: Callable[[], Iterator[Chunk]]) -> None:
+        self._queue: queue.Queue[Chunk | Exception | None] = queue.Queue(maxsize=DEPTH)
         self._stopped = threading.Event()
-        self._open = len(reads)
-        for read in reads:
-            threading.Thread(target=self._pump, args=(read,), daemon=True, name="sandbox-reader").start()
+        self._open = len(sources)
+        for source in sources:
+            threading.Thread(target=self._read, args=(source,), daemon=True, name="sandbox-reader").start()
 
-    def _pump(self, read: Callable[[], Iterator[tuple[int, bytes]]]) -> None:
+    def _read(self, source: Callable[[], Iterator[Chunk]]) -> None:
         try:
-            for piece in read():
-                self._put(piece)
+            for chunk in source():
+                self._put(chunk)
                 if self._stopped.is_set():
                     return
             self._put(None)
         except Exception as error:
             self._put(error)
 
-    def _put(self, item: tuple[int, bytes] | Exception | None) -> None:
+    def _put(self, item: Chunk | Exception | None) -> None:
         while not self._stopped.is_set():
             with contextlib.suppress(queue.Full):
                 self._queue.put(item, timeout=POLL)
                 return
 
-    def get(self, seconds: float) -> tuple[int, bytes] | None:
-        """The next piece; None at the end of the output.
+    def get(self, seconds: float) -> Chunk | None:
+        """The next chunk; None at the end of the output.
 
         Raises:
-            queue.Empty: If nothing came in that time.
-            Exception: Whatever reading has raised.
+            queue.Empty: If none came in that time.
+            Exception: Whatever a reader has raised.
         """
         while True:
             item = self._queue.get(timeout=seconds)
@@ -68,25 +72,29 @@ class Pieces:
                 return None
 
     def stop(self) -> None:
-        """Lets the reader go."""
+        """Ends the reader threads."""
         self._stopped.set()
 
 
 def listen(
-    pieces: Pieces, conversation: Conversation, task: Task, *, watch: Callable[[], None] = lambda: None
+    chunks: ChunkQueue,
+    conversation: Conversation,
+    task: Task,
+    *,
+    check_limits: Callable[[], None] = lambda: None,
 ) -> Iterator[Hello | Result]:
     """Yields the records of a conversation until the output ends.
 
     Args:
-        pieces: The sandbox's output.
-        conversation: Holds it to the protocol.
+        chunks: The sandbox's output.
+        conversation: Checks it against the protocol.
         task: Gives the deadline, counted from now, and the longest silence.
-        watch: Called at least every half second; may raise.
+        check_limits: Called at least every half second; may raise.
 
     Raises:
-        DeadlineError: When the deadline has passed.
-        BugError, SetupError: See `Conversation.feed`.
-        Stopped: When the host has set the task's `stop`.
+        DeadlineError: If the deadline has passed.
+        InternalError, SetupError: See `Conversation.feed`.
+        Stopped: If the host has set the task's `stop`.
     """
     end = time.monotonic() + task.seconds
     silent = time.monotonic() + task.patience
@@ -95,15 +103,15 @@ def listen(
             raise Stopped
         left = min(end, silent) - time.monotonic()
         if left <= 0:
-            raise _late(task, conversation, silent=silent < end)
-        watch()
+            raise _deadline_passed(task, conversation, silent=silent < end)
+        check_limits()
         try:
-            piece = pieces.get(min(left, POLL))
+            chunk = chunks.get(min(left, POLL))
         except queue.Empty:
             continue
-        if piece is None:
+        if chunk is None:
             return
-        stream, raw = piece
+        stream, raw = chunk
         if stream == STDERR:
             conversation.note(raw)
         else:
@@ -112,8 +120,8 @@ def listen(
                 yield record
 
 
-def _late(task: Task, conversation: Conversation, *, silent: bool) -> DeadlineError:
-    """What is raised where a sandbox took too long, in all or for one example."""
+def _deadline_passed(task: Task, conversation: Conversation, *, silent: bool) -> DeadlineError:
+    """The error for a sandbox that took too long, in total or since its last answer."""
     what = (
         f"after {task.patience:.0f} s without an answer"
         if silent
@@ -121,16 +129,16 @@ def _late(task: Task, conversation: Conversation, *, silent: bool) -> DeadlineEr
     )
     return DeadlineError(
         f"Scoring was stopped {what}.",
-        hint="Examples scored until then are kept; run the same command again to go on.",
-        detail=clean(conversation.diagnostics),
+        hint="Scores stored before are kept; run the same command again to continue.",
+        detail=printable(conversation.diagnostics),
     )
 
 
 def memory_exceeded(task: Task, conversation: Conversation) -> MemoryLimitError:
-    """What is raised where a sandbox was stopped for its memory."""
+    """The error for a sandbox that exceeded its memory limit."""
     return MemoryLimitError(
         f"Scoring was stopped at its memory limit of {task.memory / 2**30:.1f} GiB.",
-        hint="Examples scored until then are kept. `--engine fast` needs far less memory than pyclarity; "
+        hint="Scores stored before are kept. `--engine fast` needs far less memory than pyclarity; "
         "fewer `--workers` leave more for each.",
-        detail=clean(conversation.diagnostics),
+        detail=printable(conversation.diagnostics),
     )

@@ -1,6 +1,6 @@
 """The wheel folder: every locked package as a wheel for one platform, checked against the requirement file.
 
-Filled before anything is built or installed, so that what comes after needs no network.
+It is filled before anything is built or installed, so that building and installing need no network.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ IMAGE_PLATFORM: tuple[str, ...] = (
     "--abi=cp311",
     "--abi=none",
 )
-"""What the image is: Debian bookworm (glibc 2.36) on x86-64, CPython 3.11."""
+"""The image's platform: Debian bookworm (glibc 2.36) on x86-64, CPython 3.11."""
 
 
 def requirements_file() -> Path:
@@ -35,57 +35,57 @@ def requirements_file() -> Path:
 
 
 def cache_folder() -> Path:
-    """This user's cache for the harness."""
+    """This user's cache folder for the harness."""
     return user_cache_path("cad1-harness", appauthor=False)
 
 
 def hashes(text: str) -> set[str]:
-    """All SHA-256 digests that a requirement file admits."""
+    """All SHA-256 digests that a requirement file allows."""
     return set(re.findall(r"--hash=sha256:([0-9a-f]{64})", text))
 
 
 def check(folder: Path) -> list[Path]:
-    """The wheels of a folder, each known to the requirement file by its hash.
+    """The wheels of a folder, each with a hash that the requirement file allows.
 
     Raises:
-        SetupError: If one is missing or holds other bytes.
+        SetupError: If one is missing or has another hash.
     """
     requirements = requirements_file()
-    admitted = hashes(requirements.read_text(encoding="utf-8"))
+    allowed = hashes(requirements.read_text(encoding="utf-8"))
     wheels = sorted(folder.glob("*.whl"))
     for wheel in wheels:
-        if sha256(wheel.read_bytes()) not in admitted:
+        if sha256(wheel.read_bytes()) not in allowed:
             raise SetupError(
-                f"The wheel {wheel.name} in {folder} does not have a hash that {requirements.name} admits.",
-                hint="Delete it and run the command again, so that it is fetched anew.",
+                f"The wheel {wheel.name} in {folder} has a hash that {requirements.name} does not allow.",
+                hint="Delete it and run the command again to download it again.",
             )
     have = {re.sub(r"[-_.]+", "-", wheel.name.split("-")[0]).lower() for wheel in wheels}
     missing = [name for name in pinned_versions(HARNESS.parent) if name.lower() not in have]
     if missing:
         raise SetupError(
             f"The wheel folder {folder} lacks {', '.join(missing)}.",
-            hint="Run the command again where the package registry can be reached.",
+            hint="Run the command again on a machine that can reach the package registry.",
         )
     return wheels
 
 
 def fill(folder: Path, *, platform: Sequence[str] = (), python: str = sys.executable) -> list[Path]:
-    """Downloads what the folder lacks, by pip with required hashes, and checks all of it.
+    """Downloads the wheels with pip, hashes required, unless the folder is complete; checks all of them.
 
     Args:
-        folder: Where the wheels go; made if need be.
-        platform: pip's options for another platform than `python`'s own.
+        folder: Where the wheels go; made if necessary.
+        platform: pip's options for a platform other than `python`'s own.
         python: The interpreter whose pip downloads.
 
     Raises:
-        SetupError: If a wheel can't be had.
+        SetupError: If a wheel can't be downloaded.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         try:
             return check(folder)
         except SetupError:
-            pass  # not filled yet, or damaged: fetch, then check again
+            pass  # not filled yet, or damaged: download, then check again
         for wheel in folder.glob("*.whl"):
             wheel.unlink()
         command = [python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
@@ -96,8 +96,8 @@ def fill(folder: Path, *, platform: Sequence[str] = (), python: str = sys.execut
         if done.returncode:
             raise SetupError(
                 "The locked packages can't be downloaded.",
-                hint="See that the package registry can be reached and that there is disk left in "
-                f"{folder}; for the process sandbox a Python 3.11 for this platform is needed too.",
+                hint="Check that the package registry can be reached and that there is free disk space for "
+                f"{folder}; the process sandbox also needs a Python 3.11 for this platform.",
                 detail=done.stderr[-4000:],
             )
         return check(folder)

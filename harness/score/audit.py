@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.ledger.entities import AuditRecord, StoredExample
-from harness.protocol.errors import BugError
+from harness.protocol.errors import InternalError
 from harness.protocol.records import AuditStem
 from validator.challenge.rules import CAD1
 
@@ -64,13 +64,13 @@ def draw(
     return draws
 
 
-def audit_error(records: list[AuditRecord]) -> BugError | None:
+def audit_error(records: list[AuditRecord]) -> InternalError | None:
     """The error of a failed audit: the two values of a stem differ by more than rounding. None if it passed."""
     failed = [record for record in records if not record.passed]
     if not failed:
         return None
     worst = max(failed, key=lambda record: record.difference)
-    return BugError(
+    return InternalError(
         f"The audit failed: {len(failed)} of {len(records)} stems have another score with pyclarity. The largest "
         f"difference is {worst.stem} of {worst.song} for {worst.listener}: {worst.fast!r} with the fast engine, "
         f"{worst.pyclarity!r} with pyclarity.",

@@ -59,7 +59,9 @@ def score(
     for leftover, reason in sweep().kept:
         log(f"Could not remove the {leftover.kind} {leftover.name} of a dead run: {reason}.")
     case = Case(request.team, submission_digest(request.submission, report), roster.digest)
-    key = Key(case.submission, roster.digest, Scorer(environment.scorer, request.engine, environment.locked))
+    key = Key(
+        case.submission, roster.digest, Scorer(environment.scorer_digest, request.engine, environment.locked)
+    )
     with Ledger(request.store) as ledger:
         ledger.add_roster(roster)
         ledger.enter(Entry(request.team, key, report.submission.name, report.submission.size, "scored"))

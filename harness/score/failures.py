@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.protocol.errors import BugError, Fault, HarnessError, MemoryLimitError, SetupError
+from harness.protocol.errors import Fault, HarnessError, InternalError, MemoryLimitError, SetupError
 from harness.protocol.records import Example, ExampleFailure
-from harness.sandbox.contract import clean
+from harness.sandbox.contract import printable
 from validator.challenge.rules import CAD1
 from validator.findings.codes import CODES, new_finding
 from validator.findings.finding import Finding
@@ -83,7 +83,7 @@ def from_sandbox(line: ExampleFailure) -> FailureReport:
     if line.fault == "submission":
         known = files_of(Example(song=line.song, listener=line.listener))
         if line.code not in DECODING_CODES or line.path not in known:
-            error: HarnessError = BugError(
+            error: HarnessError = InternalError(
                 f"{example}: the evaluator reported a failure that it cannot know about.",
                 hint="Please report this; the host ignored what it sent.",
                 detail=_raw(line),
@@ -92,7 +92,7 @@ def from_sandbox(line: ExampleFailure) -> FailureReport:
         finding = new_finding(line.code, line.path, f"{CODES[line.code].title}.")
         return FailureReport(Fault.SUBMISSION, line.code, line.path, finding.message, finding=finding)
     fault = Fault(line.fault)
-    kind = {Fault.MEMORY: MemoryLimitError, Fault.SETUP: SetupError}.get(fault, BugError)
+    kind = {Fault.MEMORY: MemoryLimitError, Fault.SETUP: SetupError}.get(fault, InternalError)
     return from_error(
         kind(
             f"{example} could not be scored. {SENTENCES[fault]}",
@@ -109,4 +109,4 @@ def from_error(error: HarnessError) -> FailureReport:
 
 
 def _raw(line: ExampleFailure) -> str:
-    return clean(f"{line.code} {line.path}: {line.message}".encode())
+    return printable(f"{line.code} {line.path}: {line.message}".encode())

@@ -206,7 +206,7 @@ class Run:
     def _run_number(self, hello: Hello) -> int:
         """The ledger's number for the environment that this sandbox scores with; equal environments share one."""
         record = RunRecord(
-            scorer=self._key.scorer.digest,
+            scorer_digest=self._key.scorer.digest,
             engine=self._request.engine,
             sandbox=self._environment.sandbox,
             locked=self._environment.locked,
@@ -216,7 +216,7 @@ class Run:
             cpu=hello.cpu,
         )
         with self._lock:
-            text = record.model_dump_json()
+            text = record.to_json()
             if text not in self._runs:
                 self._runs[text] = self._ledger.start_run(record)
             return self._runs[text]

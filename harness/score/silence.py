@@ -6,7 +6,7 @@ could leave low values out of an average.
 
 from __future__ import annotations
 
-from harness.protocol.errors import BugError, SetupError
+from harness.protocol.errors import InternalError, SetupError
 from harness.protocol.records import ExampleScore
 from validator.challenge.rules import CAD1, value_name
 from validator.challenge.songs import Song
@@ -46,10 +46,10 @@ def check_values(line: ExampleScore, silent: frozenset[str]) -> None:
     """Checks that an example has the values of scores.csv, and that exactly those in `silent` are undefined.
 
     Raises:
-        BugError: It does not.
+        InternalError: It does not.
     """
     if set(line.values) != set(CAD1.columns):
-        raise BugError(
+        raise InternalError(
             f"{line.song} for {line.listener}: the evaluator sent the values {', '.join(sorted(line.values))}; "
             f"expected {', '.join(CAD1.columns)}.",
             hint="Nothing of this example was stored. Please report this.",
@@ -58,7 +58,7 @@ def check_values(line: ExampleScore, silent: frozenset[str]) -> None:
     if undefined != silent:
         wrong = sorted(undefined ^ silent)
         missing = wrong[0] in undefined
-        raise BugError(
+        raise InternalError(
             f"{line.song} for {line.listener}: the evaluator sent {'no' if missing else 'a'} value for "
             f"{', '.join(wrong)}, whose reference is {'not ' if missing else ''}silent.",
             hint="Nothing of this example was stored. Please report this.",

@@ -14,7 +14,7 @@ from harness.ledger.entities import Failure, Key, Roster, Scorer, StoredExample
 from harness.ledger.leases import Lease
 from harness.ledger.ledger import Ledger
 from harness.ledger.states import Case, State
-from harness.protocol.errors import BugError
+from harness.protocol.errors import InternalError
 from tests.values import values
 
 SCORER = Scorer("d" * 64, "fast", True)
@@ -168,7 +168,7 @@ def test_a_failure_is_removed_when_the_example_is_stored(ledger: Ledger) -> None
 
 
 def test_a_failure_needs_a_known_cause(ledger: Ledger) -> None:
-    with pytest.raises(BugError, match="can't have the cause 'nobody'"):
+    with pytest.raises(InternalError, match="can't have the cause 'nobody'"):
         ledger.store_failure(KEY, Failure("A", "L1", "nobody", "", "", ""))
     assert ledger.failures(KEY) == []
 

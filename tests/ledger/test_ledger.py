@@ -13,7 +13,7 @@ import pytest
 from harness.ledger.entities import AuditRecord, Entry, Key, Roster, Scorer, StoredExample, mean
 from harness.ledger.ledger import Ledger
 from harness.ledger.states import Case, State
-from harness.protocol.errors import BugError, SetupError
+from harness.protocol.errors import InternalError, SetupError
 from tests.values import values
 from validator.challenge.rules import CAD1
 
@@ -141,7 +141,7 @@ def test_floats_keep_their_bits(ledger: Ledger, value: float) -> None:
     ],
 )
 def test_only_the_challenges_values_are_stored(ledger: Ledger, wrong: dict[str, Any]) -> None:
-    with pytest.raises(BugError, match="can't be stored with the values"):
+    with pytest.raises(InternalError, match="can't be stored with the values"):
         ledger.store(KEY, StoredExample("A", "L1", wrong), run=None)
     assert ledger.examples(KEY) == {}
     assert [entry.kind for entry in ledger.log()] == ["challenge"]

@@ -28,7 +28,7 @@ from tests.values import values
 SCORER = Scorer("d" * 64, "fast", True)
 ROSTER = Roster("c" * 64, "test", ("A", "B"), ("L1",))
 RECORD = RunRecord(
-    scorer=SCORER.digest,
+    scorer_digest=SCORER.digest,
     engine="fast",
     sandbox="docker",
     locked=True,

@@ -15,7 +15,7 @@ import pytest
 
 from harness.ledger.entities import Key, StoredExample
 from harness.ledger.ledger import Ledger
-from harness.protocol.errors import BugError, SetupError
+from harness.protocol.errors import InternalError, SetupError
 from harness.provenance import verify_store
 from harness.ranking.render import markdown
 from harness.ranking.tables import make_tables
@@ -72,9 +72,9 @@ def test_reading_creates_nothing(filled: Path) -> None:
 
 def test_a_read_only_ledger_can_not_be_written(filled: Path, make_key: Callable[[str], Key]) -> None:
     with Ledger(filled, read_only=True) as ledger:
-        with pytest.raises(BugError, match="opened for reading"):
+        with pytest.raises(InternalError, match="opened for reading"):
             ledger.store(make_key("1"), StoredExample("A", "L1", values(0.5)), run=None)
-        with pytest.raises(BugError, match="opened for reading"):
+        with pytest.raises(InternalError, match="opened for reading"):
             ledger.add_roster(next(iter(ledger.rosters().values())))
 
 

@@ -13,7 +13,7 @@ from harness.ledger.entities import Key, Roster, Scorer
 from harness.ledger.history import History
 from harness.ledger.ledger import Ledger
 from harness.ledger.states import TRANSITIONS, Case, State, Step
-from harness.protocol.errors import BugError, Fault, SetupError, UsageError
+from harness.protocol.errors import Fault, InternalError, SetupError, UsageError
 from harness.ranking.render import notes
 from harness.ranking.tables import make_tables
 
@@ -52,7 +52,7 @@ def test_only_allowed_transitions(ledger: Ledger, before: State | None, after: S
         walk(ledger, after)
         assert ledger.history.steps(CASE)[-1].state is after
         return
-    with pytest.raises(BugError, match=f"can't go from {before or 'nothing'} to {after}"):
+    with pytest.raises(InternalError, match=f"can't go from {before or 'nothing'} to {after}"):
         walk(ledger, after)
     assert [step.state for step in ledger.history.steps(CASE)] == list(PATHS[before])
 
@@ -69,7 +69,7 @@ def test_every_state_can_be_reached_and_left() -> None:
 )
 def test_a_fault_goes_with_failed_and_invalid_only(ledger: Ledger, state: State, fault: str) -> None:
     walk(ledger, State.RECEIVED)
-    with pytest.raises(BugError, match="can't have the fault"):
+    with pytest.raises(InternalError, match="can't have the fault"):
         ledger.history.move(CASE, state, fault=fault)
     assert len(ledger.history.steps(CASE)) == 1
 

@@ -1,3 +1,5 @@
+"""Names that teams may have."""
+
 from __future__ import annotations
 
 import pytest

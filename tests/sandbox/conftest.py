@@ -1,12 +1,8 @@
-"""Probes: images whose evaluator is replaced by a script that tries what it must not do."""
+"""Sandboxes that run a script in the evaluator's place, and a task for them."""
 
 from __future__ import annotations
 
-import io
 import os
-import sys
-import tarfile
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +15,8 @@ from harness.sandbox.contract import Sandbox, Task
 from harness.sandbox.docker.container import DockerSandbox
 from harness.sandbox.local import bubblewrap, process
 from harness.sandbox.local.bubblewrap import BubblewrapSandbox
-from harness.sandbox.local.environment import Evaluator
 from harness.sandbox.local.process import ProcessSandbox
+from tests.sandbox.imposters import PYTHON, image_tag, tar_of, write_evaluator
 
 if TYPE_CHECKING:
     import docker
@@ -48,19 +44,13 @@ def task(synthetic_root: Path, oracle_zip: Path) -> Callable[..., Task]:
 
 @pytest.fixture
 def derived(engine: docker.DockerClient, image: str) -> Iterator[Callable[..., str]]:
-    """Builds an image from the evaluator's with some files replaced; it keeps the evaluator's labels."""
+    """Builds an image from the evaluator's with Dockerfile instructions; it keeps the evaluator's labels."""
     made: list[str] = []
 
-    def build(files: dict[str, bytes], *instructions: str) -> str:
-        tag = f"cad1-test:derived{len(made)}"
-        lines = [f"FROM {image}", "USER 0", *(f"COPY {name} /{name}" for name in files), *instructions]
-        context = io.BytesIO()
-        with tarfile.open(fileobj=context, mode="w") as tar:
-            for name, data in [("Dockerfile", "\n".join(lines).encode()), *files.items()]:
-                info = tarfile.TarInfo(name)
-                info.size, info.mode = len(data), 0o644
-                tar.addfile(info, io.BytesIO(data))
-        context.seek(0)
+    def build(*instructions: str) -> str:
+        tag = image_tag("derived")
+        dockerfile = "\n".join([f"FROM {image}", "USER 0", *instructions, "USER 65534:65534"])
+        context = tar_of({"Dockerfile": dockerfile.encode()})
         engine.images.build(fileobj=context, custom_context=True, tag=tag, network_mode="none", forcerm=True)
         made.append(tag)
         return tag
@@ -71,34 +61,37 @@ def derived(engine: docker.DockerClient, image: str) -> Iterator[Callable[..., s
 
 
 @pytest.fixture
-def probe(derived: Callable[..., str]) -> Callable[[str], str]:
-    """An image that runs a Python script in the evaluator's place."""
+def probe(engine: docker.DockerClient, image: str) -> Iterator[Callable[[str], str]]:
+    """Makes an image that runs a Python script in the evaluator's place: the evaluator's plus one file."""
+    made: list[str] = []
 
-    def build(script: str) -> str:
-        return derived(
-            {"probe.py": script.encode()},
-            'ENTRYPOINT ["/opt/cad1/venv/bin/python", "/probe.py"]',
-            "USER 65534:65534",
-        )
+    def make(script: str) -> str:
+        name, _, number = image_tag("probe").partition(":")
+        container = engine.containers.create(image, entrypoint=[PYTHON, "/probe.py"])
+        try:
+            container.put_archive("/", tar_of({"probe.py": script.encode()}))
+            container.commit(name, number)
+        finally:
+            container.remove()
+        made.append(f"{name}:{number}")
+        return made[-1]
 
-    return build
+    yield make
+    for tag in made:
+        engine.images.remove(tag, force=True)
 
 
 @pytest.fixture
 def imposter(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str, str], Sandbox]:
-    """A sandbox of a kind, prepared, that runs a script in the evaluator's place."""
+    """A sandbox by its name that runs a script in the evaluator's place."""
 
-    def make(kind: str, script: str) -> Sandbox:
-        if kind == "docker":
+    def make(name: str, script: str) -> Sandbox:
+        if name == "docker":
             return DockerSandbox(image=request.getfixturevalue("probe")(script))
-        package = tmp_path / "tree" / "harness"
-        package.mkdir(parents=True, exist_ok=True)
-        (package / "__init__.py").write_text("")
-        (package / "evaluate.py").write_text(textwrap.dedent(script))
-        evaluator = Evaluator(Path(sys.executable), tmp_path / "tree", kernels=None, locked=True)
-        if kind == "process":
+        evaluator = write_evaluator(tmp_path / "tree", script)
+        if name == "process":
             monkeypatch.setattr(process, "find_evaluator", lambda lock: evaluator)
             return ProcessSandbox()
         request.getfixturevalue("bwrap")
@@ -110,7 +103,7 @@ def imposter(
 
 @pytest.fixture(scope="session")
 def bwrap() -> None:
-    """Skips where bubblewrap is missing, or fails where CAD1_REQUIRE_BUBBLEWRAP=1."""
+    """Skips if bubblewrap is missing; fails instead if CAD1_REQUIRE_BUBBLEWRAP=1."""
     try:
         bubblewrap.find_bwrap()
     except SetupError as error:

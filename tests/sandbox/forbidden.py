@@ -1,9 +1,10 @@
-"""Runs inside a sandbox, in the evaluator's place: tries what must not be possible, and says what came of it.
+"""Runs inside a sandbox, in the evaluator's place: tries what must not be possible, and reports the results.
 
-Only the standard library is used. `CONTEXT`, which the test puts in front of this text, says what is on the host.
+It uses the standard library only. `CONTEXT`, which the test defines before this text, says what is on the host.
 """
 
-# ruff: noqa: F821, PTH101, PTH103, PTH108, PTH112, PTH118, PTH123, PTH208  (it stays as near to the calls as it can)
+# mypy: ignore-errors
+# ruff: noqa: F821, PTH101, PTH103, PTH108, PTH112, PTH118, PTH123, PTH208  (it makes the system calls as directly as possible)
 import ctypes
 import errno
 import json
@@ -25,7 +26,7 @@ TIOCSTI, NO_RANDOM_ADDRESSES = 0x5412, 0x0040000
 
 
 def call(name, *arguments):
-    """A function of the C library that tells failure by −1."""
+    """Calls a function of the C library that returns −1 on failure."""
     result = getattr(libc, name)(*arguments)
     if result == -1:
         raise OSError(ctypes.get_errno(), name)
@@ -33,7 +34,7 @@ def call(name, *arguments):
 
 
 def in_a_child(work):
-    """Does something that can't be taken back in a child, and passes the error on."""
+    """Does something irreversible in a child process, and raises its error here."""
     child = os.fork()
     if child == 0:
         try:
@@ -80,7 +81,7 @@ def raw_packets():
     return "open"
 
 
-def write_beside():
+def write_outside():
     found = []
     for folder in CONTEXT["folders"]:
         path = pathlib.Path(folder, f"written-{os.getpid()}")
@@ -96,7 +97,7 @@ def write_beside():
 
 
 def writable():
-    """Everything in the sandbox that can be written to, but for its temporary folder."""
+    """Everything in the sandbox that can be written to, except its temporary folder."""
     found = []
     for place, folders, files in os.walk("/"):
         if place == "/":
@@ -159,7 +160,7 @@ def node():
 
 
 def type_ahead():
-    """What is put into a terminal's input is run by the shell that started us; here, only the filter is asked."""
+    """A shell would run what is put into its terminal's input. Only the filter's answer counts here."""
     result = libc.ioctl(0, TIOCSTI, ctypes.byref(ctypes.c_char(b"x")))
     if result == -1 and ctypes.get_errno() in (errno.EPERM, errno.ENOSYS):
         raise PermissionError("TIOCSTI")
@@ -197,7 +198,7 @@ ACTS = {
     "connect to a socket of the host": lambda: unix(b"\0" + CONTEXT["abstract"].encode()),
     "connect to the engine": lambda: unix("/var/run/docker.sock"),
     "raw packets": raw_packets,
-    "write beside the temporary folder": write_beside,
+    "write outside the temporary folder": write_outside,
     "write anywhere": writable,
     "execute from the temporary folder": execute,
     "ptrace a sibling": lambda: with_sibling(lambda child: call("ptrace", SEIZE, child, 0, 0)),

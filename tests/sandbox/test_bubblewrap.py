@@ -1,4 +1,4 @@
-"""bubblewrap: every limit is run into, every end leaves nothing behind, the scores are the process sandbox's."""
+"""The bubblewrap sandbox: every limit holds, nothing is left behind, scores equal the process sandbox's."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.protocol.errors import BugError, DeadlineError, HarnessError, MemoryLimitError, SetupError
+from harness.protocol.errors import DeadlineError, HarnessError, InternalError, MemoryLimitError, SetupError
 from harness.protocol.records import AuditScore, Example, ExampleScore, Hello
 from harness.sandbox.contract import Sandbox, Stopped, Task
+from harness.sandbox.leftovers import sweep
 from harness.sandbox.local import bubblewrap, environment
 from harness.sandbox.local.bubblewrap import BubblewrapSandbox, find_bwrap, prefixes
 from harness.sandbox.local.process import ProcessSandbox
-from harness.sandbox.selfcheck import verify
+from harness.sandbox.selfcheck import check_sandbox
 from harness.sandbox.stamp import RUN_ENV, own_stamp
+from tests.sandbox.imposters import write_evaluator
 from validator import Challenge
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("bwrap", "nothing_left")]
@@ -31,11 +33,12 @@ MIB = 2**20
 
 
 def traces() -> set[str]:
-    """The processes and temporary folders of this run."""
+    """This test's processes, by their stamp or as descendants, and temporary folders; no other run's."""
     found = {path.name for path in Path(tempfile.gettempdir()).glob(f"cad1-*{own_stamp()}-*")}
+    children = {one.pid for one in psutil.Process().children(recursive=True)}
     for process in psutil.process_iter():
         try:
-            if process.environ().get(RUN_ENV) == own_stamp() or process.username() == "nobody":
+            if process.pid in children or process.environ().get(RUN_ENV) == own_stamp():
                 found.add(f"{process.pid} {process.name()}")
         except psutil.Error:
             continue
@@ -43,8 +46,14 @@ def traces() -> set[str]:
 
 
 @pytest.fixture
-def nothing_left() -> Iterator[None]:
-    """What a sandbox has started or written is gone once it has ended, however that was."""
+def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Checks that no process, folder or open file of a sandbox is left once it has ended, however it ended.
+
+    The processes inside get the run's stamp too, so that they are found wherever they are.
+    """
+    variables = environment.variables
+    stamp = {RUN_ENV: own_stamp()}
+    monkeypatch.setattr(bubblewrap, "variables", lambda *, temporary: variables(temporary=temporary) | stamp)
     before, open_files = traces(), psutil.Process().num_fds()
     yield
     assert traces() <= before
@@ -77,7 +86,7 @@ TOUCH = "held = bytearray({size})\nheld[::4096] = b'x' * len(held[::4096])\n"
             "import os, time\nn = 0\nwhile True:\n    if os.fork() == 0: time.sleep(600)\n    n += 1\n"
             "    assert n < 64, n",
             16 * 1024 * MIB,
-            BugError,
+            InternalError,
             "ended with code 1|more than 64 processes",
         ),
         ("import time\ntime.sleep(600)", 1024 * MIB, DeadlineError, "deadline of 4 s"),
@@ -92,31 +101,31 @@ TOUCH = "held = bytearray({size})\nheld[::4096] = b'x' * len(held[::4096])\n"
         (
             "import sys\nwhile True: sys.stdout.write('x' * 65536)",
             1024 * MIB,
-            BugError,
+            InternalError,
             "a line of more than",
         ),
-        ("import os\nos.write(1, b'{')", 1024 * MIB, BugError, "an end in the middle"),
-        ("print('{}')", 1024 * MIB, BugError, "not of the protocol"),
-        ("import sys\nsys.exit(7)", 1024 * MIB, BugError, "ended with code 7"),
-        ("import os\nos.kill(os.getpid(), 11)", 1024 * MIB, BugError, "ended with code 139"),
-        ("import os\nos.abort()", 1024 * MIB, BugError, "ended with code 134"),
+        ("import os\nos.write(1, b'{')", 1024 * MIB, InternalError, "its output ended before its last line"),
+        ("print('{}')", 1024 * MIB, InternalError, "does not follow the protocol"),
+        ("import sys\nsys.exit(7)", 1024 * MIB, InternalError, "ended with code 7"),
+        ("import os\nos.kill(os.getpid(), 11)", 1024 * MIB, InternalError, "ended with code 139"),
+        ("import os\nos.abort()", 1024 * MIB, InternalError, "ended with code 134"),
         (
             "n = 0\nwhile True:\n    n += 1\n    open(f'/tmp/{n}', 'wb').write(bytes(2**20))",
             1024 * MIB,
-            BugError,
+            InternalError,
             "ended with code 1",
         ),
-        ("open('/tmp/large', 'wb').truncate(2**30)", 1024 * MIB, BugError, "ended with code"),
-        ("held = [open('/dev/null') for _ in range(300)]", 1024 * MIB, BugError, "ended with code 1"),
+        ("open('/tmp/large', 'wb').truncate(2**30)", 1024 * MIB, InternalError, "ended with code"),
+        ("held = [open('/dev/null') for _ in range(300)]", 1024 * MIB, InternalError, "ended with code 1"),
     ],
     ids=[
         "memory bomb",
-        "memory of the whole family",
+        "memory of the process tree",
         "fork bomb",
         "hang",
-        "hang of a stubborn family",
+        "hang that ignores signals",
         "flood",
-        "half a line",
+        "incomplete line",
         "garbage",
         "exit code",
         "segmentation fault",
@@ -135,12 +144,12 @@ def test_every_limit_holds(
         list(sandbox.run(task(seconds=seconds, memory=memory)))
 
 
-def test_many_processes_are_stopped_where_the_kernel_does_not_count_them(
+def test_the_host_limits_processes_if_the_kernel_does_not(
     imposter: Imposter, task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bubblewrap, "COUNTED_APART", (999, 0))
+    monkeypatch.setattr(bubblewrap, "COUNTS_BY_NAMESPACE", (999, 0))
     bomb = "import os, time\nfor _ in range(200):\n    if os.fork() == 0: time.sleep(600)\ntime.sleep(600)"
-    with pytest.raises(BugError, match="more than 64 processes"):
+    with pytest.raises(InternalError, match="more than 64 processes"):
         list(imposter("bubblewrap", bomb).run(task(memory=16 * 1024 * MIB)))
 
 
@@ -161,19 +170,19 @@ def test_closing_it_ends_it(imposter: Imposter, task: MakeTask) -> None:
 HELLO = """
 import json, time
 job = json.load(open("/job/job.json"))
-print(json.dumps({"type": "hello", "nonce": job["nonce"], "lock": job["lock"], "locked": True, "versions": {},
-                  "cpu": "x"}), flush=True)
+print(json.dumps({"type": "hello", "nonce": job["nonce"], "scorer_digest": job["scorer_digest"], "locked": True,
+                  "versions": {}, "cpu": "x"}), flush=True)
 time.sleep(600)
 """
 
 
-def test_its_environment_is_its_own(
+def test_the_hosts_environment_does_not_leak(
     imposter: Imposter, task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "x")
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     script = "import os, sys\nsys.stderr.write(repr(sorted(os.environ)))\nsys.exit(1)"
-    with pytest.raises(BugError) as caught:
+    with pytest.raises(InternalError) as caught:
         list(imposter("bubblewrap", script).run(task()))
     assert "SECRET_TOKEN" not in caught.value.detail
     assert "PYTHONPATH" not in caught.value.detail
@@ -192,10 +201,10 @@ def test_it_scores_the_same_bits_as_the_process_sandbox(synthetic_root: Path, ta
     assert values[0] == values[1]
 
 
-def test_it_is_the_locked_environment() -> None:
+def test_it_is_the_locked_environment(synthetic_root: Path) -> None:
     if environment.find_python() is None:
         pytest.skip("there is no Python 3.11 on this machine")
-    found, hello = verify(BubblewrapSandbox())
+    found, hello = check_sandbox(BubblewrapSandbox(), data=synthetic_root)
     assert found.locked
     assert hello.locked
     assert found.sandbox == "bubblewrap"
@@ -203,61 +212,62 @@ def test_it_is_the_locked_environment() -> None:
     assert hello.versions["pyclarity"] == "0.3.2"
 
 
-def test_without_python_311_the_result_is_unlocked_and_the_installation_is_not_shown(
-    monkeypatch: pytest.MonkeyPatch,
+def test_without_python_311_the_result_is_unlocked_and_the_installation_is_hidden(
+    synthetic_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "find_python", lambda: None)
-    found, hello = verify(BubblewrapSandbox())
+    found, hello = check_sandbox(BubblewrapSandbox(), data=synthetic_root)
     assert not found.locked
     assert not hello.locked
 
 
-def test_it_ends_when_the_host_is_killed(oracle_zip: Path, synthetic_root: Path, tmp_path: Path) -> None:
-    script = f"import os, time\nif os.fork() == 0: time.sleep(600)\n{HELLO}"
-    (tmp_path / "tree" / "harness").mkdir(parents=True)
-    (tmp_path / "tree" / "harness" / "evaluate.py").write_text(script)
+def test_it_ends_when_the_host_is_killed(
+    oracle_zip: Path, synthetic_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree, temporary = tmp_path / "tree", tmp_path / "temporary"
+    write_evaluator(tree, f"import os, time\nif os.fork() == 0: time.sleep(600)\n{HELLO}")
+    temporary.mkdir()
     host = f"""
 import sys
 from pathlib import Path
 from harness.sandbox.local import bubblewrap
-from harness.sandbox.base import Task
-from harness.sandbox.environment import Evaluator
-evaluator = Evaluator(Path(sys.executable), Path({str(tmp_path / "tree")!r}), None, True)
+from harness.sandbox.contract import Task
+from harness.sandbox.local.environment import Evaluator
+evaluator = Evaluator(Path(sys.executable), Path({str(tree)!r}), None, True)
 bubblewrap.find_evaluator = lambda lock: evaluator
 task = Task("test", "fast", Path({str(oracle_zip)!r}), Path({str(synthetic_root)!r}), seconds=600.0, memory=2**30)
 for line in bubblewrap.BubblewrapSandbox().run(task):
     print("ready", flush=True)
 """
-    child = subprocess.Popen([sys.executable, "-c", host], stdout=subprocess.PIPE, text=True)
+    variables = os.environ | {"TMPDIR": str(temporary)}  # where no other run's sweep looks
+    child = subprocess.Popen([sys.executable, "-c", host], stdout=subprocess.PIPE, text=True, env=variables)
     assert child.stdout is not None
     try:
         assert child.stdout.readline() == "ready\n"
-        family = psutil.Process(child.pid).children(recursive=True)
-        assert len(family) >= 4  # bubblewrap, the first process inside, the evaluator, its child
-        name = next(Path(tempfile.gettempdir()).glob(f"cad1-job-{child.pid}@*"))
+        tree_of_child = psutil.Process(child.pid).children(recursive=True)
+        assert len(tree_of_child) >= 4  # bubblewrap, the first process inside, the evaluator, its child
+        name = next(temporary.glob(f"cad1-job-{child.pid}@*"))
     finally:
         child.kill()
         child.wait()
         child.stdout.close()
-    _, alive = psutil.wait_procs(family, timeout=30)
+    _, alive = psutil.wait_procs(tree_of_child, timeout=30)
     assert not alive
-    from harness.sandbox.leftovers import sweep
-
-    swept = sweep()
-    assert str(name) in {one.name for one in swept.removed}
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    assert str(name) in {one.name for one in sweep().removed}
     assert not name.exists()
 
 
 def stub(folder: Path, text: str) -> None:
-    """A program in bubblewrap's place."""
+    """A shell script in bubblewrap's place."""
     program = folder / "bwrap"
     program.write_text(f"#!/bin/sh\n{text}\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
 
-def test_without_bubblewrap_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_bubblewrap_is_named_with_a_hint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SetupError, match="no bubblewrap on this machine") as caught:
+    with pytest.raises(SetupError, match="bubblewrap is not installed on this machine") as caught:
         find_bwrap()
     assert "apt-get install bubblewrap" in caught.value.hint
 
@@ -274,11 +284,11 @@ def test_an_old_bubblewrap_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path:
     [
         ("_APPARMOR", "1", "kernel.apparmor_restrict_unprivileged_userns=0"),
         ("_CLONE", "0", "kernel.unprivileged_userns_clone=1"),
-        ("_MOST", "0", "user.max_user_namespaces="),
-        ("_MOST", "100", "Containers often forbid it"),
+        ("_MAXIMUM", "0", "user.max_user_namespaces="),
+        ("_MAXIMUM", "100", "Containers often forbid it"),
     ],
 )
-def test_where_namespaces_are_forbidden_it_says_so_before_any_example(
+def test_forbidden_namespaces_are_named_before_any_example(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, switch: str, value: str, hint: str
 ) -> None:
     answer = (
@@ -286,27 +296,27 @@ def test_where_namespaces_are_forbidden_it_says_so_before_any_example(
     )
     stub(tmp_path, answer)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    for name in ("_APPARMOR", "_CLONE", "_MOST"):
+    for name in ("_APPARMOR", "_CLONE", "_MAXIMUM"):
         path = tmp_path / getattr(bubblewrap, name).name
         if name == switch:
             path.write_text(f"{value}\n")
         monkeypatch.setattr(bubblewrap, name, path)
     with pytest.raises(
-        SetupError, match="can't make a sandbox on this machine: bwrap: No permissions"
+        SetupError, match="can't create a sandbox on this machine: bwrap: No permissions"
     ) as caught:
         BubblewrapSandbox().prepare()
     assert hint in caught.value.hint
 
 
-def test_a_python_in_the_home_folder_itself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_whose_folder_contains_the_home_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "home", lambda: Path(sys.base_prefix) / "me")
-    with pytest.raises(SetupError, match="holds your home folder"):
+    with pytest.raises(SetupError, match="contains your home folder"):
         prefixes(Path(sys.executable))
 
 
-def test_files_closed_to_others_are_told(task: MakeTask, oracle_zip: Path, imposter: Imposter) -> None:
+def test_unreadable_files_are_named(task: MakeTask, oracle_zip: Path, imposter: Imposter) -> None:
     if os.geteuid() != 0:
-        pytest.skip("an ordinary user's sandbox reads what the user can")
+        pytest.skip("an ordinary user's sandbox reads what the user can read")
     sandbox = imposter("bubblewrap", "")
     oracle_zip.chmod(0o600)
     try:
@@ -316,7 +326,7 @@ def test_files_closed_to_others_are_told(task: MakeTask, oracle_zip: Path, impos
         oracle_zip.chmod(0o644)
 
 
-def test_a_deadline_is_the_hosts(imposter: Imposter, task: MakeTask) -> None:
+def test_the_deadline_is_the_hosts(imposter: Imposter, task: MakeTask) -> None:
     started = time.monotonic()
     with pytest.raises(DeadlineError):
         list(imposter("bubblewrap", "while True: pass").run(task(seconds=3.0)))

@@ -1,7 +1,7 @@
-"""One list of forbidden acts, tried inside Docker and bubblewrap: each is refused.
+"""A list of forbidden actions, tried inside Docker and bubblewrap: each is refused.
 
-The same list is tried in the process sandbox, which keeps nobody from anything: there each act that does no harm is
-possible, so that none is refused only because it was tried wrongly.
+The same actions are tried in the process sandbox, which prevents nothing: there each harmless one is possible, so
+that none is refused only because the script tries it in the wrong way.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.protocol.errors import BugError
+from harness.protocol.errors import InternalError
 from harness.sandbox.contract import Sandbox, Task
 from harness.sandbox.local import bubblewrap
 from harness.sandbox.local.bubblewrap import BubblewrapSandbox
-from harness.sandbox.local.environment import Evaluator
 from harness.sandbox.wheels import cache_folder
+from tests.sandbox.imposters import write_evaluator
 
 ORDINARY = 23456
-"""A user without a name or a home."""
+"""The id of an ordinary user without a name or a home folder."""
 
 MakeTask = Callable[..., Task]
 SCRIPT = (Path(__file__).parent / "forbidden.py").read_text(encoding="utf-8")
@@ -40,10 +41,10 @@ pytestmark = pytest.mark.timeout(600)
 
 HARMFUL_OR_ELSEWHERE = {
     "connect to the internet",  # not every machine has it
-    "connect to the engine",  # nor an engine
-    "write anywhere",  # the machine is not to be written to
+    "connect to the engine",  # nor has every machine one
+    "write anywhere",  # would change this machine
     "ptrace the parent",  # which runs this test
-    "unshare",  # a machine may forbid user namespaces to everybody
+    "unshare",  # some machines forbid user namespaces to everybody
     "clone a namespace",
     "performance counters",
     "user page faults",
@@ -52,15 +53,15 @@ HARMFUL_OR_ELSEWHERE = {
     "read the first process's environment",
     "write to the first process's memory",
 }
-ITS_OWN = {
+OWN_PROCESSES = {
     "read the first process's environment",
     "write to the first process's memory",
     "write to a sibling's memory",
 }
-"""All of a container's processes are the same submission's, with the same rights: Docker leaves /proc as it is."""
+"""Possible under Docker, which does not restrict /proc: all of a container's processes belong to one submission."""
 
-WITH_LANDLOCK = {*ITS_OWN, "execute from the temporary folder"}
-"""What bubblewrap can't refuse by itself."""
+NEED_LANDLOCK = {*OWN_PROCESSES, "execute from the temporary folder"}
+"""What bubblewrap can't refuse without Landlock."""
 
 ROOT_ONLY = {
     "raw packets",
@@ -75,7 +76,7 @@ ROOT_ONLY = {
 
 @pytest.fixture
 def context(tmp_path: Path) -> Iterator[dict[str, Any]]:
-    """Things on the host that a sandbox must not reach, and the victim who must live."""
+    """What a sandbox must not reach on the host, and the process that it must not kill."""
     neighbour = tmp_path / "submission_E002.zip"
     neighbour.write_bytes(b"another team's")
     (tmp_path / "store").mkdir()
@@ -120,9 +121,9 @@ def context(tmp_path: Path) -> Iterator[dict[str, Any]]:
             victim.wait()
 
 
-def tried(sandbox: Sandbox, task: Task) -> dict[str, Any]:
-    """What the script reports; the host takes it for an evaluator that breaks the protocol."""
-    with pytest.raises(BugError) as caught:
+def report_of(sandbox: Sandbox, task: Task) -> dict[str, Any]:
+    """The script's report, which it prints to standard error before it ends as a broken evaluator."""
+    with pytest.raises(InternalError) as caught:
         list(sandbox.run(task))
     assert "REPORT" in caught.value.detail, caught.value.detail
     report: dict[str, Any] = json.loads(caught.value.detail.partition("REPORT")[2])
@@ -135,24 +136,24 @@ def script(context: dict[str, Any], acts: set[str] | None = None) -> str:
 
 
 def has_landlock() -> bool:
-    """Whether this kernel has Landlock, asked by its version."""
+    """Whether this kernel has Landlock."""
     return int(ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), ctypes.c_uint32(1))) > 0
 
 
 @pytest.mark.parametrize("kind", [pytest.param("docker", marks=pytest.mark.docker), "bubblewrap"])
-def test_every_forbidden_act_is_refused(
+def test_every_forbidden_action_is_refused(
     imposter: Callable[[str, str], Sandbox], kind: str, task: MakeTask, context: dict[str, Any]
 ) -> None:
-    report = tried(imposter(kind, script(context)), task())
+    report = report_of(imposter(kind, script(context)), task())
     check(report, kind)
     assert context["process"].poll() is None, "the host's process was killed"
 
 
 def check(report: dict[str, Any], kind: str) -> None:
     assert set(report["acts"]) == set(ACTS)
-    possible = {name: said for name, said in report["acts"].items() if not said.startswith("refused")}
-    excused = ITS_OWN if kind == "docker" else set() if has_landlock() else WITH_LANDLOCK
-    assert set(possible) <= excused, possible
+    possible = {name: result for name, result in report["acts"].items() if not result.startswith("refused")}
+    allowed = OWN_PROCESSES if kind == "docker" else set() if has_landlock() else NEED_LANDLOCK
+    assert set(possible) <= allowed, possible
     facts = report["facts"]
     assert set(facts["users"]) == {65534}
     assert {facts["status"][name] for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
@@ -165,13 +166,13 @@ def check(report: dict[str, Any], kind: str) -> None:
     assert facts["core"] == [0, 0]
 
 
-def test_without_a_sandbox_they_are_possible(
+def test_without_a_sandbox_the_actions_are_possible(
     imposter: Callable[[str, str], Sandbox], task: MakeTask, context: dict[str, Any]
 ) -> None:
     acts = set(ACTS) - HARMFUL_OR_ELSEWHERE - (set() if os.geteuid() == 0 else ROOT_ONLY)
-    report = tried(imposter("process", script(context, acts)), task())
+    report = report_of(imposter("process", script(context, acts)), task())
     assert set(report["acts"]) == acts
-    refused = {name: said for name, said in report["acts"].items() if not said.startswith("possible")}
+    refused = {name: result for name, result in report["acts"].items() if not result.startswith("possible")}
     assert not refused
     assert context["process"].wait(10) == -9
 
@@ -179,24 +180,18 @@ def test_without_a_sandbox_they_are_possible(
 def test_an_ordinary_users_bubblewrap_refuses_them_too(
     context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, bwrap: None
 ) -> None:
-    """Where root runs the tests: root's sandbox maps users in another way."""
+    """For test runs as root, whose own sandbox maps users in another way."""
     python = Path("/usr/bin/python3")
     if os.geteuid() != 0 or not python.exists():
-        pytest.skip(
-            "this test is root's, who tests as root already where it is not, and needs /usr/bin/python3"
-        )
+        pytest.skip("needs root, and /usr/bin/python3; an ordinary user's run tests this in the test above")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        package = folder / "tree" / "harness"
-        package.mkdir(parents=True)
-        (package / "__init__.py").write_text("")
-        (package / "evaluate.py").write_text(script(context))
+        evaluator = replace(write_evaluator(folder / "tree", script(context)), python=python)
         submission = folder / "submission_E001.zip"
         submission.write_bytes(b"")
         (folder / "data").mkdir()
         for path in (folder, *folder.rglob("*")):
             os.chown(path, ORDINARY, ORDINARY)
-        evaluator = Evaluator(python, folder / "tree", kernels=None, locked=True)
         monkeypatch.setattr(bubblewrap, "find_evaluator", lambda lock: evaluator)
         asked = Task("test", "fast", submission, folder / "data", seconds=120.0, memory=2**30)
         reading, writing = os.pipe()
@@ -206,7 +201,7 @@ def test_an_ordinary_users_bubblewrap_refuses_them_too(
                 os.setgroups([])
                 os.setresgid(ORDINARY, ORDINARY, ORDINARY)
                 os.setresuid(ORDINARY, ORDINARY, ORDINARY)
-                os.write(writing, json.dumps(tried(BubblewrapSandbox(), asked)).encode())
+                os.write(writing, json.dumps(report_of(BubblewrapSandbox(), asked)).encode())
             except BaseException as error:
                 os.write(writing, json.dumps({"error": str(error)}).encode())
             os._exit(0)
@@ -214,7 +209,7 @@ def test_an_ordinary_users_bubblewrap_refuses_them_too(
         with os.fdopen(reading, "rb") as pipe:
             report = json.loads(pipe.read())
         os.waitpid(child, 0)
-    if "can't make a sandbox" in report.get("error", ""):
+    if "can't create a sandbox" in report.get("error", ""):
         pytest.skip(report["error"])
     assert "error" not in report, report["error"]
     check(report, "bubblewrap")

@@ -1,10 +1,13 @@
-"""What dead runs left is found and removed; what living runs use is left alone."""
+"""Leftovers of dead runs are found and removed; what living runs use is kept.
+
+A dead run is one that only the test takes for dead, so that no other run on this machine removes its leftovers.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,23 +17,25 @@ import psutil
 import pytest
 
 from harness.sandbox import leftovers
+from harness.sandbox.docker import container
 from harness.sandbox.docker.container import LABEL
 from harness.sandbox.leftovers import sweep
-from harness.sandbox.stamp import RUN_ENV, is_alive, own_stamp, process_stamp, stamp_of, temporary_folder
+from harness.sandbox.stamp import RUN_ENV, is_alive, own_stamp, process_stamp
 
 if TYPE_CHECKING:
     import docker
 
 
 @pytest.fixture
-def dead() -> str:
-    """The stamp of a run that has ended."""
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+def dead(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The stamp of a run that this test takes for dead."""
+    child = subprocess.Popen(["sleep", "600"])
     stamp = process_stamp(child.pid)
-    assert is_alive(stamp)
-    child.communicate(b"\n")
-    assert not is_alive(stamp)
-    return stamp
+    for module in (leftovers, container):
+        monkeypatch.setattr(module, "is_alive", lambda one: one != stamp and is_alive(one))
+    yield stamp
+    child.kill()
+    child.wait()
 
 
 @pytest.fixture
@@ -42,7 +47,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def sleeper() -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
-    """Starts processes that bear a run's stamp."""
+    """Starts processes with a run's stamp."""
     started = []
 
     def start(stamp: str) -> subprocess.Popen[bytes]:
@@ -55,24 +60,7 @@ def sleeper() -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
         child.wait()
 
 
-def test_a_folder_says_whose_it_is(temporary: Path) -> None:
-    with temporary_folder("job") as folder:
-        assert folder.parent == temporary
-        assert stamp_of(folder) == own_stamp()
-        (folder / "file").write_text("x")
-    assert not folder.exists()
-    assert stamp_of(Path("cad1-job-x")) == ""
-
-
-def test_the_stamp_does_not_move_with_the_clock() -> None:
-    """The start is counted from the machine's own, not from a date that is computed anew each time."""
-    ticks = int(own_stamp().partition("@")[2])
-    started = psutil.boot_time() + ticks / os.sysconf("SC_CLK_TCK")
-    assert abs(started - psutil.Process().create_time()) < 5
-    assert not is_alive(f"{os.getpid()}@{ticks + 1}")
-
-
-def test_folders_of_dead_runs_go_and_those_of_living_ones_stay(
+def test_folders_of_dead_runs_are_removed_and_those_of_living_ones_kept(
     temporary: Path, dead: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
@@ -88,35 +76,35 @@ def test_folders_of_dead_runs_go_and_those_of_living_ones_stay(
     file.write_text("x")
     link = temporary / f"cad1-job-{dead}-link"
     link.symlink_to(kept[0])
-    swept = sweep()
-    assert [one.name for one in swept.removed if one.kind == "folder"] == [str(gone)]
-    assert [one.stamp for one in swept.removed if one.kind == "folder"] == [dead]
+    result = sweep()
+    assert [one.name for one in result.removed if one.kind == "folder"] == [str(gone)]
+    assert [one.stamp for one in result.removed if one.kind == "folder"] == [dead]
     assert not gone.exists()
     assert all((folder / "below").is_dir() for folder in kept)
     assert file.exists()
     assert link.is_symlink()
-    assert not swept.kept
+    assert not result.kept
 
 
-def test_processes_of_dead_runs_are_ended_and_those_of_living_ones_are_not(
+def test_processes_of_dead_runs_are_killed_and_those_of_living_ones_are_not(
     temporary: Path,
     dead: str,
     sleeper: Callable[[str], subprocess.Popen[bytes]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-    stray, living, nobodys = sleeper(dead), sleeper(own_stamp()), sleeper("")
+    stray, living, unstamped = sleeper(dead), sleeper(own_stamp()), sleeper("")
     removed = {one.name for one in sweep().removed if one.kind == "process"}
     assert str(stray.pid) in removed
-    assert {str(living.pid), str(nobodys.pid)}.isdisjoint(removed)
+    assert {str(living.pid), str(unstamped.pid)}.isdisjoint(removed)
     stray.wait(20)  # psutil has taken its exit code
     assert not psutil.pid_exists(stray.pid)
     assert living.poll() is None
-    assert nobodys.poll() is None
+    assert unstamped.poll() is None
 
 
 @pytest.mark.docker
-def test_containers_are_found_too(
+def test_containers_of_dead_runs_are_removed_and_those_of_living_ones_kept(
     engine: docker.DockerClient, image: str, dead: str, temporary: Path
 ) -> None:
     gone = engine.containers.create(image, labels={LABEL: dead})
@@ -129,15 +117,17 @@ def test_containers_are_found_too(
         kept.remove(force=True)
 
 
-def test_what_can_not_be_removed_is_said(temporary: Path, dead: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_can_not_be_removed_is_reported(
+    temporary: Path, dead: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
     (temporary / f"cad1-job-{dead}-abc").mkdir()
 
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(leftovers.shutil, "rmtree", refuse)
-    swept = sweep()
-    assert [(one.kind, why) for one, why in swept.kept] == [
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    result = sweep()
+    assert [(one.kind, reason) for one, reason in result.kept] == [
         ("folder", f"[Errno 13] Permission denied: '{temporary}/cad1-job-{dead}-abc'")
     ]

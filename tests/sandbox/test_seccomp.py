@@ -1,4 +1,4 @@
-"""The list of system calls: what it decides for every number, and that the kernel decides the same."""
+"""The system call filter: its decision for every number, and the kernel's, which is the same."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def decide(machine: str, number: int, *arguments: int, architecture: int | None 
 
 
 @MACHINES
-def test_every_number_is_decided_as_the_lists_say(machine: str) -> None:
+def test_every_number_is_decided_by_the_lists(machine: str) -> None:
     table = numbers()[machine]
     names = {number: name for name, number in table.items()}
     assert len(names) == len(table)
@@ -64,7 +64,7 @@ def test_every_number_is_decided_as_the_lists_say(machine: str) -> None:
 
 
 @MACHINES
-def test_another_processors_calls_end_the_process(machine: str) -> None:
+def test_calls_of_another_processor_kill_the_process(machine: str) -> None:
     assert decide(machine, numbers()[machine]["read"], architecture=0x40000003) == KILL  # 32-bit x86
     assert decide(machine, numbers()[machine]["read"] | 0x40000000) == ENOSYS  # x32
 
@@ -96,11 +96,11 @@ def test_another_processors_calls_end_the_process(machine: str) -> None:
         ("setgroups", [1], EPERM),
     ],
 )
-def test_arguments_are_looked_at(machine: str, name: str, arguments: list[int], expected: int) -> None:
+def test_arguments_are_checked(machine: str, name: str, arguments: list[int], expected: int) -> None:
     assert decide(machine, numbers()[machine][name], *arguments) == expected
 
 
-def test_the_engine_is_given_the_same_lists() -> None:
+def test_the_engines_profile_has_the_same_lists() -> None:
     profile = json.loads(docker_profile())
     assert profile["defaultAction"] == "SCMP_ACT_ERRNO"
     rules = profile["syscalls"]
@@ -117,8 +117,7 @@ def test_the_engine_is_given_the_same_lists() -> None:
     assert {rule["args"][0]["op"] for rule in rules if "args" in rule} == {"SCMP_CMP_MASKED_EQ"}
 
 
-def test_the_numbers_are_this_kernels() -> None:
-    """Against the headers, where they are installed."""
+def test_the_numbers_match_the_kernels_headers() -> None:
     header = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
     if platform.machine() != "x86_64" or not header.is_file():
         pytest.skip("no kernel headers for this processor")
@@ -132,7 +131,7 @@ def test_the_numbers_are_this_kernels() -> None:
     assert set(table) == {*ALLOWED, *REFUSED, *CONDITIONS, *LAUNCH, *MISSING}
 
 
-def test_an_unknown_processor_is_told() -> None:
+def test_an_unknown_processor_is_a_setup_error() -> None:
     with pytest.raises(SetupError, match="processor riscv64"):
         program(machine="riscv64")
 
@@ -177,7 +176,7 @@ print(json.dumps({
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers below are of x86-64")
 def test_the_kernel_decides_the_same() -> None:
-    """With an empty program the same process may do all of it: nothing here is refused for another reason."""
+    """Without the filter the same process may make all of these calls: none is refused for another reason."""
 
     def report(raw: bytes) -> dict[str, object]:
         done = subprocess.run([sys.executable, "-c", INSIDE], input=raw, capture_output=True, check=True)

@@ -14,7 +14,7 @@ from harness.ledger.leases import Leases
 from harness.ledger.ledger import Ledger
 from harness.ledger.rosters import challenge_digest, roster_of
 from harness.ledger.states import Case, State, Step
-from harness.protocol.errors import BugError, DeadlineError, MachineError, SetupError
+from harness.protocol.errors import DeadlineError, InternalError, MachineError, SetupError
 from harness.protocol.records import AuditScore, ExampleFailure, ExampleScore, Hello
 from harness.sandbox.contract import Environment, Records, Stopped, Task
 from harness.score import heartbeat, shards
@@ -44,7 +44,7 @@ class FakeSandbox:
     def run(self, task: Task) -> Records:
         with self._lock:
             self.tasks.append(task)
-        yield Hello(nonce=NONCE, lock="d" * 64, locked=self._locked, versions={}, cpu="none")
+        yield Hello(nonce=NONCE, scorer_digest="d" * 64, locked=self._locked, versions={}, cpu="none")
         for example in task.examples:
             failure = self.behaviour.get((example.song, example.listener))
             if isinstance(failure, BaseException):
@@ -126,7 +126,7 @@ def test_a_whole_submission_is_scored_ranked_and_audited(request_: Request) -> N
 
 def test_a_failed_audit_is_an_internal_error_and_the_team_is_not_ranked(request_: Request) -> None:
     outcome = score(request_, FakeSandbox(audit=1.1e-9))
-    assert isinstance(outcome.faults[0], BugError)
+    assert isinstance(outcome.faults[0], InternalError)
     assert "The audit failed: 3 of 3 stems" in outcome.faults[0].message
     ranking = (request_.store / "ranking.md").read_text()
     assert "0.2500" not in ranking
@@ -308,7 +308,7 @@ def test_a_run_that_loses_its_lease_ends(request_: Request, monkeypatch: pytest.
 
     class Endless(FakeSandbox):
         def run(self, task: Task) -> Records:
-            yield Hello(nonce=NONCE, lock="d" * 64, locked=True, versions={}, cpu="none")
+            yield Hello(nonce=NONCE, scorer_digest="d" * 64, locked=True, versions={}, cpu="none")
             assert task.stop.wait(30), "nobody stopped it"
             raise Stopped
 

@@ -26,7 +26,8 @@ from harness.ledger.ledger import Ledger
 from harness.ledger.states import State
 from harness.protocol.errors import SetupError
 from harness.provenance.verification import verify_store
-from harness.sandbox.docker.container import LABEL, connect
+from harness.sandbox.docker.container import LABEL
+from harness.sandbox.docker.engine import connect
 from harness.sandbox.stamp import is_alive
 from harness.score import shards
 

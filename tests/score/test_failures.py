@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from harness.protocol.errors import (
-    BugError,
     DeadlineError,
     Fault,
     HarnessError,
+    InternalError,
     MemoryLimitError,
     SetupError,
 )
@@ -68,13 +68,13 @@ def test_what_the_evaluator_cannot_know_is_not_believed(code: str, path: str) ->
     assert failed.fault is Fault.BUG
     assert failed.finding is None
     assert failed.sentence == SENTENCES[Fault.BUG]
-    assert isinstance(failed.error, BugError)
+    assert isinstance(failed.error, InternalError)
     assert "\x1b" not in failed.error.detail
     assert "evil" not in failed.error.message
 
 
 @pytest.mark.parametrize(
-    ("fault", "kind"), [("setup", SetupError), ("memory", MemoryLimitError), ("bug", BugError)]
+    ("fault", "kind"), [("setup", SetupError), ("memory", MemoryLimitError), ("bug", InternalError)]
 )
 def test_other_causes_keep_the_containers_words_for_the_organiser(fault: str, kind: type) -> None:
     failed = from_sandbox(line(fault=fault))

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness.protocol.errors import (
-    BugError,
     DeadlineError,
     HarnessError,
+    InternalError,
     MachineError,
     MemoryLimitError,
     SetupError,
@@ -61,7 +61,7 @@ class ScriptedSandbox:
 
     def run(self, task: Task) -> Records:
         self.tasks.append(task)
-        yield Hello(nonce=NONCE, lock="d" * 64, locked=True, versions={}, cpu="none")
+        yield Hello(nonce=NONCE, scorer_digest="d" * 64, locked=True, versions={}, cpu="none")
         for example in task.examples:
             if example.listener in self.bad and self.failed[example.listener] < self.times:
                 self.failed[example.listener] += 1
@@ -132,7 +132,7 @@ def run() -> Run:
     return run_shards
 
 
-@pytest.mark.parametrize("kind", [DeadlineError, MemoryLimitError, BugError])
+@pytest.mark.parametrize("kind", [DeadlineError, MemoryLimitError, InternalError])
 def test_a_failing_example_is_isolated_and_the_others_are_scored(run: Run, kind: type[HarnessError]) -> None:
     sandbox = ScriptedSandbox({"L2": kind("bad")})
     sink = run(sandbox)
@@ -145,13 +145,13 @@ def test_a_failing_example_is_isolated_and_the_others_are_scored(run: Run, kind:
 
 
 def test_nothing_is_scored_twice(run: Run) -> None:
-    sink = run(ScriptedSandbox({"L1": BugError("bad"), "L3": DeadlineError("late")}))
+    sink = run(ScriptedSandbox({"L1": InternalError("bad"), "L3": DeadlineError("late")}))
     assert sink.scored == ["L0", "L2", "L4"]
     assert {shard.examples[0].listener for shard, _ in sink.failed} == {"L1", "L3"}
 
 
 def test_an_example_that_fails_alone_once_is_retried(run: Run) -> None:
-    sink = run(ScriptedSandbox({"L2": BugError("a hiccup")}, times=2))
+    sink = run(ScriptedSandbox({"L2": InternalError("a hiccup")}, times=2))
     assert sink.scored == ["L0", "L1", "L2", "L3", "L4"]
     assert sink.failed == []
     assert len(sink.logged) == 2
@@ -197,8 +197,8 @@ def test_other_setup_errors_are_not_retried(run: Run) -> None:
 
 
 def test_a_sandbox_that_never_scores_ends_the_run(run: Run) -> None:
-    sandbox = ScriptedSandbox({one.listener: BugError("crash") for one in EXAMPLES})
-    with pytest.raises(BugError, match="3 examples in a row failed and none was scored"):
+    sandbox = ScriptedSandbox({one.listener: InternalError("crash") for one in EXAMPLES})
+    with pytest.raises(InternalError, match="3 examples in a row failed and none was scored"):
         run(sandbox)
 
 
@@ -215,7 +215,7 @@ def test_an_error_after_the_last_answer_is_recorded(run: Run) -> None:
     class Crashing(ScriptedSandbox):
         def run(self, task: Task) -> Records:
             yield from super().run(task)
-            raise BugError("ended with code 1")
+            raise InternalError("ended with code 1")
 
     sink = run(Crashing({}))
     assert sink.scored == ["L0", "L1", "L2", "L3", "L4"]
@@ -253,7 +253,7 @@ class BatchSandbox(ScriptedSandbox):
 
     def run(self, task: Task) -> Records:
         self.tasks.append(task)
-        yield Hello(nonce=NONCE, lock="d" * 64, locked=True, versions={}, cpu="none")
+        yield Hello(nonce=NONCE, scorer_digest="d" * 64, locked=True, versions={}, cpu="none")
         for first in range(0, len(task.examples), task.batch):
             batch = task.examples[first : first + task.batch]
             for example in batch:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from harness.protocol.errors import BugError, SetupError
+from harness.protocol.errors import InternalError, SetupError
 from harness.protocol.records import ExampleScore
 from harness.score.silence import check_values, silent_columns
 from tests.values import values
@@ -74,9 +74,9 @@ def test_a_missing_reference_is_a_setup_error(root: Path) -> None:
 def test_exactly_the_silent_values_are_undefined() -> None:
     check_values(line({"right_drums": None}), frozenset({"right_drums"}))
     check_values(line({}), frozenset())
-    with pytest.raises(BugError, match="no value for left_bass, whose reference is not silent"):
+    with pytest.raises(InternalError, match="no value for left_bass, whose reference is not silent"):
         check_values(line({"left_bass": None}), frozenset())
-    with pytest.raises(BugError, match="a value for right_drums, whose reference is silent"):
+    with pytest.raises(InternalError, match="a value for right_drums, whose reference is silent"):
         check_values(line({}), frozenset({"right_drums"}))
 
 
@@ -84,5 +84,5 @@ def test_an_example_has_exactly_the_values_of_scores_csv() -> None:
     short = line({})
     del short.values["left_bass"]
     for wrong in (short, line({"left_guitar": 0.5})):
-        with pytest.raises(BugError, match="the evaluator sent the values"):
+        with pytest.raises(InternalError, match="the evaluator sent the values"):
             check_values(wrong, frozenset())

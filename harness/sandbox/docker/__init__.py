@@ -1,1 +1,1 @@
-"""The Docker sandbox: the evaluator image, and one hardened container per job."""
+"""The Docker sandbox: the engine, the evaluator image, and one container per job."""

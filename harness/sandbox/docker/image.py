@@ -10,44 +10,67 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.haaqi.target import environment
 from harness.protocol.errors import SetupError
-from harness.protocol.lock import HARNESS, Lock, locate, scoring_files
+from harness.protocol.lock import DOCKERFILE, HARNESS, SCORER_LOCK, Lock, locate, scoring_files
 from harness.sandbox.wheels import IMAGE_PLATFORM, cache_folder, fill
 
 if TYPE_CHECKING:
     import docker
 
 IMAGE = "cad1-evaluator:latest"
-LOCK_LABEL = "cad1-harness.protocol.lock"
-ENTRIES_LABEL = "cad1-harness.protocol.lock.entries"
+LOCK_LABEL = "cad1-harness.lock"
+ENTRIES_LABEL = "cad1-harness.lock.entries"
 BASE_LABEL = "cad1-harness.base"
-SCORER_LOCK = "harness/scorer.lock"
+RENDERED_DOCKERFILE = "Dockerfile.rendered"
+TARGET_PLACEHOLDER = "@TARGET@"
+"""Where the Dockerfile takes the variables that fix the processor."""
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What a score says of the image that made it: both ids, and the base's name or digest."""
+    """What a score records of the image that made it.
+
+    Attributes:
+        id: The image's id.
+        base: The base image's name and id.
+    """
 
     id: str
     base: str
 
 
 def default_base() -> str:
-    """The base image that the Dockerfile names, by digest."""
-    for line in locate("Dockerfile", HARNESS.parent).read_text(encoding="utf-8").splitlines():
+    """The base image in the Dockerfile, pinned by digest."""
+    for line in locate(DOCKERFILE, HARNESS.parent).read_text(encoding="utf-8").splitlines():
         if line.startswith("ARG BASE_IMAGE="):
             return line.partition("=")[2]
-    raise SetupError("The Dockerfile names no BASE_IMAGE.", hint="Restore it from version control.")
+    raise SetupError("The Dockerfile has no BASE_IMAGE.", hint="Restore it from version control.")
+
+
+def render(dockerfile: str) -> str:
+    """The Dockerfile with the variables of `harness.haaqi.target` in the place of `TARGET_PLACEHOLDER`.
+
+    Raises:
+        SetupError: If it does not have exactly one such place.
+    """
+    if dockerfile.count(TARGET_PLACEHOLDER) != 1:
+        raise SetupError(
+            f"The Dockerfile must have {TARGET_PLACEHOLDER} exactly once.",
+            hint="Restore it from version control.",
+        )
+    target = " ".join(f'{name}="{value}"' for name, value in environment().items())
+    return dockerfile.replace(TARGET_PLACEHOLDER, target)
 
 
 def build_context(root: Path, wheels: list[Path]) -> bytes:
-    """A tar of the Dockerfile, the wheels and the files of the lock, with every date and owner fixed."""
+    """A tar of the wheels, the files of the lock and the rendered Dockerfile, with every date and owner fixed."""
+    files = {f"wheels/{wheel.name}": wheel.read_bytes() for wheel in wheels}
+    files |= {name: locate(name, root).read_bytes() for name in [*scoring_files(root), SCORER_LOCK]}
+    files[RENDERED_DOCKERFILE] = render(files[DOCKERFILE].decode()).encode()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        members = [(f"wheels/{wheel.name}", wheel) for wheel in wheels]
-        members += [(name, locate(name, root)) for name in [*scoring_files(root), SCORER_LOCK]]
-        for name, path in sorted(members):
-            data = path.read_bytes()
+        for name, data in sorted(files.items()):
             info = tarfile.TarInfo(name)
             info.size, info.mode, info.mtime = len(data), 0o644, 1_700_000_000
             tar.addfile(info, io.BytesIO(data))
@@ -57,16 +80,16 @@ def build_context(root: Path, wheels: list[Path]) -> bytes:
 def build(
     client: docker.DockerClient, *, base: str = "", tag: str = IMAGE, log: Callable[[str], None]
 ) -> str:
-    """Builds the evaluator image, with no network during the build, and returns its id.
+    """Builds the evaluator image without a network, and returns its id.
 
     Args:
         client: The engine.
-        base: Another base image than the Dockerfile's.
+        base: A base image instead of the Dockerfile's.
         tag: The name of the new image.
         log: Gets each line of the build's output.
 
     Raises:
-        SetupError: If the base can't be had, a wheel is missing, a file is not what the lock says, or a step fails.
+        SetupError: If there is no base image, a wheel is missing, a file differs from the lock, or a step fails.
     """
     from docker.errors import DockerException, ImageNotFound, NotFound  # noqa: PLC0415
 
@@ -83,6 +106,7 @@ def build(
         stream = client.api.build(
             fileobj=io.BytesIO(build_context(HARNESS.parent, wheels)),
             custom_context=True,
+            dockerfile=RENDERED_DOCKERFILE,
             tag=tag,
             rm=True,
             forcerm=True,
@@ -103,23 +127,23 @@ def build(
             if error := event.get("error"):
                 raise SetupError(
                     f"The evaluator image could not be built: {error}.",
-                    hint="The last lines of the build say more.",
+                    hint="See the last lines of the build.",
                     detail="\n".join(tail),
                 )
         return str(client.images.get(tag).id)
     except (DockerException, OSError) as error:
         raise SetupError(
             f"The evaluator image could not be built from {base}: {error}.",
-            hint="Where no image registry is reached, build a base with scripts/debian-base.sh and give it as "
+            hint="If no image registry can be reached, build a base image with scripts/debian-base.sh and pass "
             "`--base-image cad1-base:bookworm`.",
         ) from error
 
 
 def check_image(client: docker.DockerClient, name: str, lock: Lock) -> ImageFacts:
-    """Holds an image's label to the lock.
+    """Checks an image's label against the lock.
 
     Raises:
-        SetupError: If there is no such image or it was built from another lock; names what differs.
+        SetupError: If there is no such image, or it was built from another lock; names what differs.
     """
     from docker.errors import DockerException, ImageNotFound  # noqa: PLC0415
 
@@ -128,11 +152,11 @@ def check_image(client: docker.DockerClient, name: str, lock: Lock) -> ImageFact
     except ImageNotFound as error:
         raise SetupError(
             f"There is no evaluator image {name} on this engine.",
-            hint="Build it: `cad1 image build` (with `--base-image` where no image registry is reached).",
+            hint="Build it: `cad1 image build` (with `--base-image` if no image registry can be reached).",
         ) from error
     except (DockerException, OSError) as error:
         raise SetupError(
-            "The Docker engine does not tell its images.", hint="See `cad1 doctor`.", detail=str(error)
+            "The Docker engine did not list its images.", hint="See `cad1 doctor`.", detail=str(error)
         ) from error
     labels = image.labels
     if labels.get(LOCK_LABEL) != lock.digest:
@@ -145,8 +169,8 @@ def check_image(client: docker.DockerClient, name: str, lock: Lock) -> ImageFact
         )
         raise SetupError(
             f"The image {name} was built from another harness/scorer.lock "
-            f"({str(labels.get(LOCK_LABEL))[:12]}… where {lock.digest[:12]}… is here); "
+            f"({str(labels.get(LOCK_LABEL))[:12]}…, but this one is {lock.digest[:12]}…); "
             f"they differ in {', '.join(names[:8]) or 'the lock file itself'}.",
-            hint="Restore scorer.lock from version control, or build the image anew with `cad1 image build`.",
+            hint="Restore scorer.lock from version control, or rebuild the image with `cad1 image build`.",
         )
     return ImageFacts(id=str(image.id), base=labels.get(BASE_LABEL, "unknown"))

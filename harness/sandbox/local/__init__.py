@@ -1,1 +1,1 @@
-"""Sandboxes without a daemon: bubblewrap and a plain child process."""
+"""The sandboxes without a daemon: bubblewrap and a plain child process."""

@@ -1,4 +1,4 @@
-"""A sandbox that is a child process: its output, its family's size, and its end."""
+"""A sandbox that is a child process: its output, the limits of its process tree, and its end."""
 
 from __future__ import annotations
 
@@ -14,33 +14,35 @@ from typing import IO
 
 import psutil
 
-from harness.protocol.errors import BugError, HarnessError, SetupError
+from harness.protocol.errors import InternalError, SetupError
 from harness.protocol.records import Hello, Job
-from harness.sandbox.contract import Conversation, Result, Task, clean
-from harness.sandbox.stream import STDERR, STDOUT, Pieces, listen, memory_exceeded
+from harness.sandbox import limits
+from harness.sandbox.contract import Result, Task, printable
+from harness.sandbox.conversation import Conversation
+from harness.sandbox.stream import STDERR, STDOUT, ChunkQueue, listen, memory_exceeded
 
-LOOK = 0.1
-"""Seconds between two looks at a family's size: what a memory bomb can still take beyond its limit is its speed, a
-few GB a second at most, times this."""
+WATCH_SECONDS = 0.1
+"""Seconds between two looks at a process tree's size: a memory bomb can exceed its limit by its speed, a few GB a
+second at most, times this."""
 
 END_GRACE = 20.0
-"""Seconds from the end of its output, or from being killed, until a family has to be gone."""
+"""Seconds within which a process tree has to end once its output has ended or it was killed."""
 
 
-def family(pid: int) -> list[int]:
-    """A process and everything it has started, as far as it is still there.
+def process_tree(pid: int) -> list[int]:
+    """The ids of a process and all its living descendants; empty once it has ended.
 
-    A process in a namespace of its own stays in the family whatever becomes of its parent: the namespace's first
-    process, which belongs to the family, adopts it.
+    A process in a PID namespace of its own stays in the tree when its parent ends: the namespace's first process,
+    which belongs to the tree, adopts it.
     """
     if sys.platform != "linux" or not Path(f"/proc/self/task/{os.getpid()}/children").exists():
         try:
             return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
         except psutil.Error:
             return []
-    found, open_ = [], [pid]
-    while open_:
-        one = open_.pop()
+    found, pending = [], [pid]
+    while pending:
+        one = pending.pop()
         try:
             threads = list(Path(f"/proc/{one}/task").iterdir())
         except OSError:  # ended in between
@@ -48,16 +50,16 @@ def family(pid: int) -> list[int]:
         found.append(one)
         for thread in threads:
             try:
-                open_ += map(int, (thread / "children").read_text(encoding="ascii").split())
+                pending += map(int, (thread / "children").read_text(encoding="ascii").split())
             except OSError:
                 continue
     return found
 
 
 def resident(pid: int) -> int:
-    """The memory in bytes of a process and everything it has started; 0 once it has ended."""
+    """The resident memory in bytes of a process tree; 0 once it has ended."""
     total = 0
-    for one in family(pid):
+    for one in process_tree(pid):
         try:
             total += psutil.Process(one).memory_info().rss
         except psutil.Error:
@@ -65,13 +67,16 @@ def resident(pid: int) -> int:
     return total
 
 
-class Watch:
-    """Ends a family that outgrows its limits, within a tenth of a second and whatever the host does meanwhile.
+class LimitWatcher:
+    """Kills a process tree that exceeds its limits, within a tenth of a second, from a thread of its own.
 
     Args:
-        child: The family's first.
-        memory: The most memory in bytes, of all together.
+        child: The root of the tree.
+        memory: The most memory in bytes, of all processes together.
         processes: The most processes.
+
+    Attributes:
+        exceeded: The limit that was exceeded, `memory` or `processes`; empty if none was.
     """
 
     def __init__(self, child: subprocess.Popen[bytes], *, memory: int, processes: int) -> None:
@@ -79,10 +84,10 @@ class Watch:
         self._memory = memory
         self._processes = processes
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True, name="sandbox-watch")
+        self._thread = threading.Thread(target=self._watch, daemon=True, name="sandbox-watch")
         self.exceeded = ""
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> LimitWatcher:
         self._thread.start()
         return self
 
@@ -92,65 +97,68 @@ class Watch:
         self._stop.set()
         self._thread.join()
 
-    def _look(self) -> None:
-        while not self._stop.wait(LOOK):
+    def _watch(self) -> None:
+        while not self._stop.wait(WATCH_SECONDS):
             if resident(self._child.pid) > self._memory:
                 self.exceeded = "memory"
-            elif len(family(self._child.pid)) > self._processes:
+            elif len(process_tree(self._child.pid)) > self._processes:
                 self.exceeded = "processes"
             if self.exceeded:
-                kill_family(self._child)
+                kill_tree(self._child)
                 return
 
     def check(self, task: Task, conversation: Conversation) -> None:
-        """Says which limit was hit, if one was.
+        """Raises if a limit was exceeded.
 
         Raises:
-            MemoryLimitError: If it was the memory's.
-            BugError: If there were too many processes.
+            MemoryLimitError: If it was the memory limit.
+            InternalError: If there were too many processes.
         """
         if self.exceeded == "memory":
             raise memory_exceeded(task, conversation)
         if self.exceeded:
-            raise BugError(
+            raise InternalError(
                 f"The evaluator started more than {self._processes} processes and was stopped.",
-                hint="Examples scored until then are kept. The log in the store holds what it printed.",
-                detail=clean(conversation.diagnostics),
+                hint="Scores stored before are kept. The log in the store holds the evaluator's output.",
+                detail=printable(conversation.diagnostics),
             )
 
 
-def converse(
-    child: subprocess.Popen[bytes], job: Job, task: Task, *, processes: int
-) -> Iterator[Hello | Result]:
-    """Yields the child's records until it ends, the deadline passes or it outgrows its limits.
+def converse(child: subprocess.Popen[bytes], job: Job, task: Task) -> Iterator[Hello | Result]:
+    """Yields the child's records until it ends, the deadline passes or it exceeds its limits.
+
+    Args:
+        child: The evaluator, with pipes for its standard streams.
+        job: What it was asked.
+        task: Its deadline and its memory limit.
 
     Raises:
-        DeadlineError, MemoryLimitError, BugError, SetupError, Stopped: See `Sandbox.run`.
+        DeadlineError, MemoryLimitError, InternalError, SetupError, Stopped: See `Sandbox.run`.
     """
     conversation = Conversation(job)
-    pieces = Pieces(_reader(STDOUT, child.stdout), _reader(STDERR, child.stderr))
-    with Watch(child, memory=task.memory, processes=processes) as watch:
+    chunks = ChunkQueue(_reader(STDOUT, child.stdout), _reader(STDERR, child.stderr))
+    with LimitWatcher(child, memory=task.memory, processes=limits.PROCESSES) as watcher:
         try:
-            yield from listen(pieces, conversation, task, watch=lambda: watch.check(task, conversation))
+            yield from listen(
+                chunks, conversation, task, check_limits=lambda: watcher.check(task, conversation)
+            )
             code = _end_of(child)
         finally:
-            pieces.stop()
-    watch.check(task, conversation)
+            chunks.stop()
+    watcher.check(task, conversation)
     if code in {-signal.SIGKILL, 128 + signal.SIGKILL} and not conversation.complete:
-        raise memory_exceeded(
-            task, conversation
-        )  # by the machine's own last resort: nobody else has killed it
+        raise memory_exceeded(task, conversation)  # by the kernel's OOM killer: nothing else kills it
     if code is None:
-        raise BugError(
-            "The evaluator closed its output and did not end.",
-            hint="Examples scored until then are kept. The log in the store holds what it printed.",
-            detail=clean(conversation.diagnostics),
+        raise InternalError(
+            "The evaluator closed its output but did not end.",
+            hint="Scores stored before are kept. The log in the store holds the evaluator's output.",
+            detail=printable(conversation.diagnostics),
         )
     if code != 0:
-        raise BugError(
+        raise InternalError(
             f"The evaluator ended with code {code} before its work was done.",
-            hint="Examples scored until then are kept. The log in the store holds what it printed.",
-            detail=clean(conversation.diagnostics),
+            hint="Scores stored before are kept. The log in the store holds the evaluator's output.",
+            detail=printable(conversation.diagnostics),
         )
     conversation.finish()
 
@@ -162,36 +170,36 @@ def _end_of(child: subprocess.Popen[bytes]) -> int | None:
         return None
 
 
-def _reader(number: int, stream: IO[bytes] | None) -> Callable[[], Iterator[tuple[int, bytes]]]:
+def _reader(name: int, stream: IO[bytes] | None) -> Callable[[], Iterator[tuple[int, bytes]]]:
     """Reads one of the child's streams until it ends."""
 
     def read() -> Iterator[tuple[int, bytes]]:
         while stream is not None and (raw := os.read(stream.fileno(), 65_536)):
-            yield number, raw
+            yield name, raw
 
     return read
 
 
-def kill_family(child: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """Ends the child and everything it has started, without waiting; returns whom."""
+def kill_tree(child: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Kills the child's process tree without waiting; returns the processes killed."""
     killed = []
-    for pid in family(child.pid):
+    for pid in process_tree(child.pid):
         try:
             process = psutil.Process(pid)
             process.kill()
-        except psutil.Error:  # ended by itself in between
+        except psutil.Error:  # ended in between
             continue
         killed.append(process)
     return killed
 
 
 def kill(child: subprocess.Popen[bytes]) -> None:
-    """Ends the child and everything it has started, and waits until all of it is gone.
+    """Kills the child's process tree, waits until it is gone and closes the child's pipes.
 
     Raises:
-        HarnessError: If something of it does not end.
+        SetupError: If a process does not end.
     """
-    killed = kill_family(child)
+    killed = kill_tree(child)
     if child.poll() is None:
         child.kill()
     try:
@@ -206,9 +214,9 @@ def kill(child: subprocess.Popen[bytes]) -> None:
         raise _stuck(alive)
 
 
-def _stuck(alive: list[psutil.Process]) -> HarnessError:
+def _stuck(alive: list[psutil.Process]) -> SetupError:
     numbers = ", ".join(str(process.pid) for process in alive)
     return SetupError(
         f"The evaluator's processes {numbers} were killed and are still there after {END_GRACE:.0f} s.",
-        hint="A disk that does not answer holds a process so: see the kernel's log, or restart the machine.",
+        hint="A disk that does not respond may block a process: check the kernel's log, or restart the machine.",
     )

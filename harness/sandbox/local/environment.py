@@ -1,4 +1,4 @@
-"""The locked environment outside of containers: its variables, and the virtual environment in the user's cache."""
+"""The locked environment outside containers: its variables, and the virtual environment in the user's cache."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from filelock import FileLock
 
 from harness.haaqi.target import environment
 from harness.protocol.errors import SetupError
-from harness.protocol.lock import HARNESS, Lock, locate, scoring_files
-from harness.sandbox.docker.image import SCORER_LOCK
+from harness.protocol.lock import HARNESS, SCORER_LOCK, Lock, locate, scoring_files
 from harness.sandbox.wheels import cache_folder, fill
 
 PROCESSOR = ("NUMBA_CPU_", "NPY_", "OPENBLAS_CORETYPE")
-"""How the variables begin that name a processor."""
+"""Prefixes of the variables that name a processor."""
 
 PYTHON = (3, 11)
 """The locked packages are built for this Python."""
 
+ENVIRONMENT_PREFIX = "scorer-"
+READY = "proved"
+"""The file with the report of the self-test, in the environment's folder."""
 
-def fixed() -> dict[str, str]:
-    """What a child process of this machine gets; other processors than x86-64 keep their own target."""
+
+def target_variables() -> dict[str, str]:
+    """The variables of `harness.haaqi.target`; processors other than x86-64 keep their own target."""
     variables = environment()
     if platform.machine().lower() not in {"x86_64", "amd64"}:
         variables = {name: value for name, value in variables.items() if not name.startswith(PROCESSOR)}
@@ -35,12 +38,12 @@ def fixed() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Evaluator:
-    """What runs `harness.evaluator` on this machine.
+    """The interpreter and sources that run `harness.evaluator` on this machine.
 
     Attributes:
         python: The interpreter.
         tree: The folder that holds `harness` and `validator`.
-        kernels: The kernels compiled beforehand, if there are any.
+        kernels: The folder of precompiled kernels, if there is one.
         locked: Whether it is the locked environment.
     """
 
@@ -58,7 +61,7 @@ def find_python() -> str | None:
 
 
 def find_evaluator(lock: Lock) -> Evaluator:
-    """The locked environment where there is a Python 3.11; else what is installed beside the harness, unlocked.
+    """The locked environment if there is a Python 3.11; else the packages installed with the harness, unlocked.
 
     Raises:
         SetupError: If the locked environment can't be made.
@@ -71,12 +74,12 @@ def find_evaluator(lock: Lock) -> Evaluator:
 
 
 def variables(*, temporary: str) -> dict[str, str]:
-    """All variables that the evaluator needs of its own.
+    """All environment variables that the evaluator needs.
 
     Args:
-        temporary: Where its temporary files go, as the evaluator sees it.
+        temporary: The folder for its temporary files, as the evaluator sees it.
     """
-    return fixed() | {
+    return target_variables() | {
         "TMPDIR": temporary,
         "HOME": temporary,
         "PYTHONHASHSEED": "0",
@@ -91,16 +94,26 @@ def venv_python(venv: Path) -> Path:
     return venv / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
+def environment_folder(lock: Lock) -> Path:
+    """The folder of a lock's environment, which may not exist yet."""
+    return cache_folder() / f"{ENVIRONMENT_PREFIX}{lock.digest[:16]}"
+
+
+def is_ready(lock: Lock) -> bool:
+    """Whether a lock's environment was made and has passed its self-test."""
+    return (environment_folder(lock) / READY).is_file()
+
+
 def make_environment(lock: Lock, python: str) -> Path:
-    """The folder with the locked virtual environment and the locked sources, made if it is not there.
+    """The folder with the locked virtual environment and the locked sources, made if it does not exist.
 
     Raises:
-        SetupError: If the packages can't be had or the environment does not prove itself.
+        SetupError: If the packages can't be installed, or the environment fails its self-test.
     """
-    home = cache_folder() / f"scorer-{lock.digest[:16]}"
+    home = environment_folder(lock)
     home.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(home.parent / f"{home.name}.lock"):
-        if (home / "proved").is_file():
+        if is_ready(lock):
             return home
         shutil.rmtree(home, ignore_errors=True)
         wheels = fill(cache_folder() / "wheels-process", python=python)
@@ -116,18 +129,18 @@ def make_environment(lock: Lock, python: str) -> Path:
             "filled",
         )
         kernels = {"NUMBA_CACHE_DIR": str(home / "numba"), "PYTHONHASHSEED": "0"}
-        proof = _run(
+        report = _run(
             [str(venv_python(home / "venv")), "-m", "harness.evaluator.selftest"],
-            "proved",
+            "tested",
             cwd=home / "tree",
-            variables=fixed() | kernels,
+            variables=target_variables() | kernels,
         )
-        (home / "proved").write_text(proof, encoding="utf-8")
+        (home / READY).write_text(report, encoding="utf-8")
     return home
 
 
 def copy_sources(tree: Path) -> None:
-    """Copies the files of the lock, and only these, so that nothing else of this installation takes part."""
+    """Copies the files of the lock, and only these: nothing else of this installation takes part in scoring."""
     root = HARNESS.parent
     for name in [*scoring_files(root), SCORER_LOCK]:
         target = tree / name
@@ -139,11 +152,16 @@ def copy_sources(tree: Path) -> None:
 def _run(
     command: list[str], what: str, *, cwd: Path | None = None, variables: dict[str, str] | None = None
 ) -> str:
-    clean_environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "NUMBA_"))}
+    """Runs one step without Python's and Numba's variables of this process; returns its output.
+
+    Raises:
+        SetupError: If it fails: the environment could not be `what`.
+    """
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "NUMBA_"))}
     done = subprocess.run(
         command,
         cwd=cwd,
-        env=clean_environment | (variables or {}),
+        env=inherited | (variables or {}),
         capture_output=True,
         text=True,
         check=False,
@@ -151,7 +169,7 @@ def _run(
     if done.returncode:
         raise SetupError(
             f"The evaluator's own Python environment could not be {what}.",
-            hint=f"See that there is disk left in {cache_folder()} and that Python 3.11 has `venv` and pip.",
+            hint=f"Check that {cache_folder()} has free disk space and that Python 3.11 has `venv` and pip.",
             detail=(done.stdout + done.stderr)[-4000:],
         )
     return done.stdout

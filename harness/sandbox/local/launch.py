@@ -1,8 +1,7 @@
-"""The first program inside bubblewrap: gives up every right that is left, and becomes the evaluator.
+"""The first program inside bubblewrap: gives up its remaining rights and executes the evaluator.
 
-It runs before anything untrusted is read, by `python -I -S`, with the standard library alone: bubblewrap has made
-the namespaces and put the filter of system calls in place; rlimits, the user and Landlock can only be set from
-within.
+It runs before anything untrusted is read, with `python -I -S` and the standard library only. bubblewrap has created
+the namespaces and installed the system call filter; rlimits, the user and Landlock can only be set from inside.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ import sys
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _EXECUTE, _WRITE_FILE, _TRUNCATE = 1 << 0, 1 << 1, 1 << 14
-_CHANGE_FOLDERS = sum(1 << bit for bit in range(4, 13))  # remove, and make of every kind
+_CHANGE_ENTRIES = sum(1 << bit for bit in range(4, 13))  # remove and create entries of every kind
 _BENEATH = 1
 _DROP = 24  # PR_CAPBSET_DROP
-_HELD = (6, 7, 8)  # CAP_SETGID, CAP_SETUID, and CAP_SETPCAP, without which none is dropped
+_HELD = (6, 7, 8)  # CAP_SETGID, CAP_SETUID, and last CAP_SETPCAP, which dropping needs
 
 
 class _Ruleset(ctypes.Structure):
@@ -30,26 +29,30 @@ class _PathBeneath(ctypes.Structure):
 
 
 def restrict_files(*, executable: list[str], writable: list[str]) -> bool:
-    """By Landlock: programs are only run from `executable`, only what is beneath `writable` is changed.
+    """Restricts this process with Landlock.
+
+    Args:
+        executable: Folders from which programs may be run.
+        writable: Files and folders that may be changed.
 
     Returns:
-        Whether this kernel has Landlock (5.13 and later, where it is not switched off).
+        Whether this kernel has Landlock (5.13 and later, unless disabled).
 
     Raises:
-        OSError: If the kernel has it and refuses the rules.
+        OSError: If the kernel has it and rejects the rules.
     """
     call = ctypes.CDLL(None, use_errno=True).syscall
     call.restype = ctypes.c_long
     version = call(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
     if version < 1:
         return False
-    change = _WRITE_FILE | _CHANGE_FOLDERS | (_TRUNCATE if version >= 3 else 0)
+    change = _WRITE_FILE | _CHANGE_ENTRIES | (_TRUNCATE if version >= 3 else 0)
     rules = _Ruleset(_EXECUTE | change)
     ruleset = _checked(call(_CREATE_RULESET, ctypes.byref(rules), ctypes.c_size_t(8), ctypes.c_uint32(0)))
     for paths, access in ((executable, _EXECUTE), (writable, change)):
         for path in paths:
             folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            beneath = _PathBeneath(access if os.path.isdir(path) else access & ~_CHANGE_FOLDERS, folder)  # noqa: PTH112
+            beneath = _PathBeneath(access if os.path.isdir(path) else access & ~_CHANGE_ENTRIES, folder)  # noqa: PTH112
             _checked(call(_ADD_RULE, ruleset, _BENEATH, ctypes.byref(beneath), ctypes.c_uint32(0)))
             os.close(folder)
     _checked(call(_RESTRICT_SELF, ruleset, ctypes.c_uint32(0)))
@@ -64,7 +67,7 @@ def _checked(result: int, what: str = "Landlock") -> int:
 
 
 def become(user: int) -> None:
-    """Goes over to a user and group of that number for good, without other groups or any capability."""
+    """Changes to the user and group with the id `user` for good, without other groups or any capability."""
     call = ctypes.CDLL(None, use_errno=True).prctl
     for capability in _HELD:
         _checked(call(_DROP, capability, 0, 0, 0), "capabilities")
@@ -74,7 +77,7 @@ def become(user: int) -> None:
 
 
 def limit(*, processes: int, files: int, file_bytes: int) -> None:
-    """Sets the rlimits; 0 processes for no limit on these."""
+    """Sets the rlimits, `file_bytes` for the size of a file; 0 `processes` for no limit on them."""
     if processes:
         resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
@@ -83,10 +86,10 @@ def limit(*, processes: int, files: int, file_bytes: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """`PROCESSES FILES FILE_BYTES USER FOLDERS PROGRAM…`: USER 0 stays who it is, FOLDERS may be run from."""
+    """`PROCESSES FILES FILE_BYTES USER FOLDERS PROGRAM…`: USER 0 for no change, FOLDERS to run programs from."""
     processes, files, file_bytes, user = map(int, arguments[:4])
-    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as first_to_go:  # noqa: PTH123
-        first_to_go.write("1000")  # before anything of the host
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:  # noqa: PTH123
+        score.write("1000")  # the OOM killer takes it before any process of the host
     if user:
         become(user)
     limit(processes=processes, files=files, file_bytes=file_bytes)

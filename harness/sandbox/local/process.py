@@ -1,7 +1,7 @@
 """The process sandbox: a child process with the same protocol, in an environment of its own.
 
-It keeps a crash, a deadline and a memory limit away from the host's process. It does not keep anything secret from
-the audio it decodes: it is for a team's own files, and for machines without an engine.
+It protects the host's process from a crash, a hang and a memory bomb. It hides nothing of the host from the audio
+that it decodes: it is for a team's own files, and for machines without an engine.
 """
 
 from __future__ import annotations
@@ -19,16 +19,13 @@ from harness.sandbox.local.child import converse, kill
 from harness.sandbox.local.environment import Evaluator, find_evaluator, variables
 from harness.sandbox.stamp import RUN_ENV, own_stamp, temporary_folder
 
-PROCESSES = 64
-"""The evaluator is one; a fork bomb ends here."""
-
 
 class ProcessSandbox:
     """Runs each job in a child process.
 
-    On a machine with Python 3.11 the child runs in a virtual environment made once, from the hash-locked
-    requirement file, in the user's cache. Elsewhere it uses what is installed beside the harness, and its scores
-    are marked as unlocked.
+    On a machine with Python 3.11 the child runs in a virtual environment, made once in the user's cache from the
+    hash-locked requirement file. Elsewhere it uses the packages installed with the harness, and its scores are
+    marked as unlocked.
     """
 
     name = "process"
@@ -44,7 +41,7 @@ class ProcessSandbox:
         self._evaluator = find_evaluator(lock)
         self._environment = Environment(
             sandbox=self.name,
-            scorer=lock.digest,
+            scorer_digest=lock.digest,
             locked=self._evaluator.locked,
             image="",
             base_image=f"{sys.platform}, no container",
@@ -67,7 +64,7 @@ class ProcessSandbox:
             temporary.mkdir()
             child = self._start(path, temporary)
             try:
-                yield from converse(child, job, task, processes=PROCESSES)
+                yield from converse(child, job, task)
             finally:
                 kill(child)
 
@@ -91,5 +88,5 @@ class ProcessSandbox:
         except OSError as error:
             raise SetupError(
                 f"The evaluator's Python {evaluator.python} can't be started: {error.strerror}.",
-                hint=f"Delete {evaluator.tree.parent} and run the command again, so that it is made anew.",
+                hint=f"Delete {evaluator.tree.parent} and run the command again to make it again.",
             ) from error
