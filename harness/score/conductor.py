@@ -80,20 +80,29 @@ def score(
             ledger.history.move(case, State.RECEIVED, cause=received_cause(report))
             ledger.history.move(case, State.SCORING, scorer=key.scorer)
             try:
-                run.score_missing()
-                if heartbeat.error is not None:
-                    raise heartbeat.error
-                run.fill(outcome)
+                _finish(run, heartbeat, outcome)
                 write_ranking(ledger, request.store)
             except BaseException as error:
-                state, fault, cause = state_after_error(error)
                 if not run.lost:  # else the other run sets the state
                     with suppress(HarnessError):  # a full disk must not hide the error that stopped the run
-                        ledger.history.move(case, state, fault=fault, cause=cause, scorer=key.scorer)
+                        _leave(ledger, case, key.scorer, state_after_error(error))
                 raise
-            state, fault, cause = state_of(outcome)
-            ledger.history.move(case, state, fault=fault, cause=cause, scorer=key.scorer)
+            _leave(ledger, case, key.scorer, state_of(outcome))
     return outcome
+
+
+def _finish(run: Run, heartbeat: Heartbeat, outcome: Outcome) -> None:
+    """Scores what has no score and fills in the outcome."""
+    run.score_missing()
+    if heartbeat.error is not None:
+        raise heartbeat.error
+    run.fill(outcome)
+
+
+def _leave(ledger: Ledger, case: Case, scorer: Scorer, end: tuple[State, str, str]) -> None:
+    """Moves a submission from `scoring` to the state in which its run leaves it."""
+    state, fault, cause = end
+    ledger.history.move(case, state, fault=fault, cause=cause, scorer=scorer)
 
 
 def record_invalid(request: Request, report: Report, roster: Roster) -> None:
