@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli.console import emit, log, print_error, stdout, use_color
 from harness.protocol.errors import SubmissionError
+from validator.findings.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,17 +46,19 @@ def print_outcome(outcome: Outcome, *, submission: Path, team: str, store: Path)
         raise SubmissionError(f"{submission.name} is invalid and was not scored.")
     for finding in outcome.findings:
         log(f"{finding.path}: {finding.message} ({finding.code})")
-    log(f"{outcome.scored} examples scored now, {outcome.stored} of {outcome.total} stored.")
+    scored = counted(outcome.scored, "example")
+    log(f"{scored} scored now, {outcome.stored} of {outcome.total} stored.")
     if outcome.audits:
         greatest = max(audit.difference for audit in outcome.audits)
-        log(f"{len(outcome.audits)} stems spot-checked with pyclarity: greatest difference {greatest:.1e}.")
+        stems = counted(len(outcome.audits), "stem")
+        log(f"{stems} spot-checked with pyclarity: greatest difference {greatest:.1e}.")
     for fault in outcome.faults[1:]:
         print_error(fault, store)
     for fault in outcome.faults[:1]:
         raise fault
     if outcome.findings:
         raise SubmissionError(
-            f"{len(outcome.findings)} files of {submission.name} cannot be scored.",
+            f"{counted(len(outcome.findings), 'file')} of {submission.name} cannot be scored.",
             hint="`cad1 validate` lists them all; the scores of the other examples are stored.",
         )
     if outcome.average is None:
@@ -127,7 +130,7 @@ def _print_causes(one: SubmissionStatus, console: Console, *, full: bool) -> Non
     if one.cause:
         line(f"{one.team}: {one.cause}")
     if one.failures and not full:
-        line(f"{one.team}: {len(one.failures)} examples failed; `cad1 status {one.team}` lists them.")
+        line(f"{one.team}: {counted(len(one.failures), 'example')} failed; see `cad1 status {one.team}`.")
     for failure in one.failures if full else ():
         place = f"{failure.song} for {failure.listener}" + (f", {failure.path}" if failure.path else "")
         line(f"  {place}: {failure.message} ({failure.fault}, {failure.code})")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from harness.protocol.errors import Fault
 from harness.ranking.tables import Row, Table, Unranked
+from validator.findings.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +40,7 @@ def notes(table: Table) -> list[str]:
             sentences.append(f"{row.team}: {_describe_undefined(row.undefined)}.")
         if row.audited:
             sentences.append(
-                f"{row.team}: {count_stems(row.audited)} spot-checked with pyclarity, "
+                f"{row.team}: {counted(row.audited, 'stem')} spot-checked with pyclarity, "
                 f"greatest difference {row.greatest_difference:.1e}."
             )
     sentences += [f"{one.team}: {_reason_unranked(table, one)}." for one in table.unranked]
@@ -60,18 +61,13 @@ def _describe_undefined(number: int) -> str:
     )
 
 
-def count_stems(number: int) -> str:
-    """`1 stem`, `2 stems`."""
-    return f"{number} stem" if number == 1 else f"{number} stems"
-
-
 def _reason_unranked(table: Table, unranked: Unranked) -> str:
     if unranked.disqualified:
         return f"disqualified: {unranked.disqualified.rstrip('.')}"
     if unranked.failed_audits:
         return (
             "not ranked, the audit failed: pyclarity gives another score for "
-            f"{count_stems(unranked.failed_audits)}"
+            f"{counted(unranked.failed_audits, 'stem')}"
         )
     reason = f"not ranked, {unranked.examples} of {len(table.roster.examples)} examples scored"
     failed = ", ".join(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 from harness.protocol.errors import Fault
-from harness.ranking.render import CAUSES, count_stems
+from harness.ranking.render import CAUSES
+from validator.findings.wording import counted
 
 _CAUSES_2 = {
     "the submission": Fault.SUBMISSION,
@@ -25,12 +26,12 @@ def reword(text: str) -> str:
     """A `ranking.md` with the notes of version 2 in the current wording; others are left as they are."""
     text = re.sub(
         r"(\d+) stems scored again by pyclarity,",
-        lambda match: f"{count_stems(int(match[1]))} spot-checked with pyclarity,",
+        lambda match: f"{counted(int(match[1]), 'stem')} spot-checked with pyclarity,",
         text,
     )
     text = re.sub(
         r"pyclarity scores (\d+) stems otherwise",
-        lambda match: f"pyclarity gives another score for {count_stems(int(match[1]))}",
+        lambda match: f"pyclarity gives another score for {counted(int(match[1]), 'stem')}",
         text,
     )
     text = text.replace("examples scored; failed: ", "examples scored; ")

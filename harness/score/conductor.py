@@ -22,6 +22,7 @@ from harness.score.request import LogCallback, Outcome, ProgressCallback, Reques
 from harness.score.run import Run
 from validator import Report, Severity, validate
 from validator.archive.submission import digest
+from validator.findings.wording import counted
 
 
 def score(
@@ -126,7 +127,9 @@ def invalid_cause(report: Report) -> str:
     """The cause of the state `invalid`: the codes of the errors, each with its count."""
     errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
     counts = {code: sum(one.code == code for one in errors) for code in sorted({one.code for one in errors})}
-    return f"{len(errors)} errors: " + ", ".join(f"{code} ({number})" for code, number in counts.items())
+    return f"{counted(len(errors), 'error')}: " + ", ".join(
+        f"{code} ({number})" for code, number in counts.items()
+    )
 
 
 def state_after_error(error: BaseException) -> tuple[State, str, str]:
@@ -143,7 +146,7 @@ def state_of(outcome: Outcome) -> tuple[State, str, str]:
     if outcome.faults:
         return State.FAILED, outcome.faults[0].fault, outcome.faults[0].message
     if outcome.findings:
-        return State.INVALID, Fault.SUBMISSION, f"{len(outcome.findings)} files cannot be decoded"
+        return State.INVALID, Fault.SUBMISSION, f"{counted(len(outcome.findings), 'file')} cannot be decoded"
     if outcome.average is None:
         return State.RECEIVED, "", f"{outcome.stored} of {outcome.total} examples scored, as requested"
     return State.SCORED, "", f"average score {outcome.average!r}"

@@ -29,6 +29,7 @@ from harness.score.shards import Shard, ShardRunner
 from validator import Finding
 from validator.challenge.manifest import Kind, length_of
 from validator.challenge.rules import CAD1
+from validator.findings.wording import counted
 
 Item = TypeVar("Item", Example, AuditStem)
 
@@ -148,7 +149,9 @@ class Run:
             if (draw.stem.song, draw.stem.listener, draw.stem.value) not in done
         }
         if self._audits:
-            self._progress(self._done, self._total, f"spot-checking {len(self._audits)} stems with pyclarity")
+            self._progress(
+                self._done, self._total, f"spot-checking {counted(len(self._audits), 'stem')} with pyclarity"
+            )
         return list(self._audits)
 
     def make_task(self, shard: Shard, *, stop: threading.Event) -> Task:

@@ -105,7 +105,7 @@ def test_an_invalid_submission_is_not_scored(cad1: Cad1, synthetic_root: Path, t
     assert "Traceback" not in done.stderr
     status = cad1("status", "--store", tmp_path / "store")
     assert "invalid (submission)" in status.stdout
-    assert "errors: missing (" in status.stdout
+    assert "1 error: missing (1)" in status.stdout
 
 
 def test_a_valid_submission(cad1: Cad1, oracle_zip: Path, synthetic_root: Path, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_status_shows_every_submission(cad1: Cad1, store: Path) -> None:
     assert by_team["E004"]["left"] > 0
     text = cad1("status", "--store", store).stdout
     assert "per hour" in text
-    assert "`cad1 status E002` lists them" in text
+    assert "1 example failed; see `cad1 status E002`" in text
 
 
 def test_status_of_an_empty_store(cad1: Cad1, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from harness.machine import cleanup
 from harness.machine.cleanup import clean
 from harness.protocol.errors import SetupError
 from harness.protocol.lock import Lock
+from harness.sandbox.local import environment
 from harness.sandbox.stamp import RUN_ENV, own_stamp, temporary_folder
 from harness.score.dead_runs import ABANDONED_SECONDS, dead_leases
 from harness.score.heartbeat import is_dead, runner
@@ -121,6 +122,7 @@ def test_environments_of_other_locks_are_removed_on_request(
     for folder in (current, other):
         folder.mkdir(parents=True)
     monkeypatch.setattr(cleanup, "cache_folder", lambda: cache)
+    monkeypatch.setattr(environment, "cache_folder", lambda: cache)
     assert clean(tmp_path / "store") == ["Nothing to remove."]
     assert other.exists()
     lines = clean(tmp_path / "store", images=True)

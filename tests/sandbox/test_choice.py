@@ -38,5 +38,5 @@ def test_the_strongest_sandbox_that_works_is_chosen_and_named(monkeypatch: pytes
     monkeypatch.setenv("PATH", "/nonexistent")
     assert isinstance(strongest_sandbox(lines.append), ProcessSandbox)
     assert "No Docker engine answers" in lines[0]
-    assert "no bubblewrap on this machine" in lines[1]
+    assert "bubblewrap is not installed on this machine" in lines[1]
     assert "child process instead" in lines[2]

@@ -180,15 +180,17 @@ CASES: dict[str, Case] = {
         Fault.BUG,
         "does not follow the protocol",
     ),
-    "reports a failure": victim("failed(example)", Fault.BUG, "The scorer failed on it"),
-    "reports too little memory": victim("failed(example, fault='memory')", Fault.MEMORY, "more memory"),
+    "reports a failure": victim("failed(example)", Fault.BUG, "failed with an internal error"),
+    "reports too little memory": victim(
+        "failed(example, fault='memory')", Fault.MEMORY, "exceeded the memory limit"
+    ),
     "blames the team with an impossible code": victim(
-        "failed(example, fault='submission', code='archive-structure')", Fault.BUG, "can't know"
+        "failed(example, fault='submission', code='archive-structure')", Fault.BUG, "cannot know about"
     ),
     "blames the team with a sentence of its own": victim(
         f"failed(example, fault='submission', code='flac-md5', path={STEM_OF_VICTIM}, message='evil.example')",
         Fault.SUBMISSION,
-        "1 files can't be decoded",
+        "1 file cannot be decoded",
         State.INVALID,
     ),
     # --- every example fails: the run ends with an error --------------------------------------------

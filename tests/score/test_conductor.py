@@ -342,7 +342,7 @@ def test_an_invalid_submission_is_not_scored(request_: Request, tmp_path: Path) 
         assert ledger.entries() == []
         (step,) = ledger.history.latest()
     assert (step.state, step.fault) == (State.INVALID, "submission")
-    assert "errors: missing (" in step.cause
+    assert "1 error: missing (1)" in step.cause
 
 
 def test_limits_follow_the_audio_and_the_engine(request_: Request) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from validator.findings.codes import CODES
 from validator.findings.finding import Finding, Severity
+from validator.findings.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,17 +21,13 @@ _STYLE = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.INFO: "1;36
 _GOOD, _DIM, _BOLD = "1;32", "2", "1"
 
 
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def _size(count: int) -> str:
     value, unit = float(count), "bytes"
     for larger in ("kB", "MB", "GB"):
         if value < 1000:
             break
         value, unit = value / 1000, larger
-    return _plural(count, "byte") if unit == "bytes" else f"{value:.1f} {unit}"
+    return counted(count, "byte") if unit == "bytes" else f"{value:.1f} {unit}"
 
 
 def render(
@@ -61,8 +58,8 @@ def render(
     lines = [
         paint(submission.name, _BOLD)
         + f" ({_size(submission.size)}), split {challenge.split}: "
-        + f"{_plural(challenge.songs, 'song')} x {_plural(challenge.listeners, 'listener')} = "
-        + f"{_plural(challenge.examples, 'example')}",
+        + f"{counted(challenge.songs, 'song')} x {counted(challenge.listeners, 'listener')} = "
+        + f"{counted(challenge.examples, 'example')}",
         "",
     ]
     for code, group in _groups(findings):
@@ -112,8 +109,8 @@ def _verdict(
         sum(finding.severity is severity for finding in findings)
         for severity in (Severity.ERROR, Severity.WARNING)
     )
-    checked = f"{_plural(files, 'file')} checked"
+    checked = f"{counted(files, 'file')} checked"
     if headers_only:
         checked += " (headers only)"
     verdict = paint("INVALID", _STYLE[Severity.ERROR]) if errors else paint("VALID", _GOOD)
-    return f"{verdict}: {_plural(errors, 'error')}, {_plural(warnings, 'warning')}; {checked}."
+    return f"{verdict}: {counted(errors, 'error')}, {counted(warnings, 'warning')}; {checked}."
