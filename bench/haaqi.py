@@ -40,7 +40,7 @@ from harness.haaqi.features import cepstrum, tiles
 from harness.haaqi.cochlea import compression, gammatone, noise
 from harness.haaqi import ear, index, nalr
 from harness.haaqi.alignment import lags
-from harness.haaqi.alignment.anchor import Anchor
+from harness.haaqi.alignment.broadband import BroadbandAligner
 from harness.sandbox.limits import BATCH
 
 AUDIOGRAM = [25.0, 30.0, 35.0, 45.0, 60.0, 65.0]
@@ -53,13 +53,13 @@ LENGTHS = (10, 30, 60, 120, 240)
 # Stages, with the functions that do the work in both. What a function's callees in the same row do
 # is not counted twice: only the outermost call of a row runs the clock.
 OURS: dict[str, list[tuple[Any, str]]] = {
-    "broadband alignment": [(Anchor, "delay"), (index, "sounding"), (index, "shift")],
+    "broadband alignment": [(BroadbandAligner, "delay"), (index, "audible_span"), (index, "shift")],
     "NAL-R and middle ear": [(nalr, "amplify"), (nalr, "equaliser"), (ear, "middle_ear")],
     "filters and compression": [(gammatone, "control_rms"), (compression, "_compress")],
     "alignment in channels": [
         (lags, "best_delay"),
-        (lags.Correlation, "add"),
-        (lags.Correlation, "best_delay"),
+        (lags.ChunkedCorrelation, "add"),
+        (lags.ChunkedCorrelation, "best_delay"),
     ],
     "noise": [(noise, "fill_normals"), (noise, "skip_normals")],
     "hair cells, smoothing, tiles": [(tiles, "_gather")],

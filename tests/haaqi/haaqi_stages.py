@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.haaqi import ear, index, nalr
-from harness.haaqi.alignment import anchor, lags
-from harness.haaqi.cochlea import compression, gammatone, hearing, middle_ear, noise, transduction
-from harness.haaqi.cochlea.loudness import loud
+from harness.haaqi.alignment import broadband, lags
+from harness.haaqi.cochlea import compression, gammatone, hearing_loss, middle_ear, noise, transduction
+from harness.haaqi.cochlea.audibility import audible_segments
 from harness.haaqi.features import cepstrum, covariance, smoothing, spectrum
 from harness.haaqi.kernels import resampling
 from tests.haaqi.haaqi_cases import AUDIOGRAMS, music, noisy, wave
@@ -41,7 +41,7 @@ def _eb() -> Any:
 
 
 def thinned(*parts: Any) -> Numbers:
-    """Return at most 60 numbers of each array, evenly spread, and the sum of all."""
+    """Return at most 60 numbers of each array, evenly broadcast, and the sum of all."""
     out: list[Numbers] = []
     for part in parts:
         flat = np.asarray(part, dtype=np.float64).ravel()
@@ -82,7 +82,7 @@ def motions() -> tuple[Numbers, Numbers]:
 
 
 def our_centres() -> Numbers:
-    return np.concatenate((hearing.centre_frequencies(), hearing.equivalent_bandwidths()))
+    return np.concatenate((hearing_loss.centre_frequencies(), hearing_loss.equivalent_bandwidths()))
 
 
 def their_centres() -> Numbers:
@@ -91,9 +91,9 @@ def their_centres() -> Numbers:
 
 
 def our_cochleas() -> Numbers:
-    cochleas = [hearing.cochlea(np.array(AUDIOGRAMS[name])) for name in LOSSES]
+    cochleas = [hearing_loss.impaired_cochlea(np.array(AUDIOGRAMS[name])) for name in LOSSES]
     parts = [(c.outer_loss, c.bandwidth, c.knee, c.ratio, c.inner_loss, c.slope) for c in cochleas]
-    return np.concatenate([np.ravel(parts), hearing.widest_bandwidths()])
+    return np.concatenate([np.ravel(parts), hearing_loss.widest_bandwidths()])
 
 
 def their_cochleas() -> Numbers:
@@ -155,8 +155,8 @@ def _unaligned() -> list[tuple[Numbers, Numbers]]:
 def our_alignment() -> Numbers:
     parts = []
     for reference, processed in _unaligned():
-        part = anchor.sounding(reference)
-        moved = anchor.shift(processed, anchor.Anchor(reference=reference).delay(processed))
+        part = broadband.audible_span(reference)
+        moved = broadband.shift(processed, broadband.BroadbandAligner(reference=reference).delay(processed))
         parts += [reference[part], moved[part]]
     return thinned(*[[len(part)] for part in parts], *parts)
 
@@ -180,12 +180,12 @@ def their_middle_ear() -> Numbers:
 
 
 def our_widths() -> Numbers:
-    cochlea, widest = hearing.cochlea(LOSS), hearing.widest_bandwidths()
+    cochlea, widest = hearing_loss.impaired_cochlea(LOSS), hearing_loss.widest_bandwidths()
     parts = []
     for level in (40.0, 80.0, LEVEL, 130.0):
         rms = gammatone.control_rms(signals()[1], filters=gammatone.design(widest))
         width = gammatone.adjusted_bandwidth(rms, narrowest=cochlea.bandwidth, widest=widest, level=level)
-        parts += [rms, width, gammatone.group_delays(width)]
+        parts += [rms, width, gammatone.group_delay_compensation(width)]
     return np.concatenate(parts)
 
 
@@ -213,7 +213,7 @@ def their_widths() -> Numbers:
 
 
 def _our_outputs(loss: Numbers, level: float) -> list[Numbers]:
-    widest, cochlea = hearing.widest_bandwidths(), hearing.cochlea(loss)
+    widest, cochlea = hearing_loss.widest_bandwidths(), hearing_loss.impaired_cochlea(loss)
     control = gammatone.design(widest)
     padded = -(-LENGTH // gammatone.BLOCK) * gammatone.BLOCK
     both = [np.concatenate((signal, np.zeros(padded - LENGTH))) for signal in signals()]
@@ -226,7 +226,7 @@ def _our_outputs(loss: Numbers, level: float) -> list[Numbers]:
                 control_gain=float(control.gain[index_]),
                 taps=own.taps[index_],
                 gain=float(own.gain[index_]),
-                rotation=gammatone.rotations()[index_],
+                rotation=gammatone.phase_steps()[index_],
                 cochlea=cochlea,
                 index=index_,
                 level=level,
@@ -300,7 +300,7 @@ def their_lags() -> Numbers:
             processed = noisy(np.roll(reference, by))
             moved = _eb().envelope_align(reference, processed)
             reach = min(2400, length)
-            fits = [d for d in range(-reach, reach) if np.array_equal(anchor.shift(processed, d), moved)]
+            fits = [d for d in range(-reach, reach) if np.array_equal(broadband.shift(processed, d), moved)]
             found.append(fits[0])
     return np.array(found, dtype=np.float64)
 
@@ -313,10 +313,10 @@ def our_transduction() -> Numbers:
     moved = [motion.copy() for motion in signals()]
     levels = [np.empty(LENGTH), np.empty(LENGTH)]
     for envelope, level, inner in zip(linear, levels, (0.0, 12.0), strict=True):
-        transduction.sensation(envelope, LEVEL - inner, LENGTH, level, envelope, np.empty(LENGTH))
-    transduction.adapt(levels[0], levels[1], LENGTH, transduction.adaptation(), np.zeros(4))
+        transduction.sensation_level(envelope, LEVEL - inner, LENGTH, level, envelope, np.empty(LENGTH))
+    transduction.adapt(levels[0], levels[1], LENGTH, transduction.synapse_coefficients(), np.zeros(4))
     for motion, level, inverse in zip(moved, levels, linear, strict=True):
-        transduction.scale(motion, level, inverse, LENGTH, motion)
+        transduction.scale_motion(motion, level, inverse, LENGTH, motion)
     return thinned(*levels, *moved)
 
 
@@ -332,7 +332,7 @@ def their_transduction() -> Numbers:
 
 
 def our_noise() -> Numbers:
-    stream = noise.Stream.seeded(26)
+    stream = noise.NormalStream.seeded(26)
     gain = 10 ** ((ear.NOISE_LEVEL - LEVEL) / 20)
     first = stream.take(3001)
     stream.skip(20000)
@@ -356,8 +356,8 @@ def our_smoothing() -> Numbers:
         level = 1000 * envelopes()[0][:length]
         pieces = smoothing.segments(length)
         rising, falling = np.empty((1, pieces)), np.empty((1, pieces))
-        smoothing.weigh(level, pieces, smoothing.window(), 0, rising[0], falling[0])
-        parts += [[pieces], smoothing.average(rising, falling)]
+        smoothing.weigh_halves(level, pieces, smoothing.window(), 0, rising[0], falling[0])
+        parts += [[pieces], smoothing.smoothed_envelope(rising, falling)]
     return thinned(*parts)
 
 
@@ -373,8 +373,8 @@ def our_cepstrum() -> Numbers:
     reference, processed = decibels()
     values = []
     for threshold in (0.0, 2.5, 30.0):
-        some = loud(reference, threshold=threshold)
-        values += [np.count_nonzero(some), cepstrum.correlation(reference[:, some], processed[:, some])]
+        some = audible_segments(reference, threshold=threshold)
+        values += [np.count_nonzero(some), cepstrum.cepstral_correlation(reference[:, some], processed[:, some])]
     return np.array(values, dtype=np.float64)
 
 
@@ -402,8 +402,8 @@ def our_spectrum() -> Numbers:
     for name in LOSSES:
         averages = 10 ** rng.uniform(-9, 1, (3, 32))
         levels = [
-            spectrum.sensation_level(
-                average, control=averages[2], cochlea=hearing.cochlea(AUDIOGRAMS[name]), level=LEVEL
+            spectrum.compressed_level(
+                average, control=averages[2], cochlea=hearing_loss.impaired_cochlea(AUDIOGRAMS[name]), level=LEVEL
             )
             for average in averages[:2]
         ]
@@ -431,16 +431,16 @@ def their_spectrum() -> Numbers:
 def our_tiles() -> Numbers:
     parts: list[Any] = []
     for segment, length in ((16, LENGTH), (16, 767), (5.1, 2000), (33, LENGTH)):
-        tiling = covariance.tiling(segment)
-        half, count = tiling.half, tiling.segments(length)
+        segmentation = covariance.segmentation(segment)
+        half, count = segmentation.half, segmentation.segments(length)
         room, short = np.empty(4 * half + 112), np.empty(4 * half + 112, np.float32)
         for ours, theirs in zip(*motions(), strict=True):
-            edge = (tiling.half_scale, tiling.half_power, -1.0, room, short)
-            tiles = [covariance.tile(ours, theirs, 0, tiling.window, half, half, *edge)]
+            edge = (segmentation.half_scale, segmentation.half_power, -1.0, room, short)
+            tiles = [covariance.tile_covariance(ours, theirs, 0, segmentation.window, half, half, *edge)]
             for k in range(1, count - 1):
-                whole = (0, 2 * half, tiling.scale, tiling.power, -1.0, room, short)
-                tiles.append(covariance.tile(ours, theirs, k * half, tiling.window, *whole))
-            tiles.append(covariance.tile(ours, theirs, (count - 1) * half, tiling.window, 0, half, *edge))
+                whole = (0, 2 * half, segmentation.scale, segmentation.power, -1.0, room, short)
+                tiles.append(covariance.tile_covariance(ours, theirs, k * half, segmentation.window, *whole))
+            tiles.append(covariance.tile_covariance(ours, theirs, (count - 1) * half, segmentation.window, 0, half, *edge))
             parts += [[count], np.array(tiles).T]
     return thinned(*parts)
 
@@ -464,7 +464,7 @@ def _tiled() -> tuple[Numbers, Numbers]:
 
 def our_average() -> Numbers:
     return np.array(
-        [covariance.average(*_tiled(), threshold=threshold) for threshold in (0.0, 2.5, 9.0, 60.0)]
+        [covariance.average_covariance(*_tiled(), threshold=threshold) for threshold in (0.0, 2.5, 9.0, 60.0)]
     )
 
 
@@ -478,7 +478,7 @@ def their_average() -> Numbers:
 def our_index() -> Numbers:
     quality = [index.join(modulation=0.7, fine=0.4, loudness=0.9, normalised=0.2)]
     quality += [index.join(modulation=0.1, fine=0.95, loudness=0.3, normalised=0.8)]
-    limits = [index.MOST_LOUDNESS_CHANGE, index.MOST_NORMALISED_CHANGE, index.SILENCE, index.SEGMENT]
+    limits = [index.MAX_LOUDNESS_CHANGE, index.MAX_NORMALISED_CHANGE, index.SILENCE_THRESHOLD, index.SEGMENT_MS]
     return np.array([value for q in quality for value in (q.combined, q.nonlinear, q.linear)] + limits)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from harness.haaqi.alignment import lags
 from harness.haaqi.cochlea import gammatone, noise
-from harness.haaqi.cochlea.hearing import widest_bandwidths
+from harness.haaqi.cochlea.hearing_loss import widest_bandwidths
 from harness.haaqi.cochlea.middle_ear import middle_ear
 from harness.haaqi.kernels import elementary, rounding
 from harness.haaqi.kernels.compilation import exact
@@ -60,7 +60,7 @@ def test_exact_loops_do_not_fuse_products_and_sums() -> None:
 def test_sums_are_those_of_numpy(length: int) -> None:
     """The filter widths hang on the last bit of a mean, so that it has to be NumPy's."""
     values = np.random.RandomState(length).uniform(size=length)
-    pieces, joins = gammatone._summation_plan(length, rounding.RUN)
+    pieces, joins = gammatone._summation_plan(length, rounding.SUM_BUFFER)
     stack: list[float] = []
     start = 0
     for size, join in zip(pieces, joins, strict=True):
@@ -70,7 +70,7 @@ def test_sums_are_those_of_numpy(length: int) -> None:
             right = stack.pop()
             stack.append(stack.pop() + right)
     assert start == length
-    assert stack == [rounding.total(values)]
+    assert stack == [rounding.pairwise_sum(values)]
     if np.__version__.startswith("1."):
         assert stack == [np.add.reduce(values)]
 
@@ -92,7 +92,7 @@ def test_control_filters_round_as_direct_form_filters_do() -> None:
     found = gammatone.control_rms(signal, filters=filters)
     for channel in (0, 13, 31):
         first, second, third, fourth, zero = filters.taps[channel]
-        turn_cos, turn_sin = (float(value) for value in gammatone.rotations()[channel])
+        turn_cos, turn_sin = (float(value) for value in gammatone.phase_steps()[channel])
         carrier = np.empty((2, len(signal)))
         cosine, sine = 1.0, 0.0
         for k in range(len(signal)):
@@ -114,7 +114,7 @@ def test_cross_correlation_is_that_of_a_long_transform(length: int) -> None:
     assert np.max(np.abs(found - expected)) < 1e-12 * np.max(np.abs(expected))
 
 
-def _same(ours: noise.Stream, generator: np.random.RandomState) -> None:
+def _same(ours: noise.NormalStream, generator: np.random.RandomState) -> None:
     state, expected = ours.state(), generator.get_state()
     assert np.array_equal(state[1], expected[1])
     assert state[2:] == expected[2:]
@@ -127,7 +127,7 @@ def test_stream_is_numpys(start: str) -> None:
         generator.bytes(12)
     if "held" in start:
         generator.standard_normal(3)
-    stream = noise.Stream(generator.get_state())
+    stream = noise.NormalStream(generator.get_state())
     for k, count in enumerate((0, 1, 2, 5, 300, 4001, 1, 1, 30000, 77, 624, 8)):
         expected = generator.standard_normal(count)
         if k % 3 == 2:
@@ -138,7 +138,7 @@ def test_stream_is_numpys(start: str) -> None:
 
 
 def test_streams_ahead_leave_the_stream_where_it_is() -> None:
-    stream = noise.Stream.seeded(5)
+    stream = noise.NormalStream.seeded(5)
     generator = np.random.RandomState(5)
     ahead = stream.ahead(1001)
     _same(stream, generator)
@@ -149,8 +149,8 @@ def test_streams_ahead_leave_the_stream_where_it_is() -> None:
 
 
 def test_bookmarks_lead_to_the_same_places_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(noise, "MARK_EVERY", 1000)
-    bookmarks = noise.Bookmarks(6)
+    monkeypatch.setattr(noise, "CHECKPOINT_INTERVAL", 1000)
+    bookmarks = noise.Checkpoints(6)
     for position in (2500, 0, 999, 1000, 1001, 7777, 2500):
         generator = np.random.RandomState(6)
         generator.standard_normal(position)
@@ -162,17 +162,17 @@ def test_bookmarks_lead_to_the_same_places_in_any_order(monkeypatch: pytest.Monk
 
 def test_a_normal_has_the_same_bits_wherever_reading_begins_and_ends() -> None:
     gain = 0.0137
-    whole = np.empty(4000 + noise.SPARE)
-    noise.Stream.seeded(7).fill(whole, count=4000, gain=gain)
+    whole = np.empty(4000 + noise.PADDING)
+    noise.NormalStream.seeded(7).fill(whole, count=4000, gain=gain)
     for first in range(700):
-        stream = noise.Stream.seeded(7)
+        stream = noise.NormalStream.seeded(7)
         stream.skip(first)
-        out = np.empty(660 + noise.SPARE)
+        out = np.empty(660 + noise.PADDING)
         stream.fill(out, count=660, gain=gain)
         assert np.array_equal(out[:660], whole[first : first + 660])
     for step in (1, 2, 3, 7, 311, 624, 625):
-        stream = noise.Stream.seeded(7)
-        out = np.empty(step + noise.SPARE)
+        stream = noise.NormalStream.seeded(7)
+        out = np.empty(step + noise.PADDING)
         for first in range(0, 4000 - step, step):
             stream.fill(out, count=step, gain=gain)
             assert np.array_equal(out[:step], whole[first : first + step])
@@ -180,23 +180,23 @@ def test_a_normal_has_the_same_bits_wherever_reading_begins_and_ends() -> None:
 
 def test_a_copy_gives_the_same_bits() -> None:
     for count in (4, 5):
-        stream = noise.Stream.seeded(8)
+        stream = noise.NormalStream.seeded(8)
         stream.skip(count)
         assert np.array_equal(stream.copy().take(20), stream.ahead(0).take(20))
-        assert np.array_equal(stream.copy().take(20), noise.Stream.seeded(8).take(count + 20)[count:])
+        assert np.array_equal(stream.copy().take(20), noise.NormalStream.seeded(8).take(count + 20)[count:])
 
 
 def test_what_a_generator_holds_back_is_used_as_it_is() -> None:
     generator = np.random.RandomState(9)
     generator.standard_normal(1)
     state = generator.get_state()
-    assert 2.0 * state[4] == noise.Window(noise.Stream(state), gain=2.0).read(0, 1)[0]
+    assert 2.0 * state[4] == noise.NoiseBuffer(noise.NormalStream(state), gain=2.0).read(0, 1)[0]
 
 
 def test_a_window_makes_every_normal_once_and_moves_on() -> None:
-    expected = 3.0 * noise.Stream.seeded(10).take(5000)
-    stream = noise.Stream.seeded(10)
-    window = noise.Window(stream, gain=3.0)
+    expected = 3.0 * noise.NormalStream.seeded(10).take(5000)
+    stream = noise.NormalStream.seeded(10)
+    window = noise.NoiseBuffer(stream, gain=3.0)
     moves = [
         (0, 0),
         (0, 101),
@@ -223,4 +223,4 @@ def _drawn(seed: int, count: int) -> np.random.RandomState:
 
 def test_other_generators_are_refused() -> None:
     with pytest.raises(ValueError, match="legacy kind"):
-        noise.Stream(("PCG64", None, 0, 0, 0.0))
+        noise.NormalStream(("PCG64", None, 0, 0, 0.0))

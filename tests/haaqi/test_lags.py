@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from harness.haaqi.alignment import lags, spans
+from harness.haaqi.alignment import lags, overlap_save
 
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 Kind = Callable[[np.random.RandomState, int], Pair]
@@ -105,8 +105,8 @@ LENGTHS = [1, 2, 7, 130, 2399, 2400, 2401, 9001, 23168, 48737, 75001]
 SCALES = [1.0, 1e-3, 1e3, 1e-10, 1e10, 1e-150, 1e150]
 
 
-def _transformed(x: NDArray[np.float64], y: NDArray[np.float64]) -> lags.Correlation:
-    correlation = lags.Correlation()
+def _transformed(x: NDArray[np.float64], y: NDArray[np.float64]) -> lags.ChunkedCorrelation:
+    correlation = lags.ChunkedCorrelation()
     correlation.add(x, y, offset=0, first=0, last=len(x), length=len(x))
     return correlation
 
@@ -145,7 +145,7 @@ def test_delay_is_that_of_the_greatest_sum_of_products(kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_float32_keeps_well_within_its_bound(kind: str, length: int) -> None:
     x, y = KINDS[kind](np.random.RandomState(length), length)
-    values, bound, norm = lags.short_correlation(x, y, length=length)
+    values, bound, norm = lags.float32_correlation(x, y, length=length)
     error = np.max(np.abs(values - _transformed(x, y).values()))
     assert error <= bound / 4
     assert bound <= 1e-5 * norm + 2.0**-60
@@ -154,9 +154,9 @@ def test_float32_keeps_well_within_its_bound(kind: str, length: int) -> None:
 def test_signals_beyond_float32_are_left_to_float64() -> None:
     x = np.random.RandomState(2).standard_normal(30000)
     for scale in (1e13, 1e30, 1e150, np.inf):
-        assert lags.short_correlation(x * scale, x, length=len(x))[1] == np.inf
-        assert lags.short_correlation(x, x * scale, length=len(x))[1] == np.inf
-    _, bound, norm = lags.short_correlation(x * 1e-30, x * 1e-30, length=len(x))
+        assert lags.float32_correlation(x * scale, x, length=len(x))[1] == np.inf
+        assert lags.float32_correlation(x, x * scale, length=len(x))[1] == np.inf
+    _, bound, norm = lags.float32_correlation(x * 1e-30, x * 1e-30, length=len(x))
     assert bound == norm > 0  # all of it is left out: any lag may be the best one
 
 
@@ -173,7 +173,7 @@ def transforms(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     calls: list[int] = []
     asked = lags._whole
 
-    def ask(x: NDArray[np.float64], y: NDArray[np.float64], length: int) -> lags.Correlation:
+    def ask(x: NDArray[np.float64], y: NDArray[np.float64], length: int) -> lags.ChunkedCorrelation:
         calls.append(length)
         return asked(x, y, length)
 
@@ -194,7 +194,7 @@ def test_lags_that_float32_cannot_tell_apart_are_computed_in_float64(
 def test_float32_alone_would_give_another_lag() -> None:
     wrong = 0
     for pair, right in ((_peaks(1 + 1e-9, 1.0), -900), (_peaks(1.0, 1 + 1e-9), 1500)):
-        values, _, _ = lags.short_correlation(*pair, length=60000)
+        values, _, _ = lags.float32_correlation(*pair, length=60000)
         wrong += int(np.argmax(values)) - 2400 != right
         assert lags.best_delay(*pair, length=60000) == right
     assert wrong == 1
@@ -230,7 +230,7 @@ def test_products_are_sums_of_products(length: int) -> None:
         range(-reach, reach)
     ):
         start = length - 1 + lag + 10
-        found = spans.products(x, y, length, lag)
+        found = overlap_save.lagged_products(x, y, length, lag)
         np.testing.assert_allclose(found, padded[start : start + 8], rtol=0, atol=1e-12 * np.sqrt(length))
 
 
@@ -240,5 +240,5 @@ def test_samples_beyond_the_length_do_not_count() -> None:
     for length in (2000, 50000, 75001):
         expected = _delay_by_transforms(x[:length].copy(), y[:length].copy())
         assert lags.best_delay(x, y, length=length) == expected
-        values, bound, _ = lags.short_correlation(x, y, length=length)
+        values, bound, _ = lags.float32_correlation(x, y, length=length)
         assert np.max(np.abs(values - _transformed(x[:length].copy(), y[:length].copy()).values())) < bound

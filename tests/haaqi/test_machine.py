@@ -47,7 +47,7 @@ HITS = """
 import sys
 import numpy as np
 from harness.haaqi import Listening, Song, precompile
-from harness.haaqi.alignment import spans
+from harness.haaqi.alignment import overlap_save
 from harness.haaqi.cochlea import compression, gammatone, noise
 from harness.haaqi.features import tiles
 precompile()
@@ -56,7 +56,7 @@ if "batch" in sys.argv:
     heard = [Listening(processed=[k * reference] * 2, audiograms=[[15.0 * k] * 6] * 2) for k in (1, 2, 3)]
     song = Song([reference] * 2, sample_rate=24000, levels=[65.0, 60.0], seed=0)
     assert all(isinstance(values, list) for values in song.score_all(heard, sample_rate=24000))
-loops = (compression._compress, tiles._gather, gammatone._summed_power, spans.accumulate)
+loops = (compression._compress, tiles._gather, gammatone._summed_power, overlap_save.accumulate)
 loops += (noise.fill_normals, noise.skip_normals)
 stats = [loop.stats for loop in loops]
 print(sum(sum(s.cache_hits.values()) for s in stats), sum(sum(s.cache_misses.values()) for s in stats))

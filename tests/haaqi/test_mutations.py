@@ -20,14 +20,14 @@ ROOT = Path(__file__).resolve().parents[2]
 MUTATIONS = [
     ("gammatone.py", "real * t5", "real * t2", "filter widths"),
     ("gammatone.py", "z3 + x * zero + y * second", "z3 + x * zero - y * second", "filters and compression"),
-    ("gammatone.py", "c0 * turn_cos + swap(c0)", "c0 * turn_cos - swap(c0)", "filters and compression"),
+    ("gammatone.py", "c0 * turn_cos + swap_neighbours(c0)", "c0 * turn_cos - swap_neighbours(c0)", "filters and compression"),
     ("compression.py", "load(low_pass, 16)", "load(low_pass, 12)", "filters and compression"),
     ("elementary.py", "_E2 + z", "0.999 * _E2 + z", "filters and compression"),
     ("elementary.py", "+ _ROOT_HALF)", "+ _ROOT_HALF + (1 << 40))", "filters and compression"),
     (
-        "spans.py",
-        "start - REACH, POINTS, length",
-        "start - REACH + 1, POINTS, length",
+        "overlap_save.py",
+        "start - MAX_LAG, POINTS, length",
+        "start - MAX_LAG + 1, POINTS, length",
         "alignment in a channel",
     ),
     ("transduction.py", "SMALLEST = 1e-30", "SMALLEST = 1e-9", "inner hair cells"),
@@ -41,7 +41,7 @@ MUTATIONS = [
     ("twister.py", "0x9908B0DF", "0x9908B0DE", "noise"),
     ("noise.py", "-2.0 * _LN2", "-2.000001 * _LN2", "noise"),
     ("smoothing.py", "HALF + k), down", "HALF - k), down", "smoothing"),
-    ("covariance.py", "LAGS = 2 * MOST_LAG + 1", "LAGS = 2 * MOST_LAG - 20", "tiles of fine structure"),
+    ("covariance.py", "LAGS = 2 * MAX_LAG + 1", "LAGS = 2 * MAX_LAG - 20", "tiles of fine structure"),
     ("covariance.py", "load(x, k + 48)", "load(x, k + 40)", "tiles of fine structure"),
     ("covariance.py", "math.sqrt(square * 2.0)", "math.sqrt(square)", "tiles of fine structure"),
 ]

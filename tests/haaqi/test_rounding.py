@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness.haaqi import is_fixed, nalr
-from harness.haaqi.kernels import fourier, rounding
+from harness.haaqi.kernels import inverse_fft, rounding
 
 RNG = np.random.RandomState(50)
 X = RNG.uniform(-3, 3, 4000)
@@ -26,14 +26,14 @@ FUNCTIONS: dict[str, tuple[Callable[[], Any], Callable[[], Any], int]] = {
     "log10": (lambda: rounding.log10(np.abs(X)), lambda: np.log10(np.abs(X)), 1785383984),
     "power": (lambda: rounding.power(10, X), lambda: 10**X, 2870083864),
     "sixth power": (lambda: rounding.power(np.abs(X), 6), lambda: np.abs(X) ** 6, 91181510),
-    "total": (lambda: rounding.total(SIGNAL), lambda: np.add.reduce(SIGNAL), 1414389064),
-    "short total": (lambda: rounding.total(SHORT), lambda: np.add.reduce(SHORT), 1124625720),
+    "total": (lambda: rounding.pairwise_sum(SIGNAL), lambda: np.add.reduce(SIGNAL), 1414389064),
+    "short total": (lambda: rounding.pairwise_sum(SHORT), lambda: np.add.reduce(SHORT), 1124625720),
     "filtered": (
-        lambda: rounding.filtered(SIGNAL, TAPS),
+        lambda: rounding.fir_filter(SIGNAL, TAPS),
         lambda: np.convolve(SIGNAL, TAPS)[140:20141],
         2506580988,
     ),
-    "transform": (lambda: fourier.inverse(SPECTRUM), lambda: np.fft.ifft(SPECTRUM).real, 3023946635),
+    "transform": (lambda: inverse_fft.real_inverse(SPECTRUM), lambda: np.fft.ifft(SPECTRUM).real, 3023946635),
 }
 
 
@@ -43,20 +43,20 @@ def _crc(value: Any) -> int:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_bits_are_those_stored(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rounding, "NUMPYS_OWN", False)
+    monkeypatch.setattr(rounding, "USE_NUMPY", False)
     ours, _, stored = FUNCTIONS[name]
     assert _crc(ours()) == stored
 
 
 @pytest.mark.skipif(
-    not (rounding.NUMPYS_OWN and is_fixed()), reason="needs the locked NumPy on the fixed target"
+    not (rounding.USE_NUMPY and is_fixed()), reason="needs the locked NumPy on the fixed target"
 )
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_bits_are_numpys(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ours, numpys, stored = FUNCTIONS[name]
     assert _crc(numpys()) == stored
     assert _crc(ours()) == stored
-    monkeypatch.setattr(rounding, "NUMPYS_OWN", False)
+    monkeypatch.setattr(rounding, "USE_NUMPY", False)
     assert _crc(ours()) == stored
 
 
@@ -65,14 +65,14 @@ def test_the_bits_are_numpys(name: str, monkeypatch: pytest.MonkeyPatch) -> None
 def test_filtered_is_the_late_part_of_a_convolution(
     taps: int, length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rounding, "NUMPYS_OWN", False)
+    monkeypatch.setattr(rounding, "USE_NUMPY", False)
     expected = np.convolve(SIGNAL[:length], TAPS[:taps])[taps - 1 :]
-    np.testing.assert_allclose(rounding.filtered(SIGNAL[:length], TAPS[:taps]), expected, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(rounding.fir_filter(SIGNAL[:length], TAPS[:taps]), expected, rtol=0, atol=1e-13)
 
 
 def test_nothing_has_a_logarithm_of_minus_infinity(monkeypatch: pytest.MonkeyPatch) -> None:
     for numpys in (False, True):
-        monkeypatch.setattr(rounding, "NUMPYS_OWN", numpys)
+        monkeypatch.setattr(rounding, "USE_NUMPY", numpys)
         assert rounding.log10(np.array([0.0, 100.0])).tolist() == [-np.inf, 2.0]
 
 

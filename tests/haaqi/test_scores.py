@@ -275,6 +275,6 @@ def test_long_signals_give_the_same_bits_in_chunks(segment: float, monkeypatch: 
         )
 
     whole = run()
-    monkeypatch.setattr(ear, "KEPT_WHOLE", 0)
-    monkeypatch.setattr(ear, "CHUNK", lags.SPAN)
+    monkeypatch.setattr(ear, "MAX_WHOLE", 0)
+    monkeypatch.setattr(ear, "CHUNK_LENGTH", lags.SPAN)
     assert run() == whole

@@ -128,13 +128,13 @@ def test_listeners_of_a_batch_stand_at_different_places_of_the_noise() -> None:
 
 def test_a_batch_makes_its_noise_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
-    fill = noise.Stream.fill
+    fill = noise.NormalStream.fill
 
-    def counted(stream: noise.Stream, out: Any, *, count: int, gain: float) -> None:
+    def counted(stream: noise.NormalStream, out: Any, *, count: int, gain: float) -> None:
         made.append(count)
         fill(stream, out, count=count, gain=gain)
 
-    monkeypatch.setattr(noise.Stream, "fill", counted)
+    monkeypatch.setattr(noise.NormalStream, "fill", counted)
     listenings = [Listening(processed=_processed(0), audiograms=LISTENERS[0]) for _ in range(5)]
     song = _song()
     song.score_all(listenings[:1], sample_rate=24000)
@@ -149,7 +149,7 @@ def test_signals_too_long_to_be_held_are_heard_one_by_one(
     longest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = _song().score_all(_listenings(3), sample_rate=24000)
-    monkeypatch.setattr(song, "KEPT_WHOLE", longest)
+    monkeypatch.setattr(song, "MAX_WHOLE", longest)
     assert _song().score_all(_listenings(3), sample_rate=24000) == expected
 
 
