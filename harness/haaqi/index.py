@@ -141,7 +141,9 @@ def haaqi_v1(  # noqa: PLR0917 - pyclarity's signature
     """
     generator = np.random.mtrand._rand if rng is None else rng  # NumPy has no public name for it
     reference_24khz = resample(check_reference(reference), sample_rate=reference_freq)
-    processed_24khz = resample(check_signal(processed, name="processed"), sample_rate=processed_freq)
+    processed_24khz = resample(
+        check_signal(processed, name="The processed signal"), sample_rate=processed_freq
+    )
     stream = NormalStream(generator.get_state())
     comparison = Comparison(
         BroadbandAligner(reference=reference_24khz),
@@ -175,7 +177,7 @@ def check_reference(reference: ArrayLike) -> Signal:
     Raises:
         ValueError: see `check_signal`; or the reference is silent.
     """
-    signal = check_signal(reference, name="reference")
+    signal = check_signal(reference, name="The reference signal")
     if is_silent(signal):
         raise ValueError("The reference signal is silent; HAAQI is undefined.")
     return signal
@@ -252,7 +254,7 @@ class Comparison:
         """Return the result, once the ear model has processed all channels.
 
         Args:
-            envelope_noise: returns a given number of deviates in dB, which are added to the smoothed envelopes; it is
+            envelope_noise: returns a given number of deviates in dB, which are added to the smoothed envelopes;
                 called twice.
         """
         outputs = self.ear.outputs()

@@ -40,8 +40,8 @@ class ListenerRun:
         count = len(signals) if isinstance(signals, Sized) else len(audiograms)
         if count > references or count != len(audiograms):
             self.error = ValueError(
-                f"Expected as many signals and audiograms as the song's {references} references, or fewer of "
-                f"both; found {count} signals and {len(audiograms)} audiograms."
+                f"The numbers of references ({references}), signals ({count}) and audiograms "
+                f"({len(audiograms)}) do not match."
             )
 
     @property
@@ -92,10 +92,12 @@ class ListenerRun:
         number = len(self.values)
         signal = next(self._signals, None)
         if signal is None:
-            raise ValueError(f"There are {len(self._audiograms)} audiograms, but only {number} signals.")
+            raise ValueError(f"The signals ended early: found {number} of {len(self._audiograms)}.")
         if aligner is None:
             return
-        processed = resample(check_signal(signal, name=f"{number + 1}. processed"), sample_rate=sample_rate)
+        processed = resample(
+            check_signal(signal, name=f"Processed signal {number + 1}"), sample_rate=sample_rate
+        )
         self._comparison = Comparison(
             aligner, processed, hearing_loss=check_audiogram(self._audiograms[number]), level=level
         )

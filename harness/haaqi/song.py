@@ -51,12 +51,12 @@ class Song:
         """
         if len(levels) != len(references):
             raise ValueError(
-                f"Expected a level for each of {len(references)} references, found {len(levels)}."
+                f"The numbers of references ({len(references)}) and levels ({len(levels)}) do not match."
             )
         self._levels = [float(level) for level in levels]
         self._aligners: list[BroadbandAligner | None] = []
         for number, reference in enumerate(references, start=1):
-            signal = check_signal(reference, name=f"{number}. reference")
+            signal = check_signal(reference, name=f"Reference signal {number}")
             if is_silent(signal):
                 self._aligners.append(None)
                 continue

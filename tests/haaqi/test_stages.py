@@ -1,4 +1,4 @@
-"""Each stage gives pyclarity's numbers, and a wrong constant in any of them is noticed."""
+"""Each stage equals pyclarity's, and a wrong constant in any of them is detected."""
 
 from __future__ import annotations
 
@@ -20,31 +20,30 @@ from harness.haaqi.cochlea import (
 )
 from harness.haaqi.features import cepstrum, covariance, smoothing, spectrum
 from harness.haaqi.kernels import resampling
-from tests.haaqi import haaqi_stages
-from tests.haaqi.haaqi_stages import STAGES
+from tests.haaqi.stages import STAGES
 
-# Relative to the greatest number of a stage, with whichever NumPy and SciPy.
+# Relative to the greatest number of a stage, for all NumPy and SciPy versions.
 STORED = 1e-12
 
 
-def _distance(ours: Any, theirs: Any) -> float:
-    ours, theirs = np.asarray(ours, dtype=np.float64), np.asarray(theirs, dtype=np.float64)
-    if ours.shape != theirs.shape or not np.array_equal(np.isnan(ours), np.isnan(theirs)):
+def _distance(computed: Any, expected: Any) -> float:
+    computed, expected = np.asarray(computed, dtype=np.float64), np.asarray(expected, dtype=np.float64)
+    if computed.shape != expected.shape or not np.array_equal(np.isnan(computed), np.isnan(expected)):
         return float("inf")
-    return float(np.nanmax(np.abs(ours - theirs)) / np.nanmax(np.abs(theirs)))
+    return float(np.nanmax(np.abs(computed - expected)) / np.nanmax(np.abs(expected)))
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_stage_gives_stored_numbers(name: str, golden: dict[str, Any]) -> None:
-    assert _distance(STAGES[name].ours(), golden["stages"][name]) <= STORED
+def test_stage_equals_stored_values(name: str, golden: dict[str, Any]) -> None:
+    assert _distance(STAGES[name].computed(), golden["stages"][name]) <= STORED
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_stage_gives_pyclaritys_numbers(name: str, pyclarity: Any) -> None:
-    assert _distance(STAGES[name].ours(), STAGES[name].theirs()) <= STAGES[name].within
+def test_stage_equals_pyclaritys_values(name: str, pyclarity: Any) -> None:
+    assert _distance(STAGES[name].computed(), STAGES[name].expected()) <= STAGES[name].within
 
 
-# Every constant that is read when a stage is set up, with a wrong value for it.
+# Every constant that is read when a stage is set up, with a wrong value.
 MUTATIONS = [
     (hearing_loss, "EAR_Q", 9.26448, "centre frequencies"),
     (hearing_loss, "MIN_BANDWIDTH", 24.71, "centre frequencies"),
@@ -64,8 +63,8 @@ MUTATIONS = [
     (nalr, "FREQUENCY_BIAS", (-17, -8, 1, -1, -2, -1), "NAL-R"),
     (nalr, "MEAN_LOSS_SHARE", 0.051, "NAL-R"),
     (nalr, "OWN_LOSS_SHARE", 0.32, "NAL-R"),
-    (nalr, "STEEP_FROM", 181, "NAL-R"),
-    (nalr, "STEEP_SHARE", 0.117, "NAL-R"),
+    (nalr, "SEVERE_FROM", 181, "NAL-R"),
+    (nalr, "SEVERE_SHARE", 0.117, "NAL-R"),
     (resampling, "LEVEL_FILTER_ORDER", 6, "resampling"),
     (resampling, "LEVEL_FILTER_STOPBAND", 31, "resampling"),
     (resampling, "LEVEL_BAND_KHZ", 20, "resampling"),
@@ -82,8 +81,8 @@ MUTATIONS = [
     (compression, "DECIBELS_PER_DOUBLING", 6.0, "filters and compression"),
     (lags, "MAX_LAG", 2399, "alignment in a channel"),
     (transduction, "OVERSHOOT", 2.01, "inner hair cells"),
-    (transduction, "RAPID", 0.0021, "inner hair cells"),
-    (transduction, "SHORT_TERM", 0.061, "inner hair cells"),
+    (transduction, "RAPID_SECONDS", 0.0021, "inner hair cells"),
+    (transduction, "SHORT_TERM_SECONDS", 0.061, "inner hair cells"),
     (ear, "NOISE_LEVEL", -11, "noise"),
     (smoothing, "SIZE", 194, "smoothing"),
     (cepstrum, "BASIS_COUNT", 5, "cepstral correlation"),
@@ -102,7 +101,7 @@ MUTATIONS = [
 ]
 
 
-def _forget() -> None:
+def _clear_caches() -> None:
     for module in (hearing_loss, cepstrum, gammatone, lags, noise, transduction):
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
@@ -112,7 +111,7 @@ def _forget() -> None:
 @pytest.mark.parametrize(
     ("module", "constant", "wrong", "stage"), MUTATIONS, ids=lambda v: getattr(v, "__name__", v)
 )
-def test_wrong_constant_is_noticed(
+def test_wrong_constant_is_detected(
     module: Any,
     constant: str,
     wrong: Any,
@@ -121,43 +120,44 @@ def test_wrong_constant_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert getattr(module, constant) != wrong
-    _forget()
+    _clear_caches()
     monkeypatch.setattr(module, constant, wrong)
     try:
-        distance = _distance(STAGES[stage].ours(), golden["stages"][stage])
+        distance = _distance(STAGES[stage].computed(), golden["stages"][stage])
     except (ValueError, IndexError):
         distance = float("inf")
     finally:
         monkeypatch.undo()
-        _forget()
+        _clear_caches()
     assert distance > 1e3 * STORED
 
 
-def test_stages_leave_no_constant_out() -> None:
-    """Whoever adds a constant to a stage has to say above how a wrong one is noticed."""
+def test_no_constant_is_left_out() -> None:
+    """Every constant of a stage is listed above, or here with the reason why it is not."""
     compiled_in = {
         (hearing_loss, "CHANNELS"),  # all arrays have this size
         (resampling, "SAMPLE_RATE"),
-        (gammatone, "FLUSH_BELOW"),  # only spares denormal numbers
+        (gammatone, "FLUSH_BELOW"),  # only avoids denormal numbers
         (gammatone, "BLOCK"),  # changes no result
-        (compression, "SMALLEST"),  # matters beyond 600 dB only
+        (compression, "SMALLEST"),  # matters above 600 dB only
         (transduction, "SMALLEST"),
         (transduction, "DECIBELS_PER_DOUBLING"),
         (covariance, "LAGS"),
         (covariance, "SMALLEST"),
-        (covariance, "SHORT_ROUNDING"),
+        (covariance, "FLOAT32_ROUNDING"),
+        (covariance, "PADDED_LAGS"),  # size of arrays
         (smoothing, "SEGMENT_MS"),
         (smoothing, "HALF"),
-        (lags, "FLOAT32_ERRORS"),  # these say what is computed again, see test_lags.py
-        (lags, "SHORT_ROUNDING"),
-        (lags, "ROUNDING"),
+        (lags, "FLOAT32_ERRORS"),  # these decide what is recomputed, see test_lags.py
+        (lags, "FLOAT32_UNIT"),
+        (lags, "FLOAT64_ERROR"),
         (lags, "MAX_GROUPS"),
-        (ear, "MAX_WHOLE"),  # these three change no result, see test_scores.py
+        (ear, "MAX_WHOLE_LENGTH"),  # these three change no result, see test_scores.py
         (ear, "CHUNK_LENGTH"),
         (ear, "CHUNK_MARGIN"),
         (noise, "STATE_WORDS"),
         (noise, "CHECKPOINT_INTERVAL"),
-        (noise, "PADDING"),  # room in arrays
+        (noise, "PADDING"),  # size of arrays
         (cepstrum, "SMALLEST"),
         (spectrum, "SMALLEST"),
         (index, "ADD_NALR"),
@@ -192,4 +192,4 @@ def _imported(modules: set[Any]) -> set[tuple[Any, str]]:
 
 
 def test_stage_names_are_used() -> None:
-    assert {stage for *_, stage in MUTATIONS} == set(haaqi_stages.STAGES)
+    assert {stage for *_, stage in MUTATIONS} == set(STAGES)

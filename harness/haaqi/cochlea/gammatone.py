@@ -152,7 +152,7 @@ def control_rms(signal: NDArray[np.float64], *, filters: FilterBank) -> NDArray[
     Returns:
         (32,) RMS values, rounded as NumPy's mean rounds.
     """
-    pieces, merges = _summation_plan(len(signal), rounding.SUM_BUFFER)
+    pieces, merges = rounding.summation_plan(len(signal))
     steps = phase_steps()
     sums = np.empty(CHANNELS)
     for first in range(0, CHANNELS, WIDTH):
@@ -166,46 +166,6 @@ def control_rms(signal: NDArray[np.float64], *, filters: FilterBank) -> NDArray[
             merges,
         )
     return np.asarray(np.sqrt(sums / len(signal)))
-
-
-@exact
-def _summation_plan(length: int, run: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the order in which NumPy adds `length` numbers: the sizes of its pieces and the merges after each.
-
-    NumPy halves a sum, at multiples of eight, until at most 128 numbers are left. The plan lists these pieces
-    from left to right, and after each the number of partial sums that are merged. Arrays longer than `run` are
-    added chunk by chunk.
-
-    Args:
-        length: numbers to add.
-        run: numbers per chunk.
-    """
-    pieces = np.empty(length // 32 + 2, dtype=np.int64)
-    merges = np.empty(length // 32 + 2, dtype=np.int64)
-    pending_sizes = np.empty(128, dtype=np.int64)
-    pending_merges = np.empty(128, dtype=np.int64)
-    count = 0
-    for start in range(0, length, run):
-        depth = 1
-        pending_sizes[0] = min(run, length - start)
-        pending_merges[0] = 1 if start > 0 else 0
-        while depth > 0:
-            depth -= 1
-            size = pending_sizes[depth]
-            merge_count = pending_merges[depth]
-            if size <= 128:
-                pieces[count] = size
-                merges[count] = merge_count
-                count += 1
-            else:
-                left = size // 2
-                left -= left % 8
-                pending_sizes[depth] = size - left
-                pending_merges[depth] = merge_count + 1
-                pending_sizes[depth + 1] = left
-                pending_merges[depth + 1] = 0
-                depth += 2
-    return pieces[:count], merges[:count]
 
 
 @exact
@@ -224,7 +184,7 @@ def _summed_power(  # noqa: PLR0915 - eight sums, written out to stay in registe
         taps: (20,) five coefficients of each channel, coefficient by coefficient.
         phase_step: (8,) cosines and sines of the four carriers' phase advance per sample.
         gain: (4,) gains of the filters.
-        pieces: sizes of the pieces of `_summation_plan`.
+        pieces: sizes of the pieces of `rounding.summation_plan`.
         merges: merges after each piece.
     """
     t1, t2, t3, t4, t5 = load(taps, 0), load(taps, 4), load(taps, 8), load(taps, 12), load(taps, 16)

@@ -84,6 +84,45 @@ def pairwise_sum(values: NDArray[Real]) -> Real:
     return total
 
 
+@exact
+def summation_plan(length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the order in which NumPy adds `length` numbers: the sizes of its pieces and the merges after each.
+
+    NumPy halves a sum, at multiples of eight, until at most 128 numbers are left. The plan lists these pieces
+    from left to right, and after each the number of partial sums that are merged. Arrays longer than
+    8192 are added chunk by chunk.
+
+    Args:
+        length: numbers to add.
+    """
+    pieces = np.empty(length // 32 + 2, dtype=np.int64)
+    merges = np.empty(length // 32 + 2, dtype=np.int64)
+    pending_sizes = np.empty(128, dtype=np.int64)
+    pending_merges = np.empty(128, dtype=np.int64)
+    count = 0
+    for start in range(0, length, SUM_BUFFER):
+        depth = 1
+        pending_sizes[0] = min(SUM_BUFFER, length - start)
+        pending_merges[0] = 1 if start > 0 else 0
+        while depth > 0:
+            depth -= 1
+            size = pending_sizes[depth]
+            merge_count = pending_merges[depth]
+            if size <= 128:
+                pieces[count] = size
+                merges[count] = merge_count
+                count += 1
+            else:
+                left = size // 2
+                left -= left % 8
+                pending_sizes[depth] = size - left
+                pending_merges[depth] = merge_count + 1
+                pending_sizes[depth + 1] = left
+                pending_merges[depth + 1] = 0
+                depth += 2
+    return pieces[:count], merges[:count]
+
+
 def mean(values: NDArray[Real]) -> Real:
     """Return the mean of a one-dimensional array, in the array's precision."""
     result: Real = pairwise_sum(values) / values.dtype.type(len(values))

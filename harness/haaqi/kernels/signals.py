@@ -17,24 +17,22 @@ def check_signal(signal: ArrayLike, *, name: str) -> Signal:
 
     Args:
         signal: (n,) samples; float32 and float64 keep their type, integers become float64.
-        name: how messages refer to it, such as "reference".
+        name: how messages refer to it, such as "The reference signal".
 
     Raises:
         ValueError: the signal is empty, not one-dimensional, not real, or contains NaN or infinity.
     """
     array = np.asarray(signal)
     if array.ndim != 1:
-        raise ValueError(
-            f"The {name} signal must be one-dimensional (one channel), not of shape {array.shape}."
-        )
+        raise ValueError(f"{name} must be one-dimensional (one channel), not of shape {array.shape}.")
     if array.size == 0:
-        raise ValueError(f"The {name} signal is empty.")
+        raise ValueError(f"{name} is empty.")
     if array.dtype.kind in "iub":
         array = array.astype(np.float64)
     if array.dtype not in (np.float32, np.float64):
-        raise ValueError(f"The {name} signal must be float32 or float64, not {array.dtype}.")
+        raise ValueError(f"{name} must be float32 or float64, not {array.dtype}.")
     if not np.isfinite(array).all():
-        raise ValueError(f"The {name} signal contains NaN or infinite samples.")
+        raise ValueError(f"{name} contains NaN or infinite samples.")
     return array
 
 
