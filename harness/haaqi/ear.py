@@ -11,15 +11,8 @@ from numpy.typing import NDArray
 
 from harness.haaqi.alignment import lags, overlap_save
 from harness.haaqi.cochlea import gammatone
-from harness.haaqi.cochlea.compression import (
-    BasilarMembrane,
-    ChannelOutputs,
-    ChannelPair,
-    ChannelParameters,
-    Compressor,
-    SignalPair,
-    channel_parameters,
-)
+from harness.haaqi.cochlea.basilar_membrane import BasilarMembrane, ChannelOutputs, SignalPair
+from harness.haaqi.cochlea.compression import ChannelPair, ChannelParameters, Compressor, channel_parameters
 from harness.haaqi.cochlea.hearing_loss import CHANNELS, Cochlea, widest_bandwidths
 from harness.haaqi.cochlea.middle_ear import middle_ear
 from harness.haaqi.cochlea.noise import NoiseBuffer, NormalStream

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from harness.haaqi import nalr
 from harness.haaqi.alignment.broadband import BroadbandAligner, audible_span, shift
 from harness.haaqi.cochlea.audibility import audible_segments
-from harness.haaqi.cochlea.compression import SignalPair
+from harness.haaqi.cochlea.basilar_membrane import SignalPair
 from harness.haaqi.cochlea.hearing_loss import (
     AUDIOMETRIC_FREQUENCIES,
     CHANNELS,

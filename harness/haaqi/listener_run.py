@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 
 from harness.haaqi.alignment.broadband import BroadbandAligner
-from harness.haaqi.cochlea.compression import ChannelOutputs
+from harness.haaqi.cochlea.basilar_membrane import ChannelOutputs
 from harness.haaqi.cochlea.hearing_loss import check_audiogram
 from harness.haaqi.features.channel import NoiseReader
 from harness.haaqi.index import Comparison

@@ -7,6 +7,7 @@ import numpy as np
 from harness.haaqi import nalr
 from harness.haaqi.alignment import broadband, lags
 from harness.haaqi.cochlea import compression, gammatone, hearing_loss, middle_ear
+from harness.haaqi.cochlea.basilar_membrane import BasilarMembrane, ChannelOutputs, SignalPair
 from harness.haaqi.kernels import resampling
 from tests.haaqi.cases import AUDIOGRAMS, music, noisy
 from tests.haaqi.stage_inputs import (
@@ -171,12 +172,12 @@ def _computed_outputs(loss: Numbers, level: float) -> list[Numbers]:
             )
             for own in filters
         ]
-        outputs = [compression.BasilarMembrane(np.empty(padded), np.empty(padded)) for _ in range(2)]
+        outputs = [BasilarMembrane(np.empty(padded), np.empty(padded)) for _ in range(2)]
         compressor = compression.Compressor(
-            compression.SignalPair(*both),
+            SignalPair(*both),
             length=LENGTH,
             channels=compression.ChannelPair(*channels),
-            outputs=compression.ChannelOutputs(*outputs),
+            outputs=ChannelOutputs(*outputs),
         )
         compressor.advance(LENGTH)
         rms = compressor.envelope_rms()

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter
 
+from harness.haaqi.cochlea.basilar_membrane import BasilarMembrane, ChannelOutputs, SignalPair
 from harness.haaqi.cochlea.gammatone import BLOCK, filter_block
 from harness.haaqi.cochlea.hearing_loss import LINEAR_FROM, Cochlea
-from harness.haaqi.kernels.compilation import fused, inlined
+from harness.haaqi.kernels.compilation import fused, inlined, plain
 from harness.haaqi.kernels.elementary import exp2_finish, exp2_start, log2_finish, log2_start
 from harness.haaqi.kernels.resampling import SAMPLE_RATE
 from harness.haaqi.kernels.simd import WIDTH, broadcast, fma, lane_sum, last_lane, load, store
@@ -26,37 +27,6 @@ from harness.haaqi.kernels.simd import WIDTH, broadcast, fma, lane_sum, last_lan
 GAIN_LOW_PASS = 800
 SMALLEST = 1e-30
 DECIBELS_PER_DOUBLING = 20 * math.log10(2)
-
-
-class SignalPair(NamedTuple):
-    """Both signals behind the middle ear, at 24 kHz.
-
-    Attributes:
-        reference: (m,) samples, m a multiple of BLOCK.
-        processed: (m,) samples.
-    """
-
-    reference: NDArray[np.float64]
-    processed: NDArray[np.float64]
-
-
-class BasilarMembrane(NamedTuple):
-    """The compressed output of one channel for one signal.
-
-    Attributes:
-        envelope: (k,) linear.
-        motion: (k,) linear.
-    """
-
-    envelope: NDArray[np.float64]
-    motion: NDArray[np.float64]
-
-
-class ChannelOutputs(NamedTuple):
-    """The compressed outputs of one channel for both signals."""
-
-    reference: BasilarMembrane
-    processed: BasilarMembrane
 
 
 class ChannelParameters(NamedTuple):
@@ -183,14 +153,14 @@ class Compressor:
             return
         last = self._position + blocks * BLOCK
         _compress(
-            self._signals,
+            plain(self._signals),
             self._position,
             last,
             self.offset,
             self._length,
-            self._channels,
-            self._state,
-            self.outputs,
+            plain(self._channels),
+            plain(self._state),
+            plain(self.outputs),
         )
         self._position = last
 
@@ -320,6 +290,30 @@ def _apply(
 
 @fused
 def _compress(
+    signals: tuple[Any, ...],
+    first: int,
+    last: int,
+    offset: int,
+    length: int,
+    channels: tuple[Any, ...],
+    state: tuple[Any, ...],
+    outputs: tuple[Any, ...],
+) -> None:
+    """Call `_compress_blocks` with NamedTuples made from tuples, see `plain`."""
+    _compress_blocks(
+        SignalPair(*signals),
+        first,
+        last,
+        offset,
+        length,
+        ChannelPair(ChannelParameters(*channels[0]), ChannelParameters(*channels[1])),
+        _State(*state),
+        ChannelOutputs(BasilarMembrane(*outputs[0]), BasilarMembrane(*outputs[1])),
+    )
+
+
+@fused
+def _compress_blocks(
     signals: SignalPair,
     first: int,
     last: int,

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.haaqi.cochlea import transduction
-from harness.haaqi.cochlea.compression import ChannelOutputs
+from harness.haaqi.cochlea.basilar_membrane import BasilarMembrane, ChannelOutputs
 from harness.haaqi.features import covariance, smoothing
-from harness.haaqi.features.covariance import Segmentation
-from harness.haaqi.kernels.compilation import fused, inlined
+from harness.haaqi.features.covariance import Segmentation, Weighting
+from harness.haaqi.kernels.compilation import fused, inlined, plain
 
 BLOCK_SAMPLES = 1536  # per block, if both divisions of time allow it: small enough for the first-level cache
 NOISE_SAMPLES = 2**15  # for which noise is read at once: small enough for the second-level cache
@@ -169,18 +169,18 @@ class ChannelFeatures:
         first, last = (min(max(sample - compensation, 0), most) for sample in (start, stop))
         reference_noise, processed_noise = (noise(first, last) for noise in self._noises)
         _extract(
-            outputs,
+            plain(outputs),
             offset,
             start,
             stop,
-            self._alignment,
-            self._hair_cells,
-            _Noise(reference=reference_noise, processed=processed_noise, first=first),
-            self._motion,
-            self._envelopes,
-            self._segmentation,
+            plain(self._alignment),
+            plain(self._hair_cells),
+            (reference_noise, processed_noise, first),
+            plain(self._motion),
+            plain(self._envelopes),
+            plain(self._segmentation),
             self._threshold,
-            _Tiles(covariances=self.covariances, levels=self.levels),
+            (self.covariances, self.levels),
         )
 
     def smoothed_envelopes(self) -> NDArray[np.float64]:
@@ -198,6 +198,43 @@ def _add(motion: NDArray[np.float64], noise: NDArray[np.float64], start: int, co
 
 @fused
 def _extract(
+    outputs: tuple[Any, ...],
+    offset: int,
+    begin: int,
+    finish: int,
+    alignment: tuple[Any, ...],
+    hair_cells: tuple[Any, ...],
+    noise: tuple[Any, ...],
+    motion: tuple[Any, ...],
+    envelopes: tuple[Any, ...],
+    segmentation: tuple[Any, ...],
+    threshold: float,
+    tiles: tuple[Any, ...],
+) -> None:
+    """Call `_extract_blocks` with NamedTuples made from tuples, see `plain`."""
+    _extract_blocks(
+        ChannelOutputs(BasilarMembrane(*outputs[0]), BasilarMembrane(*outputs[1])),
+        offset,
+        begin,
+        finish,
+        ChannelAlignment(*alignment),
+        HairCells(*hair_cells),
+        _Noise(*noise),
+        _Motion(*motion),
+        _Envelopes(*envelopes),
+        Segmentation(
+            segmentation[0],
+            Weighting(*segmentation[1]),
+            Weighting(*segmentation[2]),
+            Weighting(*segmentation[3]),
+        ),
+        threshold,
+        _Tiles(*tiles),
+    )
+
+
+@fused
+def _extract_blocks(
     outputs: ChannelOutputs,
     offset: int,
     begin: int,

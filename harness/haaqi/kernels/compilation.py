@@ -44,3 +44,12 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
 def instruction(function: Callable[..., Any]) -> Any:
     """Define a function that emits LLVM instructions itself (Numba's `intrinsic`)."""
     return numba.extending.intrinsic(function)
+
+
+def plain(value: Any) -> Any:
+    """Convert nested NamedTuples to nested tuples, to call a compiled function.
+
+    Numba 0.57 recognises the type of a tuple in less than a microsecond, that of a NamedTuple in 20 or more. Where
+    this matters, a compiled function takes tuples and makes NamedTuples of them.
+    """
+    return tuple(plain(element) for element in value) if isinstance(value, tuple) else value
