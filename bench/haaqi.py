@@ -1,13 +1,13 @@
-"""What our HAAQI costs beside pyclarity's: CPU time stage by stage, growth with length, memory, start.
+"""Compare the cost of harness.haaqi with pyclarity's: CPU time by stage, growth with length, memory, start.
 
-Both sides score the same signals in the same process, one core each, ours before and after pyclarity's,
-so that what else the machine does falls on both. Memory and start are measured in processes of their
-own. Without pyclarity 0.3.2 only our side is measured.
+Both sides score the same signals in the same process, harness.haaqi before and after pyclarity, so that any
+other load affects both sides. Memory and start are measured in separate processes. Without pyclarity 0.3.2,
+only harness.haaqi is measured.
 
-    python bench/haaqi.py [--seconds 30] [--rounds 1] [--quick] [--reference FILE --processed FILE]
+    python bench/haaqi.py [--seconds 30] [--rounds 1] [--batch 8] [--quick] [--reference FILE --processed FILE]
 """
 
-# ruff: noqa: E402, I001 - the target has to be fixed before NumPy is imported
+# ruff: noqa: E402, I001 - the target must be fixed before NumPy is imported
 
 from __future__ import annotations
 
@@ -31,41 +31,40 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-with warnings.catch_warnings(action="ignore"):  # NumPy names the features that it does not know
+with warnings.catch_warnings(action="ignore"):  # NumPy warns about features that it does not know
     import numpy as np
 from numpy.typing import NDArray
 
 from harness.haaqi import Listening, Song, compute_haaqi, precompile
-from harness.haaqi.features import cepstrum, tiles
+from harness.haaqi.features import cepstrum, channel
 from harness.haaqi.cochlea import compression, gammatone, noise
 from harness.haaqi import ear, index, nalr
 from harness.haaqi.alignment import lags
-from harness.haaqi.alignment.anchor import Anchor
-from harness.sandbox.limits import BATCH
+from harness.haaqi.alignment.broadband import BroadbandAligner
 
 AUDIOGRAM = [25.0, 30.0, 35.0, 45.0, 60.0, 65.0]
 FREQUENCIES = [250, 500, 1000, 2000, 4000, 6000]
 RATE = 24000
 LEVEL = 90.0
-LISTENERS = 50  # of a song; scored in batches as harness.evaluator.job does, and a rest
+LISTENERS = 50  # of a song, scored in full batches and one smaller batch
 LENGTHS = (10, 30, 60, 120, 240)
 
-# Stages, with the functions that do the work in both. What a function's callees in the same row do
-# is not counted twice: only the outermost call of a row runs the clock.
-OURS: dict[str, list[tuple[Any, str]]] = {
-    "broadband alignment": [(Anchor, "delay"), (index, "sounding"), (index, "shift")],
+# The functions of each stage on both sides. Only the outermost call of a stage is timed, so that nested calls are
+# not counted twice.
+HARNESS: dict[str, list[tuple[Any, str]]] = {
+    "broadband alignment": [(BroadbandAligner, "delay"), (index, "audible_span"), (index, "shift")],
     "NAL-R and middle ear": [(nalr, "amplify"), (nalr, "equaliser"), (ear, "middle_ear")],
     "filters and compression": [(gammatone, "control_rms"), (compression, "_compress")],
     "alignment in channels": [
         (lags, "best_delay"),
-        (lags.Correlation, "add"),
-        (lags.Correlation, "best_delay"),
+        (lags.ChunkedCorrelation, "add"),
+        (lags.ChunkedCorrelation, "best_delay"),
     ],
     "noise": [(noise, "fill_normals"), (noise, "skip_normals")],
-    "hair cells, smoothing, tiles": [(tiles, "_gather")],
-    "cepstral correlation": [(cepstrum, "correlation")],
+    "hair cells, smoothing, tiles": [(channel, "_extract")],
+    "cepstral correlation": [(cepstrum, "cepstral_correlation")],
 }
-THEIRS: dict[str, list[str]] = {
+PYCLARITY: dict[str, list[str]] = {
     "broadband alignment": ["input_align"],
     "NAL-R and middle ear": ["convolve", "middle_ear"],
     "filters and compression": [
@@ -86,13 +85,13 @@ THEIRS: dict[str, list[str]] = {
     "cepstral correlation": ["melcor9"],
 }
 
-# What a process of its own prints: seconds from its start to its first score, and its peak memory, in
-# kB, before and after a signal of some seconds.
-ALONE = r"""
+# A separate process that prints the seconds from its start until it is ready to score, and its peak memory in kB
+# before and after scoring a signal of some seconds.
+PROCESS = r"""
 import re, sys, time
 import numpy as np
 from harness.haaqi import Song, precompile
-def peak():  # what getrusage says may be the parent's
+def peak():  # getrusage may return the parent's
     return re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1]
 precompile()
 started = time.time() - float(sys.argv[2])
@@ -116,7 +115,7 @@ class Clock:
         self._running: str | None = None
 
     def wrap(self, owner: Any, name: str, stage: str) -> None:
-        """Let a function's calls count for a stage."""
+        """Count the calls of a function for a stage."""
         function = getattr(owner, name)
 
         def timed(*args: Any, **options: Any) -> Any:
@@ -136,13 +135,13 @@ class Clock:
         setattr(owner, name, timed)
 
     def take(self, stages: Iterable[str], total: float) -> dict[str, float]:
-        """Return the seconds of each stage, of the rest and of all, and begin anew."""
+        """Return the seconds of each stage, of the rest and in total, and reset the clock."""
         spent = {stage: self.spent[stage] for stage in stages}
         self.spent.clear()
-        return {**spent, "the rest": total - sum(spent.values()), "all": total}
+        return {**spent, "rest": total - sum(spent.values()), "total": total}
 
     def wrap_all(self, stages: dict[str, list[tuple[Any, str]]]) -> list[str]:
-        """Let the calls of functions count for their stages; return which are not there."""
+        """Count the calls of functions for their stages; return the functions that do not exist."""
         missing = []
         for stage, places in stages.items():
             for owner, name in places:
@@ -154,7 +153,7 @@ class Clock:
 
 
 def sound(seconds: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return something like music, with pauses, and what a separator might make of it."""
+    """Return a signal similar to music, with pauses, and a distorted version as from a separator."""
     rng = np.random.RandomState(1)
     length = round(seconds * RATE)
     reference = 0.002 * rng.standard_normal(length)
@@ -189,7 +188,7 @@ def alone(seconds: int) -> tuple[float, float, float]:
         scored a signal.
     """
     done = subprocess.run(
-        [sys.executable, "-c", ALONE, str(seconds), str(time.time())],
+        [sys.executable, "-c", PROCESS, str(seconds), str(time.time())],
         cwd=ROOT,
         check=True,
         capture_output=True,
@@ -200,7 +199,7 @@ def alone(seconds: int) -> tuple[float, float, float]:
 
 
 def say(line: str = "") -> None:
-    """Print a line at once."""
+    """Print a line and flush."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -209,10 +208,10 @@ Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def signals(options: argparse.Namespace) -> Pair:
-    """Return the reference and the processed signal that both sides score."""
+    """Return the reference and the processed signal."""
     if options.reference is None:
         return sound(options.seconds)
-    import soundfile  # noqa: PLC0415 - for this alone
+    import soundfile  # noqa: PLC0415 - only needed here
     import soxr  # noqa: PLC0415
 
     found = []
@@ -222,15 +221,15 @@ def signals(options: argparse.Namespace) -> Pair:
     return found[0], found[1]
 
 
-def ours(both: Pair) -> float:
-    """Score as pyclarity does: one signal alone."""
-    reference, processed = both
+def score_alone(pair: Pair) -> float:
+    """Score one signal alone, as pyclarity does."""
+    reference, processed = pair
     np.random.seed(1)
     return compute_haaqi(processed, reference, RATE, RATE, AUDIOGRAM, FREQUENCIES, LEVEL)
 
 
 def batch(song: Song, processed: NDArray[np.float32], *, first: int, count: int) -> None:
-    """Score some listeners of a song together, each with another audiogram."""
+    """Score some listeners of a song together, each with a different audiogram."""
     listenings = [
         Listening(processed=[processed], audiograms=[[level - 1.0 * number for level in AUDIOGRAM]])
         for number in range(first, first + count)
@@ -240,112 +239,113 @@ def batch(song: Song, processed: NDArray[np.float32], *, first: int, count: int)
             raise values
 
 
-def shared(both: Pair) -> float:
-    """Return the CPU seconds of one of a song's listeners, with a share of what is prepared for all."""
-    reference, processed = both
-    rest = LISTENERS % BATCH
+def shared(pair: Pair, batch_size: int) -> float:
+    """Return the CPU seconds per listener of a song, including a share of the preparation."""
+    reference, processed = pair
+    rest = LISTENERS % batch_size
 
     def prepare() -> Song:
         song = Song([reference], sample_rate=RATE, levels=[LEVEL], seed=1)
         batch(song, processed, first=0, count=rest)
         return song
 
-    begun, song = cpu(prepare)
-    full, _ = cpu(lambda: batch(song, processed, first=rest, count=BATCH))
-    return (begun + LISTENERS // BATCH * full) / LISTENERS
+    preparation, song = cpu(prepare)
+    full, _ = cpu(lambda: batch(song, processed, first=rest, count=batch_size))
+    return (preparation + LISTENERS // batch_size * full) / LISTENERS
 
 
 def pyclarity() -> tuple[Callable[[Pair], float], Any] | None:
-    """Return pyclarity's side, and the module of its stages, if it is installed."""
+    """Return pyclarity's scoring function and the module of its stages, if it is installed."""
     try:
         from clarity.evaluator.haaqi import compute_haaqi as haaqi  # noqa: PLC0415 - may be missing
         from clarity.evaluator.haspi import eb  # noqa: PLC0415
     except ImportError:
         return None
 
-    def theirs(both: Pair) -> float:
-        reference, processed = both
+    def score(pair: Pair) -> float:
+        reference, processed = pair
         np.random.seed(1)
         levels, frequencies = np.array(AUDIOGRAM), np.array(FREQUENCIES)
         return float(haaqi(processed, reference, RATE, RATE, levels, frequencies, LEVEL))
 
-    theirs(sound(0.5))  # its own loops are compiled
-    return theirs, eb
+    score(sound(0.5))  # compiles pyclarity's loops
+    return score, eb
 
 
 def compare(options: argparse.Namespace) -> None:
-    """Print both sides' times, as a whole and stage by stage."""
-    both = signals(options)
+    """Print the times of both sides, in total and stage by stage."""
+    pair, batch_size = signals(options), options.batch
     other = pyclarity()
     if other is None:
-        say("pyclarity is not installed here: only our side is measured")
-    our_clock, their_clock = Clock(), Clock()
-    missing = (
-        [] if other is None else their_clock.wrap_all({s: [(other[1], n) for n in THEIRS[s]] for s in THEIRS})
-    )
-    our_times, their_times, shares = [], [], []
+        say("pyclarity is not installed: only harness.haaqi is measured")
+    own_clock, pyclarity_clock = Clock(), Clock()
+    missing: list[str] = []
+    if other is not None:
+        missing = pyclarity_clock.wrap_all({s: [(other[1], n) for n in PYCLARITY[s]] for s in PYCLARITY})
+    own_times, pyclarity_times, shares = [], [], []
     difference = 0.0
     for _ in range(options.rounds):
-        before, score = cpu(lambda: ours(both))
-        shares.append(shared(both))
+        before, score = cpu(lambda: score_alone(pair))
+        shares.append(shared(pair, batch_size))
         if other is not None:
-            seconds, expected = cpu(lambda: other[0](both))
-            their_times.append(seconds)
+            seconds, expected = cpu(lambda: other[0](pair))
+            pyclarity_times.append(seconds)
             difference = max(difference, abs(score - expected))
-        after, _ = cpu(lambda: ours(both))
-        shares.append(shared(both))
-        our_times += [before, after]
-    their = float(np.mean(their_times)) if their_times else None
-    say(f"\n{options.seconds:g} s, noise included          CPU s   times less than pyclarity's")
+        after, _ = cpu(lambda: score_alone(pair))
+        shares.append(shared(pair, batch_size))
+        own_times += [before, after]
+    baseline = float(np.mean(pyclarity_times)) if pyclarity_times else None
+    say(f"\n{options.seconds:g} s, noise included          CPU s   speed-up")
     for name, value in (
-        ("pyclarity", their),
-        ("ours, one signal alone", float(np.mean(our_times))),
-        (f"ours, {LISTENERS} listeners share", float(np.mean(shares))),
+        ("pyclarity", baseline),
+        ("one signal alone", float(np.mean(own_times))),
+        (f"one of {LISTENERS} listeners", float(np.mean(shares))),
     ):
         if value is not None:
-            say(f"{name:28} {value:8.2f}" + (f"   {their / value:8.1f}" if their else ""))
-    if their:
+            say(f"{name:28} {value:8.2f}" + (f"   {baseline / value:8.1f}" if baseline else ""))
+    if baseline:
         say(f"{'difference of the scores':28} {difference:8.1e}")
 
-    missing += our_clock.wrap_all(OURS)
-    total, _ = cpu(lambda: ours(both))
-    alone_spent = our_clock.take(OURS, total)
-    song = Song([both[0]], sample_rate=RATE, levels=[LEVEL], seed=1)
-    batch(song, both[1], first=0, count=1)
-    our_clock.take(OURS, 0.0)
-    total, _ = cpu(lambda: batch(song, both[1], first=0, count=BATCH))
-    in_batch = our_clock.take(OURS, total)
-    theirs = their_clock.take(OURS, sum(their_times))
+    missing += own_clock.wrap_all(HARNESS)
+    total, _ = cpu(lambda: score_alone(pair))
+    alone = own_clock.take(HARNESS, total)
+    song = Song([pair[0]], sample_rate=RATE, levels=[LEVEL], seed=1)
+    batch(song, pair[1], first=0, count=1)
+    own_clock.take(HARNESS, 0.0)
+    total, _ = cpu(lambda: batch(song, pair[1], first=0, count=batch_size))
+    in_batch = own_clock.take(HARNESS, total)
+    pyclarity_spent = pyclarity_clock.take(HARNESS, sum(pyclarity_times))
     say(
-        f"\nstage                             alone   one of {BATCH}"
-        + ("  pyclarity   ratio" if their else "")
+        f"\nstage                             alone   one of {batch_size}"
+        + ("  pyclarity   ratio" if baseline else "")
     )
-    for stage, own in alone_spent.items():
-        share, their_own = in_batch[stage] / BATCH, theirs[stage] / options.rounds
-        ratio = f"  {their_own:9.3f}  {their_own / share:6.1f}" if their and share > 0 else ""
-        say(f"{stage:30} {own:8.3f}   {share:8.3f}{ratio}")
+    for stage, seconds in alone.items():
+        share, pyclaritys = in_batch[stage] / batch_size, pyclarity_spent[stage] / options.rounds
+        ratio = f"  {pyclaritys:9.3f}  {pyclaritys / share:6.1f}" if baseline and share > 0 else ""
+        say(f"{stage:30} {seconds:8.3f}   {share:8.3f}{ratio}")
     for name in missing:
-        say(f"no longer there, counted with the rest: {name}")
+        say(f"not found, counted with the rest: {name}")
 
 
 def main() -> None:
-    """Measure, and print the tables."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--quick", action="store_true", help="leave out growth, memory and start")
+    parser.add_argument("--batch", type=int, default=8, help="listeners scored together, as the sandbox does")
+    parser.add_argument("--quick", action="store_true", help="skip growth, memory and start")
     parser.add_argument("--reference", type=Path, help="an audio file instead of the synthetic signal")
-    parser.add_argument("--processed", type=Path, help="what a separator made of it")
+    parser.add_argument("--processed", type=Path, help="the processed audio file")
     options = parser.parse_args()
     if (options.reference is None) != (options.processed is None):
-        parser.error("--reference and --processed go together")
+        parser.error("--reference and --processed require each other")
     precompile()
     if not options.quick:
         say("length      CPU s    CPU s per s")
         for seconds in LENGTHS:
-            took, _ = cpu(functools.partial(ours, sound(seconds)))
+            took, _ = cpu(functools.partial(score_alone, sound(seconds)))
             say(f"{seconds:5} s  {took:8.2f}   {took / seconds:8.4f}")
         say("\nprocess   s to first score   MB before   MB at most")
         for seconds in (30, 240):

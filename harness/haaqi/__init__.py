@@ -1,6 +1,6 @@
-"""HAAQI, the Hearing-Aid Audio Quality Index: the number that pyclarity 0.3.2 computes, sooner.
+"""HAAQI, the Hearing-Aid Audio Quality Index: the score of pyclarity 0.3.2, computed faster.
 
-Names are imported when they are first asked for: `harness.haaqi.target` fixes the processor, and has to be imported
+Names are imported on first use, because `harness.haaqi.target` fixes the processor target and must be imported
 before Numba is.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.haaqi.target import is_fixed as is_fixed
     from harness.haaqi.warmup import precompile as precompile
 
-_HOMES = {
+_MODULES = {
     "Listening": "harness.haaqi.listening",
     "Quality": "harness.haaqi.index",
     "Song": "harness.haaqi.song",
@@ -30,10 +30,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(_HOMES)
+    return sorted(_MODULES)

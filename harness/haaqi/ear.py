@@ -1,4 +1,4 @@
-"""The ear: both signals, from the middle ear to the features that HAAQI compares, channel by channel."""
+"""The ear model: both signals, from the middle ear to the features that HAAQI compares, channel by channel."""
 
 from __future__ import annotations
 
@@ -9,37 +9,38 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.haaqi.alignment import lags
-from harness.haaqi.cochlea import compression, gammatone
-from harness.haaqi.cochlea.compression import Outputs
-from harness.haaqi.cochlea.hearing import CHANNELS, Cochlea, widest_bandwidths
+from harness.haaqi.alignment import lags, overlap_save
+from harness.haaqi.cochlea import gammatone
+from harness.haaqi.cochlea.basilar_membrane import BasilarMembrane, ChannelOutputs, SignalPair
+from harness.haaqi.cochlea.compression import ChannelPair, ChannelParameters, Compressor, channel_parameters
+from harness.haaqi.cochlea.hearing_loss import CHANNELS, Cochlea, widest_bandwidths
 from harness.haaqi.cochlea.middle_ear import middle_ear
-from harness.haaqi.cochlea.noise import Stream, Window
-from harness.haaqi.features import smoothing, spectrum, tiles
-from harness.haaqi.features.covariance import Tiling
-from harness.haaqi.features.tiles import Normals
+from harness.haaqi.cochlea.noise import NoiseBuffer, NormalStream
+from harness.haaqi.features import channel, smoothing, spectrum
+from harness.haaqi.features.channel import NoiseReader
+from harness.haaqi.features.covariance import Segmentation
 from harness.haaqi.kernels.signals import Signal
 
 NOISE_LEVEL = -10
 
-# A channel's outputs are needed twice, for the delays and after. Up to two minutes they are kept in
-# between; those of longer signals are computed twice, chunk by chunk, so that they need no memory.
-KEPT_WHOLE = 24000 * 120
-CHUNK = 12 * lags.SPAN
-MARGIN = 4 * lags.REACH
+# A channel's outputs are needed twice: for the delays and for the features. Outputs of up to two minutes are kept
+# in between; those of longer signals are computed twice, chunk by chunk, to save memory.
+MAX_WHOLE_LENGTH = 24000 * 120
+CHUNK_LENGTH = 12 * overlap_save.SPAN
+CHUNK_MARGIN = 4 * overlap_save.MAX_LAG
 
-Listen: TypeAlias = Callable[[int, tuple[Normals, Normals]], None]
+ChannelProcessor: TypeAlias = Callable[[int, tuple[NoiseReader, NoiseReader]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heard:
-    """What is left of both signals after the ear.
+class EarOutputs:
+    """The ear model's outputs for both signals.
 
     Attributes:
         reference_smooth: (32, segments of 8 ms) smoothed envelope, dB above threshold.
-        processed_smooth: the same of the processed signal.
+        processed_smooth: (32, segments of 8 ms) the same for the processed signal.
         reference_spectrum: (32,) long-term spectrum, dB above threshold.
-        processed_spectrum: the same of the processed signal.
+        processed_spectrum: (32,) the same for the processed signal.
         covariances: (32, segments) of the fine structure; 0 where `levels` is not above threshold.
         levels: (32, segments) of the reference's fine structure, dB.
     """
@@ -52,202 +53,221 @@ class Heard:
     levels: NDArray[np.float64]
 
 
-def padded(signal: Signal) -> NDArray[np.float64]:
-    """Pass a signal through the middle ear, and append zeros up to whole blocks."""
+def padded_middle_ear(signal: Signal) -> NDArray[np.float64]:
+    """Filter a signal with the middle ear, and append zeros up to a multiple of `gammatone.BLOCK`."""
     filtered = middle_ear(signal)
-    whole = np.zeros(-(-len(filtered) // gammatone.BLOCK) * gammatone.BLOCK)
-    whole[: len(filtered)] = filtered
-    return whole
+    padded = np.zeros(-(-len(filtered) // gammatone.BLOCK) * gammatone.BLOCK)
+    padded[: len(filtered)] = filtered
+    return padded
 
 
-class Ear:
-    """A listener's ear, through which both signals go channel by channel."""
+class EarModel:
+    """A listener's ear, which processes both signals channel by channel."""
 
     def __init__(
         self,
-        reference: NDArray[np.float64],
-        processed: NDArray[np.float64],
+        signals: SignalPair,
         *,
         length: int,
         cochleas: tuple[Cochlea, Cochlea],
         level: float,
-        tiling: Tiling,
+        segmentation: Segmentation,
         threshold: float,
     ) -> None:
-        """Set the filters' widths by the signals' levels.
+        """Set the filters' bandwidths according to the signals' levels.
 
         Args:
-            reference: (m,) output of the middle ear at 24 kHz, as `padded` makes it.
-            processed: (m,) the same, aligned to the reference.
-            length: how many of the samples count.
-            cochleas: the reference's and the processed signal's.
+            signals: both signals from `padded_middle_ear`, the processed one aligned to the reference.
+            length: samples that count.
+            cochleas: for the reference and for the processed signal.
             level: dB SPL of an RMS of 1.
-            tiling: how the fine structure is divided in time.
-            threshold: dB above which a tile's covariance is wanted.
+            segmentation: division of the fine structure in time.
+            threshold: dB above which a tile's covariance is computed.
 
         Raises:
-            ValueError: the signals are shorter than the ear's delay.
+            ValueError: the signals are shorter than the filters' group delay.
         """
-        self._signals = (reference, processed)
+        self._signals = signals
         self._length, self._cochleas, self._level = length, cochleas, level
-        self._tiling, self._threshold = tiling, threshold
+        self._segmentation, self._threshold = segmentation, threshold
         widest = widest_bandwidths()
         self._control = gammatone.design(widest)
         self._control_rms = [
             gammatone.control_rms(signal[:length], filters=self._control) for signal in self._signals
         ]
-        widths = [
+        bandwidths = [
             gammatone.adjusted_bandwidth(rms, narrowest=cochlea.bandwidth, widest=widest, level=level)
             for rms, cochlea in zip(self._control_rms, cochleas, strict=True)
         ]
-        self._filters = [gammatone.design(width) for width in widths]
-        self._rotations = gammatone.rotations()
-        self._waits = gammatone.group_delays(widths[0])
-        if self._waits.max() > length:
+        self._filters = [gammatone.design(bandwidth) for bandwidth in bandwidths]
+        self._phase_steps = gammatone.phase_steps()
+        self._compensation = gammatone.group_delay_compensation(bandwidths[0])
+        if self._compensation.max() > length:
             raise ValueError(
-                f"The signals are too short: {length} samples are left of them, less than the ear's delay."
+                f"The signals are too short: after trimming, their {length} samples are fewer than the "
+                "group delay of the ear model."
             )
-        tiles = tiling.segments(length)
-        self._averages = np.empty((2, CHANNELS))
-        self._smooths = np.empty((2, CHANNELS, smoothing.segments(length)))
-        self._covariances, self._levels = np.zeros((CHANNELS, tiles)), np.zeros((CHANNELS, tiles))
+        segments = segmentation.segments(length)
+        self._envelope_rms = np.empty((2, CHANNELS))
+        self._smooth = np.empty((2, CHANNELS, smoothing.segments(length)))
+        self._covariances, self._levels = np.zeros((CHANNELS, segments)), np.zeros((CHANNELS, segments))
 
-    def rooms(self) -> Outputs:
-        """Return room for the outputs of one channel, which ears of one length may share."""
-        room = len(self._signals[0]) if self._length <= KEPT_WHOLE else self._chunk_stretches() + MARGIN
-        return np.empty(room), np.empty(room), np.empty(room), np.empty(room)
+    def buffers(self) -> ChannelOutputs:
+        """Return buffers for the outputs of one channel, which ears for signals of one length may share."""
+        size = (
+            len(self._signals.reference)
+            if self._length <= MAX_WHOLE_LENGTH
+            else self._chunk_length() + CHUNK_MARGIN
+        )
+        return ChannelOutputs(
+            reference=BasilarMembrane(envelope=np.empty(size), motion=np.empty(size)),
+            processed=BasilarMembrane(envelope=np.empty(size), motion=np.empty(size)),
+        )
 
-    def listen(self, index: int, noises: tuple[Normals, Normals], *, outputs: Outputs) -> None:
-        """Pass both signals through one channel.
+    def process_channel(
+        self, number: int, noises: tuple[NoiseReader, NoiseReader], *, buffers: ChannelOutputs
+    ) -> None:
+        """Process both signals in one channel.
 
         Args:
-            index: which.
-            noises: the threshold noise of this channel, for both signals.
-            outputs: as `rooms` makes them, to be overwritten.
+            number: channel number, 0 to 31.
+            noises: threshold noise of this channel, for the reference and for the processed signal.
+            buffers: from `buffers`, overwritten.
         """
-        length, cochleas, tiling = self._length, self._cochleas, self._tiling
-        wait = int(self._waits[index])
-        chunk = length if length <= KEPT_WHOLE else CHUNK
-        channels = [
-            compression.channel(
-                control_taps=self._control.taps[index],
-                control_gain=float(self._control.gain[index]),
-                taps=own.taps[index],
-                gain=float(own.gain[index]),
-                rotation=self._rotations[index],
-                cochlea=cochlea,
-                index=index,
-                level=self._level,
-            )
-            for own, cochlea in zip(self._filters, cochleas, strict=True)
-        ]
-        compressor = compression.Compressor(
-            *self._signals, length=length, channels=(channels[0], channels[1]), outputs=outputs
+        length = self._length
+        whole = length <= MAX_WHOLE_LENGTH
+        compressor = Compressor(
+            self._signals, length=length, channels=self._channel_parameters(number), outputs=buffers
         )
-        delays = _delays(compressor, length=length, chunk=chunk)
-        self._averages[:, index] = compressor.averages()
-        if chunk < length:
+        envelope_delay, motion_delay = _delays(
+            compressor, length=length, chunk=length if whole else CHUNK_LENGTH
+        )
+        self._envelope_rms[:, number] = compressor.envelope_rms()
+        if not whole:
             compressor.restart()
-        found = tiles.Features(
-            length=length,
-            wait=wait,
-            delays=delays,
-            bases=(
-                self._level - float(cochleas[0].inner_loss[index]),
-                self._level - float(cochleas[1].inner_loss[index]),
+        compensation = int(self._compensation[number])
+        features = channel.ChannelFeatures(
+            alignment=channel.ChannelAlignment(
+                length=length,
+                compensation=compensation,
+                envelope_delay=envelope_delay,
+                motion_delay=motion_delay,
             ),
+            reference_level=self._level - float(self._cochleas[0].inner_loss[number]),
+            processed_level=self._level - float(self._cochleas[1].inner_loss[number]),
             noises=noises,
-            tiling=tiling,
+            segmentation=self._segmentation,
             threshold=self._threshold,
         )
-        stretches = found.end if chunk == length else self._chunk_stretches()
-        for start in range(0, found.end, stretches):
-            compressor.advance(start + stretches + lags.REACH)
-            found.gather(compressor.outputs, offset=compressor.offset, start=start, stop=start + stretches)
-            if chunk < length:
-                compressor.forget(start + stretches - wait - lags.REACH)
-        self._smooths[:, index] = found.smooth()
-        self._covariances[index], self._levels[index] = found.covariances, found.levels
+        chunk = features.end if whole else self._chunk_length()
+        for start in range(0, features.end, chunk):
+            compressor.advance(start + chunk + overlap_save.MAX_LAG)
+            features.extract(compressor.outputs, offset=compressor.offset, start=start, stop=start + chunk)
+            if not whole:
+                compressor.discard(start + chunk - compensation - overlap_save.MAX_LAG)
+        self._smooth[:, number] = features.smoothed_envelopes()
+        self._covariances[number], self._levels[number] = features.covariances, features.levels
 
-    def heard(self) -> Heard:
-        """Return what is left of both signals when all channels have been listened to."""
+    def outputs(self) -> EarOutputs:
+        """Return the outputs, once all channels have been processed."""
         spectra = [
-            spectrum.sensation_level(
-                self._averages[k], control=self._control_rms[k], cochlea=self._cochleas[k], level=self._level
+            spectrum.compressed_level(rms, control=control, cochlea=cochlea, level=self._level)
+            for rms, control, cochlea in zip(
+                self._envelope_rms, self._control_rms, self._cochleas, strict=True
             )
-            for k in range(2)
         ]
-        return Heard(
-            reference_smooth=self._smooths[0],
-            processed_smooth=self._smooths[1],
+        return EarOutputs(
+            reference_smooth=self._smooth[0],
+            processed_smooth=self._smooth[1],
             reference_spectrum=spectra[0],
             processed_spectrum=spectra[1],
             covariances=self._covariances,
             levels=self._levels,
         )
 
-    def _chunk_stretches(self) -> int:
-        stretch = tiles.stretch_of(self._tiling)
-        return stretch * (CHUNK // stretch + 1)
+    def _channel_parameters(self, number: int) -> ChannelPair:
+        def packed(filters: gammatone.FilterBank, cochlea: Cochlea) -> ChannelParameters:
+            return channel_parameters(
+                control_taps=self._control.taps[number],
+                control_gain=float(self._control.gain[number]),
+                taps=filters.taps[number],
+                gain=float(filters.gain[number]),
+                phase_step=self._phase_steps[number],
+                cochlea=cochlea,
+                channel=number,
+                level=self._level,
+            )
+
+        return ChannelPair(
+            reference=packed(self._filters[0], self._cochleas[0]),
+            processed=packed(self._filters[1], self._cochleas[1]),
+        )
+
+    def _chunk_length(self) -> int:
+        """Return the length of a chunk in whole blocks of the features."""
+        block = channel.block_length(self._segmentation)
+        return block * (CHUNK_LENGTH // block + 1)
 
 
-def listen_together(
-    ears: Sequence[Listen],
+def process_channels(
+    processors: Sequence[ChannelProcessor],
     *,
-    places: Sequence[int],
-    streams: tuple[Stream, Stream],
+    positions: Sequence[int],
+    streams: tuple[NormalStream, NormalStream],
     length: int,
     level: float,
 ) -> None:
-    """Let several ears listen to signals of one length, channel by channel in turn.
+    """Process the signals of several listeners channel by channel, one listener after the other.
 
-    Ears of one song hear nearly the same stretch of noise, so that it is made once for all of them.
+    The listeners of a song read nearly the same part of the noise, so it is computed once for all of them.
 
     Args:
-        ears: called with the number of each channel and its noises, like `Ear.listen`.
-        places: where in the streams each ear's noise begins.
-        streams: the noise of the references, and of the processed signals; they move on to the end of
-            what is heard last.
-        length: of all signals.
-        level: of all, dB SPL of an RMS of 1.
+        processors: called with each channel number and the channel's noises, like `EarModel.process_channel`.
+        positions: position of each listener's noise in the streams, in normals.
+        streams: noise of the references and of the processed signals; they advance to the end of the last
+            listener's noise.
+        length: samples of all signals.
+        level: dB SPL of an RMS of 1, for all signals.
     """
-    windows = [Window(stream, gain=10 ** ((NOISE_LEVEL - level) / 20)) for stream in streams]
-    for index in range(CHANNELS):
-        begins = [place + index * length for place in places]
-        if len(ears) > 1:
-            for window in windows:
-                window.read(min(begins), max(begins) + length)
-        for ear, begin in zip(ears, begins, strict=True):
-            ear(index, (_normals(windows[0], begin), _normals(windows[1], begin)))
-    for window in windows:
-        window.read(max(places) + CHANNELS * length, max(places) + CHANNELS * length)
+    noises = [NoiseBuffer(stream, gain=10 ** ((NOISE_LEVEL - level) / 20)) for stream in streams]
+    for number in range(CHANNELS):
+        begins = [position + number * length for position in positions]
+        if len(processors) > 1:
+            for noise in noises:
+                noise.read(min(begins), max(begins) + length)
+        for process, begin in zip(processors, begins, strict=True):
+            process(number, (_noise_reader(noises[0], begin), _noise_reader(noises[1], begin)))
+    end = max(positions) + CHANNELS * length
+    for noise in noises:
+        noise.read(end, end)
 
 
-def _normals(window: Window, begin: int) -> Normals:
-    return lambda first, last: window.read(begin + first, begin + last)
+def _noise_reader(noise: NoiseBuffer, begin: int) -> NoiseReader:
+    return lambda first, last: noise.read(begin + first, begin + last)
 
 
-def _delays(compressor: compression.Compressor, *, length: int, chunk: int) -> tuple[int, int]:
-    """Return by how many samples the processed envelope and motion of a channel come late."""
+def _delays(compressor: Compressor, *, length: int, chunk: int) -> tuple[int, int]:
+    """Return the delays of a channel's processed envelope and motion, in samples."""
     if chunk == length:
         compressor.advance(length)
-        envelope, motion, processed_envelope, processed_motion = compressor.outputs
+        reference, processed = compressor.outputs
         return (
-            lags.best_delay(envelope, processed_envelope, length=length),
-            lags.best_delay(motion, processed_motion, length=length),
+            lags.best_delay(reference.envelope, processed.envelope, length=length),
+            lags.best_delay(reference.motion, processed.motion, length=length),
         )
-    correlations = (lags.Correlation(), lags.Correlation())
+    correlations = (lags.ChunkedCorrelation(), lags.ChunkedCorrelation())
     for start in range(0, length, chunk):
-        compressor.advance(start + chunk + lags.REACH)
-        for which, correlation in enumerate(correlations):
+        compressor.advance(start + chunk + overlap_save.MAX_LAG)
+        for correlation, reference_output, processed_output in zip(
+            correlations, compressor.outputs.reference, compressor.outputs.processed, strict=True
+        ):
             correlation.add(
-                compressor.outputs[which],
-                compressor.outputs[2 + which],
+                reference_output,
+                processed_output,
                 offset=compressor.offset,
                 first=start,
                 last=start + chunk,
                 length=length,
             )
-        if chunk < length:
-            compressor.forget(start + chunk - lags.REACH)
+        compressor.discard(start + chunk - overlap_save.MAX_LAG)
     return correlations[0].best_delay(length=length), correlations[1].best_delay(length=length)

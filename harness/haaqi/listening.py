@@ -1,4 +1,4 @@
-"""What one listener hears of a song, and the numbers that come of it. Nothing compiled is imported here."""
+"""What one listener hears of a song, and the scores. This module imports nothing that is compiled."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values: TypeAlias = list[float | None]
+"""HAAQI of each signal, or None where the reference is silent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +18,8 @@ class Listening:
     """What one listener hears of a song.
 
     Attributes:
-        processed: in the order of the references, each (m,) samples of one channel; each is taken when
-            the one before it is scored, so that they need not all be in memory.
+        processed: in the order of the references, each (m,) samples of one channel. Each signal is taken when
+            the previous one has been scored, so they need not all be in memory.
         audiograms: for each signal six levels in dB HL at 250, 500, 1000, 2000, 4000 and 6000 Hz.
     """
 

@@ -1,12 +1,12 @@
-"""The processor that the kernels are compiled for.
+"""The processor for which the kernels are compiled.
 
-Numba compiles for the processor it runs on unless it is told otherwise, and code for two processors
-may round differently. The variables below fix one target, x86-64-v3 (AVX2 and FMA: every server
-since about 2013), and keep NumPy and OpenBLAS from choosing other routines on a newer processor.
-They are read when NumPy and Numba are imported, so they have to be set before that: in the image by
-the Dockerfile, elsewhere by whoever starts the scoring process.
+By default Numba compiles for the processor on which it runs, and code for two processors may round
+differently. The variables below fix one target, x86-64-v3 (AVX2 and FMA: every server since about 2013), and
+keep NumPy and OpenBLAS from choosing other routines on a newer processor. They are read when NumPy and Numba
+are imported, so they must be set before: in the image by the Dockerfile, elsewhere by whatever starts the
+scoring process.
 
-This module imports neither of the two.
+This module imports neither NumPy nor Numba.
 """
 
 from __future__ import annotations
@@ -43,25 +43,25 @@ CPU_FEATURES = ",".join(
         "xsave",
     )
 )
-_WITHOUT_EFFECT_ON_BITS = ("PYTHONWARNINGS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
-# The last two are what NumPy 2.4 calls them.
-NUMPY_LEFT_OUT = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL X86_V4 AVX512_SPR"
+_NO_EFFECT_ON_BITS = ("PYTHONWARNINGS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
+# The last two are names of NumPy 2.4.
+NUMPY_DISABLED_FEATURES = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL X86_V4 AVX512_SPR"
 
 
 def environment(*, cache_dir: str | os.PathLike[str] | None = None) -> dict[str, str]:
-    """Return the environment variables that make every x86-64-v3 machine compute the same bits.
+    """Return the environment variables with which every x86-64-v3 machine computes the same bits.
 
     Args:
-        cache_dir: folder for Numba's compiled code; None leaves Numba's own choice.
+        cache_dir: folder for Numba's compiled code; None keeps Numba's default.
 
     Returns:
-        Names and values, to be put into the environment of a process before it starts Python.
+        Names and values, to be set in the environment of a process before it starts Python.
     """
     variables = {
         "NUMBA_CPU_NAME": CPU_NAME,
         "NUMBA_CPU_FEATURES": CPU_FEATURES,
-        "NPY_DISABLE_CPU_FEATURES": NUMPY_LEFT_OUT,
-        # NumPy warns of each feature that the machine does not have anyway.
+        "NPY_DISABLE_CPU_FEATURES": NUMPY_DISABLED_FEATURES,
+        # NumPy warns about each disabled feature that the machine does not have.
         "PYTHONWARNINGS": "ignore:During parsing environment variable",
         "OPENBLAS_CORETYPE": "Haswell",
         "OPENBLAS_NUM_THREADS": "1",
@@ -74,10 +74,10 @@ def environment(*, cache_dir: str | os.PathLike[str] | None = None) -> dict[str,
 
 
 def is_fixed(environ: Mapping[str, str] | None = None) -> bool:
-    """Say whether this process was started with the kernels' target fixed."""
-    seen = os.environ if environ is None else environ
+    """Return whether this process was started with the target fixed."""
+    variables = os.environ if environ is None else environ
     return all(
-        seen.get(name) == value
+        variables.get(name) == value
         for name, value in environment().items()
-        if name not in _WITHOUT_EFFECT_ON_BITS
+        if name not in _NO_EFFECT_ON_BITS
     )

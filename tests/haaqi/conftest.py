@@ -1,4 +1,4 @@
-"""What the tests of the metric share."""
+"""Fixtures for the tests of the metric."""
 
 from __future__ import annotations
 
@@ -15,25 +15,24 @@ import pytest
 from harness.haaqi.target import environment
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
 
-# The stored numbers are those of the fixed target. Where pyclarity can run, NumPy's own functions are
-# used, and they have to be fixed before NumPy is imported.
+# The stored numbers are those of the fixed target. Where pyclarity can run, NumPy's own functions are used, and
+# they must be fixed before NumPy is imported.
 if "numpy" not in sys.modules and platform.machine().lower() in {"x86_64", "amd64"}:
     os.environ.update(environment())
-    with warnings.catch_warnings(action="ignore"):  # NumPy names the features that it does not know
+    with warnings.catch_warnings(action="ignore"):  # NumPy warns about features that it does not know
         import numpy  # noqa: F401
 
 
 @pytest.fixture(scope="session")
 def golden() -> dict[str, Any]:
-    """What pyclarity 0.3.2 computed; see make_golden.py."""
+    """The numbers of pyclarity 0.3.2; see make_golden.py."""
     return json.loads((HERE / "golden.json").read_text())
 
 
 @pytest.fixture(scope="session")
 def pyclarity() -> Any:
-    """pyclarity's HAAQI module, where this environment has one that works."""
+    """pyclarity's HAAQI module, if this environment supports it."""
     module = pytest.importorskip(
         "clarity.evaluator.haaqi.haaqi", reason="pyclarity 0.3.2 is not installed here"
     )

@@ -1,9 +1,9 @@
-"""Write golden.json anew with pyclarity 0.3.2, which must be importable (NumPy 1.24.4, SciPy 1.10.1).
+"""Write golden.json with pyclarity 0.3.2, which must be importable (NumPy 1.24.4, SciPy 1.10.1).
 
     PYTHONPATH=. python tests/haaqi/make_golden.py [--long]
 
-The inputs are made from seeds by haaqi_cases.py and haaqi_stages.py; only numbers are stored, those of
-the fixed target. `--long` is for the cases that take ten minutes and 12 GB, which are kept otherwise.
+The inputs are made from seeds by cases.py and stage_inputs.py; only numbers are stored, those of the fixed
+target. `--long` also computes the long cases, which take ten minutes and 12 GB; otherwise they are kept.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ import numpy as np
 import scipy
 from clarity.evaluator.haaqi.haaqi import haaqi_v1
 
-from tests.haaqi import haaqi_cases, haaqi_stages
+from tests.haaqi import cases, stages
 
 GOLDEN = Path(__file__).parent / "golden.json"
 
 
-def values(case: haaqi_cases.Case) -> dict[str, Any]:
-    """Return what pyclarity answers, and where it leaves NumPy's generator."""
+def values(case: cases.Case) -> dict[str, Any]:
+    """Return pyclarity's values, and the final state of NumPy's generator."""
     found = case.run(haaqi_v1)
     state = np.random.get_state()
     return {"values": found, "state": [zlib.crc32(state[1].tobytes()), *state[2:]]}
@@ -49,12 +49,12 @@ def main() -> None:
             "scipy": scipy.__version__,
             "numba": numba.__version__,
         },
-        "cases": {name: values(case) for name, case in haaqi_cases.CASES.items()},
-        "stages": {name: stage.theirs().tolist() for name, stage in haaqi_stages.STAGES.items()},
+        "cases": {name: values(case) for name, case in cases.CASES.items()},
+        "stages": {name: stage.expected().tolist() for name, stage in stages.STAGES.items()},
         "long": kept.get("long", {}),
     }
     if "--long" in sys.argv:
-        golden["long"] = {name: values(case) for name, case in haaqi_cases.LONG.items()}
+        golden["long"] = {name: values(case) for name, case in cases.LONG.items()}
     GOLDEN.write_text(json.dumps(golden, indent=0) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""The broadband lag: that of SciPy's own correlation, or no answer where rounding decides."""
+"""The broadband lag: equal to that of SciPy's correlation, or None where rounding errors could decide."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import correlate
 
-from harness.haaqi.alignment import anchor
-from harness.haaqi.alignment.correlation import greatest_lag, half_spectrum
+from harness.haaqi.alignment import broadband
+from harness.haaqi.alignment.correlation import half_spectrum, peak_lag
 from harness.haaqi.kernels import rounding
 
 
-def _scipys(ours: NDArray[np.floating], theirs: NDArray[np.floating]) -> int:
-    covariance = np.abs(correlate(ours, theirs, method="fft"))
-    return len(ours) - 1 - int(np.argmax(covariance))
+def _scipys_lag(reference: NDArray[np.floating], processed: NDArray[np.floating]) -> int:
+    covariance = np.abs(correlate(reference, processed, method="fft"))
+    return len(reference) - 1 - int(np.argmax(covariance))
 
 
 @settings(max_examples=60, deadline=None)
@@ -24,78 +24,79 @@ def _scipys(ours: NDArray[np.floating], theirs: NDArray[np.floating]) -> int:
     seed=st.integers(0, 2**32 - 1),
     length=st.integers(1, 6000),
     delay=st.integers(-3000, 3000),
-    short=st.booleans(),
+    single=st.booleans(),
     gain=st.sampled_from([1.0, -1.0, 1e-6, 3e4]),
 )
-def test_the_lag_is_scipys(seed: int, length: int, delay: int, short: bool, gain: float) -> None:
+def test_lag_equals_scipys_lag(seed: int, length: int, delay: int, single: bool, gain: float) -> None:
     rng = np.random.RandomState(seed)
-    ours = rng.standard_normal(length)
-    theirs = gain * (anchor.shift(ours, -delay) + 0.3 * rng.standard_normal(length))
-    if short:
-        ours, theirs = ours.astype(np.float32), theirs.astype(np.float32)
-    found = greatest_lag(ours, theirs)
-    exact = np.abs(np.correlate(theirs.astype(np.float64), ours.astype(np.float64), "full"))
+    reference = rng.standard_normal(length)
+    processed = gain * (broadband.shift(reference, -delay) + 0.3 * rng.standard_normal(length))
+    if single:
+        reference, processed = reference.astype(np.float32), processed.astype(np.float32)
+    found = peak_lag(reference, processed)
+    exact = np.abs(np.correlate(processed.astype(np.float64), reference.astype(np.float64), "full"))
     best, second = np.sort(np.append(exact, 0.0))[[-1, -2]]
-    clear = best - second > 1e-4 * np.linalg.norm(ours) * np.linalg.norm(theirs)
+    clear = best - second > 1e-4 * np.linalg.norm(reference) * np.linalg.norm(processed)
     if clear:
-        assert found == _scipys(ours, theirs)
+        assert found == _scipys_lag(reference, processed)
     else:
-        assert found in (None, _scipys(ours, theirs))
-    assert greatest_lag(ours, theirs, spectrum=half_spectrum(ours)) == found
+        assert found in (None, _scipys_lag(reference, processed))
+    assert peak_lag(reference, processed, spectrum=half_spectrum(reference)) == found
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_two_peaks_of_the_same_height_are_no_answer(dtype: type[np.floating]) -> None:
+def test_equal_peaks_give_no_lag(dtype: type[np.floating]) -> None:
     pulse = np.random.RandomState(1).standard_normal(300)
-    ours, theirs = np.zeros(4000, dtype), np.zeros(4000, dtype)
-    ours[1000:1300] = pulse
-    theirs[1500:1800] = pulse
-    theirs[2500:2800] = pulse
-    assert greatest_lag(ours, theirs) is None
-    theirs[2500:2800] *= dtype(0.999)
-    assert greatest_lag(ours, theirs) == 500
+    reference, processed = np.zeros(4000, dtype), np.zeros(4000, dtype)
+    reference[1000:1300] = pulse
+    processed[1500:1800] = pulse
+    processed[2500:2800] = pulse
+    assert peak_lag(reference, processed) is None
+    processed[2500:2800] *= dtype(0.999)
+    assert peak_lag(reference, processed) == 500
 
 
 @pytest.mark.parametrize(
-    "theirs", [np.zeros(5000, np.float32), np.full(5000, 1e30, np.float32)], ids=["silence", "overflow"]
+    "processed", [np.zeros(5000, np.float32), np.full(5000, 1e30, np.float32)], ids=["silence", "overflow"]
 )
-def test_what_float32_cannot_hold_is_no_answer(theirs: NDArray[np.float32]) -> None:
-    ours = np.full(5000, 1e30, np.float32)
+def test_float32_overflow_and_silence_give_no_lag(processed: NDArray[np.float32]) -> None:
+    reference = np.full(5000, 1e30, np.float32)
     with np.errstate(all="ignore"):
-        assert greatest_lag(ours, theirs) is None
+        assert peak_lag(reference, processed) is None
 
 
 @pytest.mark.parametrize("second", [1.0, 1.0 - 2e-7, 1.0 + 2e-7])
-def test_where_rounding_decides_the_delay_is_scipys(second: float) -> None:
+def test_near_ties_get_scipys_delay_lag(second: float) -> None:
     pulse = np.random.RandomState(2).standard_normal(300).astype(np.float32)
-    ours, theirs = np.zeros(40000, np.float32), np.zeros(40000, np.float32)
-    ours[9000:9300] = pulse
-    theirs[11000:11300] = pulse
-    theirs[25000:25300] = pulse * np.float32(second)
-    centred = theirs - np.mean(theirs)
-    expected = round(_scipys(ours - np.mean(ours), centred) - anchor.DISPERSION)
-    kept = anchor.Anchor(reference=ours, keep_spectrum=True)
-    assert [kept.delay(theirs), kept.delay(theirs)] == [expected, expected]
+    reference, processed = np.zeros(40000, np.float32), np.zeros(40000, np.float32)
+    reference[9000:9300] = pulse
+    processed[11000:11300] = pulse
+    processed[25000:25300] = pulse * np.float32(second)
+    centred = processed - np.mean(processed)
+    expected = round(_scipys_lag(reference - np.mean(reference), centred) - broadband.EAR_DISPERSION)
+    aligner = broadband.BroadbandAligner(reference=reference, keep_spectrum=True)
+    assert [aligner.delay(processed), aligner.delay(processed)] == [expected, expected]
     assert expected in {2000 - 48, 16000 - 48}
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["reference", "processed"])
-def test_signals_of_different_precision_are_scipys(which: int) -> None:
+def test_signals_of_different_precision_are_aligned_lag(which: int) -> None:
     rng = np.random.RandomState(3)
-    ours = rng.standard_normal(20000)
-    theirs = anchor.shift(ours, -700) + 0.1 * rng.standard_normal(20000)
-    pair = [ours, theirs]
+    reference = rng.standard_normal(20000)
+    processed = broadband.shift(reference, -700) + 0.1 * rng.standard_normal(20000)
+    pair = [reference, processed]
     pair[which] = pair[which].astype(np.float32)
-    assert anchor.Anchor(reference=pair[0]).delay(pair[1]) == 700 - 48
+    assert broadband.BroadbandAligner(reference=pair[0]).delay(pair[1]) == 700 - 48
 
 
 @pytest.mark.skipif(
-    not rounding.NUMPYS_OWN, reason="needs a SciPy that pyclarity runs on: later ones round otherwise"
+    not rounding.USE_NUMPY,
+    reason="needs a SciPy version that supports pyclarity; later ones round differently",
 )
 @pytest.mark.parametrize("kinds", [("f4", "f4"), ("f8", "f8"), ("f4", "f8"), ("f8", "f4")])
 @pytest.mark.parametrize("length", [20000, 20011])
-def test_the_covariance_has_scipys_bits(kinds: tuple[str, str], length: int) -> None:
+def test_covariance_has_scipys_bits(kinds: tuple[str, str], length: int) -> None:
     both = np.random.RandomState(4).standard_normal((2, length))
-    ours, theirs = both[0].astype(kinds[0]), both[1].astype(kinds[1])
-    expected = correlate(ours - np.mean(ours), theirs, method="fft")
-    np.testing.assert_array_equal(anchor._covariance(ours, theirs), expected)
+    reference, processed = both[0].astype(kinds[0]), both[1].astype(kinds[1])
+    expected = correlate(reference - np.mean(reference), processed, method="fft")
+    np.testing.assert_array_equal(broadband._covariance(reference, processed), expected)

@@ -1,4 +1,4 @@
-"""The alignment within a channel: float32 where it is certain, float64 where it is not."""
+"""The alignment within a channel: float32 where it is certain, float64 where it is undecided."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from harness.haaqi.alignment import lags, spans
+from harness.haaqi.alignment import lags, overlap_save
 
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 Kind = Callable[[np.random.RandomState, int], Pair]
@@ -74,13 +74,13 @@ def _zero(rng: np.random.RandomState, length: int) -> Pair:
 
 
 def _fading(rng: np.random.RandomState, length: int) -> Pair:
-    """Down to nothing: float32 would have to hold denormal numbers, and leaves those stretches out."""
+    """Fades to nothing: float32 would have to represent denormal numbers, and neglects those spans."""
     x = rng.standard_normal(length) * 10.0 ** -np.linspace(0, 60, length)
     return x, np.roll(x, 17) if rng.randint(2) else np.roll(x[::-1], 3).copy()
 
 
 def _steps(rng: np.random.RandomState, length: int) -> Pair:
-    """All the roundings in one direction: numbers just beside those that float32 has."""
+    """Numbers just below those of float32, so that all of them round in the same direction."""
     x = np.where(rng.uniform(size=length) < 0.5, 1.0, -1.0) * (1 + 2.0**-24 * (1 - 1e-9))
     return x, np.roll(x, 100)
 
@@ -105,8 +105,8 @@ LENGTHS = [1, 2, 7, 130, 2399, 2400, 2401, 9001, 23168, 48737, 75001]
 SCALES = [1.0, 1e-3, 1e3, 1e-10, 1e10, 1e-150, 1e150]
 
 
-def _transformed(x: NDArray[np.float64], y: NDArray[np.float64]) -> lags.Correlation:
-    correlation = lags.Correlation()
+def _transformed(x: NDArray[np.float64], y: NDArray[np.float64]) -> lags.ChunkedCorrelation:
+    correlation = lags.ChunkedCorrelation()
     correlation.add(x, y, offset=0, first=0, last=len(x), length=len(x))
     return correlation
 
@@ -122,7 +122,7 @@ def _delay_by_transforms(x: NDArray[np.float64], y: NDArray[np.float64]) -> int:
     scales=st.tuples(st.sampled_from(SCALES), st.sampled_from(SCALES)),
     seed=st.integers(0, 2**31),
 )
-def test_delay_is_that_of_float64_transforms(
+def test_delay_equals_that_of_float64_transforms(
     kind: str, length: int, scales: tuple[float, float], seed: int
 ) -> None:
     x, y = KINDS[kind](np.random.RandomState(seed), length)
@@ -131,7 +131,7 @@ def test_delay_is_that_of_float64_transforms(
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_delay_is_that_of_the_greatest_sum_of_products(kind: str) -> None:
+def test_delay_has_the_greatest_sum_of_products(kind: str) -> None:
     rng = np.random.RandomState(1)
     x, y = KINDS[kind](rng, 53000)
     found = lags.best_delay(x, y, length=len(x))
@@ -143,25 +143,25 @@ def test_delay_is_that_of_the_greatest_sum_of_products(kind: str) -> None:
 
 @pytest.mark.parametrize("length", LENGTHS)
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_float32_keeps_well_within_its_bound(kind: str, length: int) -> None:
+def test_float32_error_is_within_its_bound(kind: str, length: int) -> None:
     x, y = KINDS[kind](np.random.RandomState(length), length)
-    values, bound, norm = lags.short_correlation(x, y, length=length)
+    values, bound, norm = lags.float32_correlation(x, y, length=length)
     error = np.max(np.abs(values - _transformed(x, y).values()))
     assert error <= bound / 4
     assert bound <= 1e-5 * norm + 2.0**-60
 
 
-def test_signals_beyond_float32_are_left_to_float64() -> None:
+def test_signals_outside_the_float32_range_have_no_bound() -> None:
     x = np.random.RandomState(2).standard_normal(30000)
     for scale in (1e13, 1e30, 1e150, np.inf):
-        assert lags.short_correlation(x * scale, x, length=len(x))[1] == np.inf
-        assert lags.short_correlation(x, x * scale, length=len(x))[1] == np.inf
-    _, bound, norm = lags.short_correlation(x * 1e-30, x * 1e-30, length=len(x))
-    assert bound == norm > 0  # all of it is left out: any lag may be the best one
+        assert lags.float32_correlation(x * scale, x, length=len(x))[1] == np.inf
+        assert lags.float32_correlation(x, x * scale, length=len(x))[1] == np.inf
+    _, bound, norm = lags.float32_correlation(x * 1e-30, x * 1e-30, length=len(x))
+    assert bound == norm > 0  # everything is neglected: any lag may be the best one
 
 
 def _peaks(first: float, second: float) -> Pair:
-    """Two impulses that lie far from each other are the whole correlation, and nothing but that."""
+    """Signals whose correlation is two impulses far from each other."""
     x, y = np.zeros(60000), np.zeros(60000)
     x[30000], y[30000 - 900], y[30000 + 1500] = 1.0, first, second
     return x, y
@@ -169,20 +169,20 @@ def _peaks(first: float, second: float) -> Pair:
 
 @pytest.fixture
 def transforms(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """One entry for each time that float64 transforms were asked."""
+    """One entry for each use of float64 transforms."""
     calls: list[int] = []
-    asked = lags._whole
+    original = lags._float64_delay
 
-    def ask(x: NDArray[np.float64], y: NDArray[np.float64], length: int) -> lags.Correlation:
+    def counted(x: NDArray[np.float64], y: NDArray[np.float64], length: int) -> int:
         calls.append(length)
-        return asked(x, y, length)
+        return original(x, y, length)
 
-    monkeypatch.setattr(lags, "_whole", ask)
+    monkeypatch.setattr(lags, "_float64_delay", counted)
     return calls
 
 
 @pytest.mark.parametrize("gap", [1e-7, 1.6e-7, 1e-9, 1e-11])
-def test_lags_that_float32_cannot_tell_apart_are_computed_in_float64(
+def test_lags_that_float32_leaves_undecided_are_computed_in_float64(
     gap: float, transforms: list[int]
 ) -> None:
     early, late = _peaks(1 + gap, 1.0), _peaks(1.0, 1 + gap)
@@ -191,22 +191,22 @@ def test_lags_that_float32_cannot_tell_apart_are_computed_in_float64(
     assert transforms == []
 
 
-def test_float32_alone_would_give_another_lag() -> None:
+def test_float32_alone_would_give_a_wrong_lag() -> None:
     wrong = 0
     for pair, right in ((_peaks(1 + 1e-9, 1.0), -900), (_peaks(1.0, 1 + 1e-9), 1500)):
-        values, _, _ = lags.short_correlation(*pair, length=60000)
+        values, _, _ = lags.float32_correlation(*pair, length=60000)
         wrong += int(np.argmax(values)) - 2400 != right
         assert lags.best_delay(*pair, length=60000) == right
     assert wrong == 1
 
 
-def test_equal_peaks_are_left_to_float64_transforms(transforms: list[int]) -> None:
+def test_equal_peaks_are_decided_by_float64_transforms(transforms: list[int]) -> None:
     pair = _peaks(1.0, 1.0)
     assert lags.best_delay(*pair, length=60000) == _delay_by_transforms(*pair)
     assert transforms == [60000]
 
 
-def test_too_many_lags_in_question_are_left_to_float64_transforms(transforms: list[int]) -> None:
+def test_many_undecided_lags_are_decided_by_float64_transforms(transforms: list[int]) -> None:
     slow = np.hanning(60000)
     assert lags.best_delay(slow, slow, length=60000) == _delay_by_transforms(slow, slow)
     assert transforms == [60000]
@@ -220,7 +220,7 @@ def test_ordinary_signals_need_no_float64_transforms(transforms: list[int]) -> N
 
 
 @pytest.mark.parametrize("length", [1, 5, 8, 11, 2400, 2407, 5003])
-def test_products_are_sums_of_products(length: int) -> None:
+def test_lagged_products_are_sums_of_products(length: int) -> None:
     rng = np.random.RandomState(length)
     x, y = rng.standard_normal(length), rng.standard_normal(length)
     full = np.correlate(y, x, "full")
@@ -230,15 +230,15 @@ def test_products_are_sums_of_products(length: int) -> None:
         range(-reach, reach)
     ):
         start = length - 1 + lag + 10
-        found = spans.products(x, y, length, lag)
+        found = overlap_save.lagged_products(x, y, length, lag)
         np.testing.assert_allclose(found, padded[start : start + 8], rtol=0, atol=1e-12 * np.sqrt(length))
 
 
-def test_samples_beyond_the_length_do_not_count() -> None:
+def test_samples_after_the_length_do_not_count() -> None:
     rng = np.random.RandomState(5)
     x, y = rng.standard_normal(75008), rng.standard_normal(75008)
     for length in (2000, 50000, 75001):
         expected = _delay_by_transforms(x[:length].copy(), y[:length].copy())
         assert lags.best_delay(x, y, length=length) == expected
-        values, bound, _ = lags.short_correlation(x, y, length=length)
+        values, bound, _ = lags.float32_correlation(x, y, length=length)
         assert np.max(np.abs(values - _transformed(x[:length].copy(), y[:length].copy()).values())) < bound

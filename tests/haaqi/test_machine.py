@@ -1,4 +1,4 @@
-"""What processes of their own show: memory, the cache of compiled code, the same bits for two targets."""
+"""Properties of whole processes: memory, the cache of compiled code, equal bits on two targets."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from harness.haaqi.target import CPU_FEATURES, environment, is_fixed
 ROOT = Path(__file__).resolve().parents[2]
 
 SCORES = """
-import sys
-sys.path[:0] = ["."]
-from tests.haaqi.haaqi_cases import CASES
+from tests.haaqi.cases import CASES
 from harness.haaqi import haaqi_v1
 for name in ("seconds, odd", "clipped, steep", "both 44100 Hz", "silent middle", "level 65"):
     print(name, *[value.hex() for value in CASES[name].run(haaqi_v1)])
@@ -39,7 +37,7 @@ for start in range(0, length, 24000):
     processed[part] = reference[part] + 0.01 * rng.standard_normal(24000)
 song = Song([reference], sample_rate=24000, levels=[90.0], seed=1)
 assert 0 < song.score([processed], sample_rate=24000, audiograms=[[25, 30, 35, 45, 60, 65]])[0] < 1
-from harness.evaluator.job import peak_memory  # this late, so that it takes no memory before
+from harness.evaluator.job import peak_memory  # imported late, so that it takes no memory before
 print(peak_memory())
 """
 
@@ -47,16 +45,16 @@ HITS = """
 import sys
 import numpy as np
 from harness.haaqi import Listening, Song, precompile
-from harness.haaqi.alignment import spans
+from harness.haaqi.alignment import overlap_save
 from harness.haaqi.cochlea import compression, gammatone, noise
-from harness.haaqi.features import tiles
+from harness.haaqi.features import channel
 precompile()
 if "batch" in sys.argv:
     reference = np.random.RandomState(1).standard_normal(4803).astype(np.float32)
     heard = [Listening(processed=[k * reference] * 2, audiograms=[[15.0 * k] * 6] * 2) for k in (1, 2, 3)]
     song = Song([reference] * 2, sample_rate=24000, levels=[65.0, 60.0], seed=0)
     assert all(isinstance(values, list) for values in song.score_all(heard, sample_rate=24000))
-loops = (compression._compress, tiles._gather, gammatone._summed_power, spans.accumulate)
+loops = (compression._compress, channel._extract, gammatone._summed_power, overlap_save.accumulate)
 loops += (noise.fill_normals, noise.skip_normals)
 stats = [loop.stats for loop in loops]
 print(sum(sum(s.cache_hits.values()) for s in stats), sum(sum(s.cache_misses.values()) for s in stats))
@@ -67,7 +65,7 @@ def _run(code: str, *args: str, variables: dict[str, str]) -> str:
     done = subprocess.run(
         [sys.executable, "-c", code, *args],
         cwd=ROOT,
-        env={**os.environ, **variables},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
         check=True,
         capture_output=True,
         text=True,
@@ -78,7 +76,7 @@ def _run(code: str, *args: str, variables: dict[str, str]) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [30, 240])
 def test_peak_memory_stays_under_500_megabytes(seconds: int) -> None:
-    # Once before, so that compiling does not count.
+    # The first run compiles, which takes memory, too.
     _run(PEAK, "1", variables={})
     assert int(_run(PEAK, str(seconds), variables={})) < 500e6
 
@@ -106,7 +104,7 @@ def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.rglob("*.nb?")} == files
 
 
-def test_the_image_has_the_same_target() -> None:
+def test_image_has_the_same_target() -> None:
     recipe = (ROOT / "Dockerfile").read_text()
     assignments = re.findall(r'^ +([A-Z_]+)=("[^"]*"|\S+)|\s([A-Z_]+)=("[^"]*"|\S+)', recipe, re.MULTILINE)
     found = [(a or c, (b or d).strip('"')) for a, b, c, d in assignments]

@@ -1,4 +1,4 @@
-"""Whole scores: pyclarity's numbers, its generator's state, and what is refused."""
+"""Whole scores: pyclarity's values, the generator's final state, and rejected inputs."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.haaqi import Quality, compute_haaqi, ear, haaqi_v1
-from harness.haaqi.alignment import lags
-from tests.haaqi.haaqi_cases import CASES, LONG, Case, music, noisy, pair
+from harness.haaqi.alignment import overlap_save
+from tests.haaqi.cases import CASES, LONG, Case, music, noisy, pair
 
-# One bound, with whichever NumPy and SciPy. What is promised across versions is 1e-9.
+# One bound for all NumPy and SciPy versions; 1e-9 is promised.
 BOUND = 1e-12
 FREQUENCIES = [250, 500, 1000, 2000, 4000, 6000]
 
 
-def _greatest(ours: list[float], theirs: list[float]) -> float:
-    assert np.array_equal(np.isnan(ours), np.isnan(theirs))
-    return float(np.nanmax(np.abs(np.subtract(ours, theirs))))
+def _difference(computed: list[float], expected: list[float]) -> float:
+    assert np.array_equal(np.isnan(computed), np.isnan(expected))
+    return float(np.nanmax(np.abs(np.subtract(computed, expected))))
 
 
 def _state() -> list[Any]:
@@ -34,28 +34,28 @@ def _state() -> list[Any]:
     return [zlib.crc32(state[1].tobytes()), *state[2:]]
 
 
-def _agree(case: Case, theirs: Callable[..., Any]) -> None:
+def _assert_equal(case: Case, pyclaritys: Callable[..., Any]) -> None:
     logging.disable(logging.WARNING)
-    expected = case.run(theirs)
+    expected = case.run(pyclaritys)
     expected_state = _state()
-    assert _greatest(case.run(haaqi_v1), expected) <= BOUND
+    assert _difference(case.run(haaqi_v1), expected) <= BOUND
     assert _state() == expected_state
 
 
-def _agree_with_stored(case: Case, stored: dict[str, Any]) -> None:
-    assert _greatest(case.run(haaqi_v1), stored["values"]) <= BOUND
+def _assert_equals_stored(case: Case, stored: dict[str, Any]) -> None:
+    assert _difference(case.run(haaqi_v1), stored["values"]) <= BOUND
     assert _state() == stored["state"]
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_case_gives_stored_numbers(name: str, golden: dict[str, Any]) -> None:
-    _agree_with_stored(CASES[name], golden["cases"][name])
+def test_case_equals_stored_values(name: str, golden: dict[str, Any]) -> None:
+    _assert_equals_stored(CASES[name], golden["cases"][name])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LONG)
-def test_long_case_gives_stored_numbers(name: str, golden: dict[str, Any]) -> None:
-    _agree_with_stored(LONG[name], golden["long"][name])
+def test_long_case_equals_stored_values(name: str, golden: dict[str, Any]) -> None:
+    _assert_equals_stored(LONG[name], golden["long"][name])
 
 
 def test_every_case_is_stored(golden: dict[str, Any]) -> None:
@@ -65,21 +65,21 @@ def test_every_case_is_stored(golden: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", list(CASES)[::12])
-def test_case_gives_pyclaritys_numbers(name: str, pyclarity: Any) -> None:
-    _agree(CASES[name], pyclarity.haaqi_v1)
+def test_case_equals_pyclaritys_values(name: str, pyclarity: Any) -> None:
+    _assert_equal(CASES[name], pyclarity.haaqi_v1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_every_case_gives_pyclaritys_numbers(name: str, pyclarity: Any) -> None:
-    _agree(CASES[name], pyclarity.haaqi_v1)
+def test_every_case_equals_pyclaritys_values(name: str, pyclarity: Any) -> None:
+    _assert_equal(CASES[name], pyclarity.haaqi_v1)
 
 
 LISTENERS = st.lists(st.integers(-10, 110), min_size=6, max_size=6)
 
 
 @st.composite
-def _any_case(draw: st.DrawFn) -> Case:
+def _random_case(draw: st.DrawFn) -> Case:
     rates = draw(st.tuples(*[st.sampled_from([24000, 24000, 8000, 16000, 22050, 32000, 44100, 48000])] * 2))
     length = round(draw(st.integers(1000, 9000)) * rates[0] / 24000)
     silent = draw(st.lists(st.tuples(st.integers(0, length), st.integers(0, length)), max_size=2))
@@ -110,26 +110,26 @@ def _any_case(draw: st.DrawFn) -> Case:
 
 
 @pytest.mark.slow
-@given(case=_any_case())
+@given(case=_random_case())
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_any_case_gives_pyclaritys_numbers(case: Case, pyclarity: Any) -> None:
+def test_random_case_equals_pyclaritys_values(case: Case, pyclarity: Any) -> None:
     logging.disable(logging.WARNING)
     try:
         expected = case.run(pyclarity.haaqi_v1)
     except (ValueError, IndexError):
-        with pytest.raises(ValueError, match=r"^(The|A|There) .*\.$"):
+        with pytest.raises(ValueError, match=r"^(The|Segments) .*\.$"):
             case.run(haaqi_v1)
         return
     if np.isnan(expected[0]):
         return
     expected_state = _state()
-    assert _greatest(case.run(haaqi_v1), expected) <= BOUND
+    assert _difference(case.run(haaqi_v1), expected) <= BOUND
     assert _state() == expected_state
 
 
 @pytest.mark.slow
-def test_a_minute_gives_pyclaritys_numbers(pyclarity: Any) -> None:
-    _agree(LONG["a minute"], pyclarity.haaqi_v1)
+def test_a_minute_equals_pyclaritys_values(pyclarity: Any) -> None:
+    _assert_equal(LONG["a minute"], pyclarity.haaqi_v1)
 
 
 def test_pyclaritys_own_tests() -> None:
@@ -164,7 +164,7 @@ def test_real_edge_cases(music_root: Path, music_set: Path) -> None:
     assert score == pytest.approx(float(stored["reference normal, processed silent"]["score"]), abs=1e-9)
 
 
-def test_generator_given_is_used_and_the_global_one_left_alone() -> None:
+def test_given_generator_is_used_instead_of_the_global_one() -> None:
     reference, processed = pair(3000)()
     rng = np.random.RandomState(5)
     before = np.random.get_state()[1].copy()
@@ -177,7 +177,7 @@ def test_generator_given_is_used_and_the_global_one_left_alone() -> None:
     assert rng.get_state()[2:] == state[2:]
 
 
-def test_generator_that_holds_a_normal_and_stands_at_an_odd_place(pyclarity: Any) -> None:
+def test_generator_with_a_cached_normal_at_an_odd_position(pyclarity: Any) -> None:
     reference, processed = pair(2001)()
     results = []
     for haaqi in (pyclarity.haaqi_v1, haaqi_v1):
@@ -195,38 +195,38 @@ GOOD = music(3000).astype(np.float32)
 @pytest.mark.parametrize(
     ("reference", "processed", "message"),
     [
-        (np.zeros(3000), GOOD, "The reference signal is silent, so that HAAQI is not defined."),
+        (np.zeros(3000), GOOD, "The reference signal is silent; HAAQI is undefined."),
         (np.zeros(0), GOOD, "The reference signal is empty."),
         (GOOD, np.zeros(0), "The processed signal is empty."),
         (
             GOOD,
             np.where(np.arange(3000) == 7, np.nan, GOOD),
-            "The processed signal holds NaN or infinite samples.",
+            "The processed signal contains NaN or infinite samples.",
         ),
         (
             GOOD,
             np.where(np.arange(3000) == 7, np.inf, GOOD),
-            "The processed signal holds NaN or infinite samples.",
+            "The processed signal contains NaN or infinite samples.",
         ),
         (
             np.stack([GOOD, GOOD], axis=1),
             GOOD,
-            "The reference signal must have one dimension (one channel); it has the shape (3000, 2).",
+            "The reference signal must be one-dimensional (one channel), not of shape (3000, 2).",
         ),
         (
             GOOD[:300],
             GOOD,
-            "The reference is too short: 300 samples at 24 kHz are left of it, and 384 are needed.",
+            "The reference is too short: after trimming, it has 300 samples at 24 kHz; the minimum is 384.",
         ),
         (
             GOOD.astype(complex),
             GOOD,
-            "The reference signal must be of float32 or float64 samples, not complex128.",
+            "The reference signal must be float32 or float64, not complex128.",
         ),
     ],
     ids=["silent", "empty reference", "empty", "NaN", "infinite", "stereo", "short", "complex"],
 )
-def test_what_cannot_be_scored_is_said_in_a_sentence(reference: Any, processed: Any, message: str) -> None:
+def test_invalid_signals_are_rejected_with_a_message(reference: Any, processed: Any, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         compute_haaqi(processed, reference, 24000, 24000, [30] * 6, FREQUENCIES)
     assert str(caught.value) == message
@@ -240,12 +240,12 @@ def test_what_cannot_be_scored_is_said_in_a_sentence(reference: Any, processed: 
             FREQUENCIES[:5],
             "The audiogram must have levels at 250, 500, 1000, 2000, 4000 and 6000 Hz, in",
         ),
-        ([30, 30], FREQUENCIES, "The audiogram and its frequencies must be two lists of the same length."),
-        ([30] * 5 + [np.nan], FREQUENCIES, "An audiogram's levels must be finite numbers."),
+        ([30, 30], FREQUENCIES, "The audiogram must have one level for each of its frequencies."),
+        ([30] * 5 + [np.nan], FREQUENCIES, "The levels of an audiogram must be finite."),
     ],
     ids=["missing", "unequal", "NaN"],
 )
-def test_what_is_no_audiogram_is_said_in_a_sentence(levels: Any, frequencies: Any, message: str) -> None:
+def test_invalid_audiograms_are_rejected_with_a_message(levels: Any, frequencies: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         compute_haaqi(GOOD, GOOD, 24000, 24000, levels, frequencies)
 
@@ -258,13 +258,13 @@ def test_audiogram_may_have_more_frequencies() -> None:
     assert compute_haaqi(GOOD, GOOD, 24000, 24000, [10, 20, 30, 40, 99, 50, 60, 99], more, 90.0) == six
 
 
-def test_too_short_segments_are_refused() -> None:
+def test_too_short_segments_are_rejected() -> None:
     with pytest.raises(ValueError, match=r"Segments of 2.0 ms are too short"):
         haaqi_v1(GOOD, 24000, GOOD, 24000, [0] * 6, 1, segment_covariance=2)
 
 
 @pytest.mark.parametrize("segment", [16, 8.1])
-def test_long_signals_give_the_same_bits_in_chunks(segment: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_give_the_same_bits_as_a_whole_signal(segment: float, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = music(75001, seed=30)
     processed = np.concatenate((np.zeros(200), noisy(reference)))[:75001]
 
@@ -275,6 +275,6 @@ def test_long_signals_give_the_same_bits_in_chunks(segment: float, monkeypatch: 
         )
 
     whole = run()
-    monkeypatch.setattr(ear, "KEPT_WHOLE", 0)
-    monkeypatch.setattr(ear, "CHUNK", lags.SPAN)
+    monkeypatch.setattr(ear, "MAX_WHOLE_LENGTH", 0)
+    monkeypatch.setattr(ear, "CHUNK_LENGTH", overlap_save.SPAN)
     assert run() == whole

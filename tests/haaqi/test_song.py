@@ -1,4 +1,4 @@
-"""A song prepared once gives what single calls give, one after the other from the seed on."""
+"""A prepared song gives the scores of single calls, made one after the other from the seed on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from harness.haaqi import Listening, Song, compute_haaqi, song
 from harness.haaqi.cochlea import noise
-from tests.haaqi.haaqi_cases import AUDIOGRAMS, music, noisy
+from tests.haaqi.cases import AUDIOGRAMS, music, noisy
 
 FREQUENCIES = [250, 500, 1000, 2000, 4000, 6000]
 LENGTH = 4001
@@ -51,7 +51,7 @@ def _one_by_one(processed: list[Any], audiograms: Any) -> tuple[list[float | Non
 
 
 @pytest.mark.filterwarnings("error")
-def test_scores_are_those_of_single_calls_bit_by_bit() -> None:
+def test_scores_have_the_bits_of_single_calls() -> None:
     song = _song()
     for seed, audiograms in enumerate(LISTENERS):
         processed = _processed(seed)
@@ -61,18 +61,18 @@ def test_scores_are_those_of_single_calls_bit_by_bit() -> None:
         )
 
 
-def test_states_are_where_single_calls_leave_the_generator() -> None:
+def test_states_equal_those_after_single_calls() -> None:
     song = _song()
     processed = _processed(5)
     expected = _one_by_one(processed, LISTENERS[3])[1]
     found = song.states(processed, sample_rate=24000, audiograms=LISTENERS[3])
     assert len(found) == len(expected)
-    for ours, theirs in zip(found, expected, strict=True):
-        assert np.array_equal(ours[1], theirs[1])
-        assert ours[2:] == theirs[2:]
+    for state, expected_state in zip(found, expected, strict=True):
+        assert np.array_equal(state[1], expected_state[1])
+        assert state[2:] == expected_state[2:]
 
 
-def test_pyclarity_gives_a_signal_alone_the_same_score(pyclarity: Any) -> None:
+def test_pyclarity_gives_the_same_score_from_a_state(pyclarity: Any) -> None:
     song = _song()
     processed = _processed(6)
     scores = song.score(processed, sample_rate=24000, audiograms=LISTENERS[3])
@@ -92,7 +92,7 @@ def test_pyclarity_gives_a_signal_alone_the_same_score(pyclarity: Any) -> None:
 
 
 def _listenings(count: int) -> list[Listening]:
-    """Listeners with other audiograms, levels, lengths and delays, so that their noise lies apart."""
+    """Listeners with different audiograms, levels, lengths and delays, so that their noise positions differ."""
     found = []
     for number in range(count):
         processed = [(0.2 + number) * np.roll(signal, 40 * number) for signal in _processed(number)]
@@ -104,7 +104,7 @@ def _listenings(count: int) -> list[Listening]:
     return found
 
 
-def test_a_batch_changes_no_bit_whoever_is_in_it() -> None:
+def test_scores_do_not_depend_on_the_other_listeners_of_a_batch() -> None:
     listenings = _listenings(8)
     expected = [_one_by_one(list(one.processed), one.audiograms)[0] for one in listenings]
     whole = _song().score_all(listenings, sample_rate=24000)
@@ -118,7 +118,7 @@ def test_a_batch_changes_no_bit_whoever_is_in_it() -> None:
     assert alone.score_all([], sample_rate=24000) == []
 
 
-def test_listeners_of_a_batch_stand_at_different_places_of_the_noise() -> None:
+def test_listeners_of_a_batch_have_different_noise_positions() -> None:
     states = [
         _song().states(list(one.processed), sample_rate=24000, audiograms=one.audiograms)[-1]
         for one in _listenings(4)
@@ -126,15 +126,15 @@ def test_listeners_of_a_batch_stand_at_different_places_of_the_noise() -> None:
     assert len({(state[1].tobytes(), state[2]) for state in states}) > 2
 
 
-def test_a_batch_makes_its_noise_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_computes_its_noise_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
-    fill = noise.Stream.fill
+    fill = noise.NormalStream.fill
 
-    def counted(stream: noise.Stream, out: Any, *, count: int, gain: float) -> None:
+    def counted(stream: noise.NormalStream, out: Any, *, count: int, gain: float) -> None:
         made.append(count)
         fill(stream, out, count=count, gain=gain)
 
-    monkeypatch.setattr(noise.Stream, "fill", counted)
+    monkeypatch.setattr(noise.NormalStream, "fill", counted)
     listenings = [Listening(processed=_processed(0), audiograms=LISTENERS[0]) for _ in range(5)]
     song = _song()
     song.score_all(listenings[:1], sample_rate=24000)
@@ -145,15 +145,15 @@ def test_a_batch_makes_its_noise_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("longest", [3000, 4000])
-def test_signals_too_long_to_be_held_are_heard_one_by_one(
+def test_signals_too_long_to_be_held_are_processed_one_by_one(
     longest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = _song().score_all(_listenings(3), sample_rate=24000)
-    monkeypatch.setattr(song, "KEPT_WHOLE", longest)
+    monkeypatch.setattr(song, "MAX_WHOLE_LENGTH", longest)
     assert _song().score_all(_listenings(3), sample_rate=24000) == expected
 
 
-def test_what_goes_wrong_for_one_listener_ends_only_this_one() -> None:
+def test_error_of_one_listener_does_not_affect_the_others() -> None:
     listenings = _listenings(7)
     expected = _song().score_all(listenings, sample_rate=24000)
 
@@ -175,14 +175,14 @@ def test_what_goes_wrong_for_one_listener_ends_only_this_one() -> None:
         if number not in wrong:
             assert values == expected[number]
     assert [str(found[number]) for number in (1, 2, 4)] == [
-        "The 4. processed signal holds NaN or infinite samples.",
+        "Processed signal 4 contains NaN or infinite samples.",
         "'a file'",
-        "There are 4 audiograms, but only 2 signals.",
+        "The signals ended early: found 2 of 4.",
     ]
     assert isinstance(found[6], ValueError)
 
 
-def test_a_listener_who_fails_within_a_channel_leaves_the_others_alone(
+def test_error_within_a_channel_does_not_affect_the_other_listeners(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from harness.haaqi import ear
@@ -190,15 +190,15 @@ def test_a_listener_who_fails_within_a_channel_leaves_the_others_alone(
     listenings = _listenings(3)
     expected = _song().score_all(listenings, sample_rate=24000)
     calls = []
-    listen = ear.Ear.listen
+    process_channel = ear.EarModel.process_channel
 
-    def sometimes(self: ear.Ear, index: int, noises: Any, *, outputs: Any) -> None:
-        calls.append(index)
+    def sometimes(self: ear.EarModel, number: int, noises: Any, *, buffers: Any) -> None:
+        calls.append(number)
         if len(calls) == 8:
             raise MemoryError
-        listen(self, index, noises, outputs=outputs)
+        process_channel(self, number, noises, buffers=buffers)
 
-    monkeypatch.setattr(ear.Ear, "listen", sometimes)
+    monkeypatch.setattr(ear.EarModel, "process_channel", sometimes)
     found = _song().score_all(listenings, sample_rate=24000)
     assert [found[0], found[2]] == [expected[0], expected[2]]
     assert isinstance(found[1], MemoryError)
@@ -250,16 +250,19 @@ def test_fewer_signals_for_the_states() -> None:
     assert [state[2] for state in part] == [state[2] for state in whole[:2]]
 
 
-def test_mistakes_are_said_in_a_sentence() -> None:
-    with pytest.raises(ValueError, match=r"^There are 4 references, but 1 levels\.$"):
+def test_invalid_arguments_are_rejected_with_a_message() -> None:
+    with pytest.raises(
+        ValueError, match=r"^The numbers of references \(4\) and levels \(1\) do not match\.$"
+    ):
         Song(_references(), sample_rate=24000, levels=[65.0], seed=0)
     with pytest.raises(
-        ValueError, match=r"^The song has 4 references, but there are 4 signals and 1 audiograms\.$"
+        ValueError,
+        match=r"^The numbers of references \(4\), signals \(4\) and audiograms \(1\) do not match\.$",
     ):
         _song().score(_processed(0), sample_rate=24000, audiograms=LISTENERS[0][:1])
-    with pytest.raises(ValueError, match=r"^The 2\. reference signal is empty\.$"):
+    with pytest.raises(ValueError, match=r"^Reference signal 2 is empty\.$"):
         Song([music(600), np.zeros(0, np.float32)], sample_rate=24000, levels=[65, 65], seed=0)
     bad = _processed(0)
     bad[3] = bad[3] * np.float32(np.nan)
-    with pytest.raises(ValueError, match=r"^The 4\. processed signal holds NaN or infinite samples\.$"):
+    with pytest.raises(ValueError, match=r"^Processed signal 4 contains NaN or infinite samples\.$"):
         _song().score(bad, sample_rate=24000, audiograms=LISTENERS[0])

@@ -1,1 +1,1 @@
-"""How far the processed signal lags behind the reference, as a whole and in each channel."""
+"""Delays of the processed signal relative to the reference: of the whole signal and of each auditory channel."""

@@ -1,1 +1,1 @@
-"""The model of the ear: filters, compression, hair cells, noise, loudness."""
+"""The auditory periphery: middle ear, filter bank, compression, inner hair cells, threshold noise."""

@@ -1,7 +1,7 @@
-"""Dynamic-range compression by the outer hair cells, in one channel.
+"""Dynamic-range compression by the outer hair cells, in one auditory channel.
 
-Source: Kates (2013): the gain is linear below the knee, compressive up to 100 dB SPL and linear
-above; it follows the control path's envelope through a one-pole low-pass at 800 Hz (0.2 ms).
+Source: Kates (2013): the gain is linear below the knee, compressive up to 100 dB SPL and linear above; it
+follows the control path's envelope through a one-pole low-pass at 800 Hz (0.2 ms).
 """
 
 # ruff: noqa: PLR0917 - compiled loops take their arrays by position
@@ -9,180 +9,184 @@ above; it follows the control path's envelope through a one-pole low-pass at 800
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cache
-from typing import TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter
 
+from harness.haaqi.cochlea.basilar_membrane import BasilarMembrane, ChannelOutputs, SignalPair
 from harness.haaqi.cochlea.gammatone import BLOCK, filter_block
-from harness.haaqi.cochlea.hearing import LINEAR_FROM, Cochlea
-from harness.haaqi.kernels.compilation import fused, inlined
+from harness.haaqi.cochlea.hearing_loss import LINEAR_FROM, Cochlea
+from harness.haaqi.kernels.compilation import fused, inlined, plain
 from harness.haaqi.kernels.elementary import exp2_finish, exp2_start, log2_finish, log2_start
-from harness.haaqi.kernels.lanes import WIDTH, fma, highest, load, spread, store, total
 from harness.haaqi.kernels.resampling import SAMPLE_RATE
+from harness.haaqi.kernels.simd import WIDTH, broadcast, fma, lane_sum, last_lane, load, store
 
 GAIN_LOW_PASS = 800
 SMALLEST = 1e-30
 DECIBELS_PER_DOUBLING = 20 * math.log10(2)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Channel:
-    """All that one channel's filtering and compression needs, packed for the loops.
+class ChannelParameters(NamedTuple):
+    """The filters and the compression of one channel for one signal, packed for the compiled loops.
 
     Attributes:
-        taps: (20,) of control filter and signal filter, see `gammatone.filter_block`.
-        turn: (8,) phase advance of the carrier, see there.
-        curve: (5,): offset and slope from the control filter's log2 power to log2 gain, the lowest
-            and the highest log2 power that count, the signal filter's gain.
+        taps: (20,) coefficients of control filter and signal filter, see `gammatone.filter_block`.
+        phase_step: (8,) phase advance of the carrier, see there.
+        curve: (4,) offset and slope of the line from the control filter's log2 power to the log2 gain; the
+            lowest and the highest log2 power, to which the power is clipped.
+        gain: gain of the signal filter.
+        low_pass: (24,) coefficients of the gain's low-pass times `gain`, see `_low_pass`.
     """
 
     taps: NDArray[np.float64]
-    turn: NDArray[np.float64]
+    phase_step: NDArray[np.float64]
     curve: NDArray[np.float64]
+    gain: float
+    low_pass: NDArray[np.float64]
 
 
-def channel(
+class ChannelPair(NamedTuple):
+    """The parameters of one channel for both signals."""
+
+    reference: ChannelParameters
+    processed: ChannelParameters
+
+
+class _State(NamedTuple):
+    """What the compiled loop carries from block to block.
+
+    Attributes:
+        filters: (36,) carrier and filter states, see `gammatone.filter_block`.
+        gains: (4,) last input and output of the reference's low-pass, then of the processed signal's.
+        powers: (2,) sums of the squared envelopes before compression, reference and processed signal.
+    """
+
+    filters: NDArray[np.float64]
+    gains: NDArray[np.float64]
+    powers: NDArray[np.float64]
+
+
+def channel_parameters(
     *,
     control_taps: NDArray[np.float64],
     control_gain: float,
     taps: NDArray[np.float64],
     gain: float,
-    rotation: NDArray[np.float64],
+    phase_step: NDArray[np.float64],
     cochlea: Cochlea,
-    index: int,
+    channel: int,
     level: float,
-) -> Channel:
-    """Pack one channel of a cochlea.
+) -> ChannelParameters:
+    """Pack the parameters of one channel.
 
     Args:
-        control_taps: (5,) of the control filter.
-        control_gain: its gain.
-        taps: (5,) of the signal filter.
-        gain: its gain.
-        rotation: (2,) cosine and sine of the carrier's phase advance.
-        cochlea: the listener's.
-        index: which of its channels.
+        control_taps: (5,) coefficients of the control filter.
+        control_gain: gain of the control filter.
+        taps: (5,) coefficients of the signal filter.
+        gain: gain of the signal filter.
+        phase_step: (2,) cosine and sine of the carrier's phase advance per sample.
+        cochlea: the listener's cochlea.
+        channel: channel number, 0 to 31.
         level: dB SPL of an RMS of 1.
     """
-    cosine, sine = rotation
-    knee = float(cochlea.knee[index])
-    slope = float(cochlea.slope[index])
-    outer = float(cochlea.outer_loss[index])
-    # The gain in dB is -outer - (envelope - knee) * slope, the envelope in dB SPL being
-    # base + 10 log10(power); the loop takes both as powers of two.
-    base = level + 20 * math.log10(control_gain)
+    cosine, sine = phase_step
+    knee = float(cochlea.knee[channel])
+    slope = float(cochlea.slope[channel])
+    outer = float(cochlea.outer_loss[channel])
+    # The gain in dB is -outer - (envelope - knee) * slope, with the envelope in dB SPL being
+    # unit_level + 10 log10(power). The loop computes both as powers of two.
+    unit_level = level + 20 * math.log10(control_gain)
     lowest = max(knee, min(level + 20 * math.log10(SMALLEST), LINEAR_FROM))
-    return Channel(
+    return ChannelParameters(
         taps=np.repeat(np.stack((control_taps, taps), axis=-1).ravel(), 2),
-        turn=np.array([cosine] * 4 + [sine, -sine] * 2),
+        phase_step=np.array([cosine] * 4 + [sine, -sine] * 2),
         curve=np.array(
             [
-                (-outer - (base - knee) * slope) / DECIBELS_PER_DOUBLING,
+                (-outer - (unit_level - knee) * slope) / DECIBELS_PER_DOUBLING,
                 -slope / 2,
-                (lowest - base) * 2 / DECIBELS_PER_DOUBLING,
-                (LINEAR_FROM - base) * 2 / DECIBELS_PER_DOUBLING,
-                gain,
+                (lowest - unit_level) * 2 / DECIBELS_PER_DOUBLING,
+                (LINEAR_FROM - unit_level) * 2 / DECIBELS_PER_DOUBLING,
             ]
         ),
+        gain=gain,
+        low_pass=_low_pass(gain),
     )
 
 
-Outputs: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
-
-
 class Compressor:
-    """One channel of both signals, filtered and compressed as far as it is asked for.
+    """One channel of both signals, filtered and compressed up to the sample that is asked for.
 
     Attributes:
-        outputs: four arrays: the reference's compressed envelope and motion of the basilar membrane,
-            then the processed signal's; of the samples from `offset` on.
-        offset: the number of the first sample that they hold.
+        outputs: the compressed outputs, of the samples from `offset` on.
+        offset: sample number of the first sample in `outputs`.
     """
 
     def __init__(
-        self,
-        reference: NDArray[np.float64],
-        processed: NDArray[np.float64],
-        *,
-        length: int,
-        channels: tuple[Channel, Channel],
-        outputs: Outputs,
+        self, signals: SignalPair, *, length: int, channels: ChannelPair, outputs: ChannelOutputs
     ) -> None:
         """Start at the first sample.
 
         Args:
-            reference: (m,) output of the middle ear at 24 kHz, m a multiple of BLOCK.
-            processed: (m,) the same of the processed signal.
-            length: how many of the samples count.
-            channels: the channel for the reference and for the processed signal.
-            outputs: four arrays, to be filled, for as many samples as are held at a time.
+            signals: both signals.
+            length: samples that count.
+            channels: the parameters for both signals.
+            outputs: buffers for as many samples as are kept at a time.
         """
         self.outputs = outputs
-        self._signals = (reference, processed)
-        self._length = length
-        self._channels = channels
-        self._low_passes = _low_pass(float(channels[0].curve[4])), _low_pass(float(channels[1].curve[4]))
+        self._signals, self._length, self._channels = signals, length, channels
         self.restart()
 
     def restart(self) -> None:
         """Go back to the first sample."""
         self.offset = 0
         self._position = 0
-        self._filters = np.zeros(36)
-        self._filters[0] = self._filters[2] = 1.0
-        self._smoothing = np.zeros(4)
-        self._powers = np.zeros(2)
+        self._state = _State(filters=np.zeros(36), gains=np.zeros(4), powers=np.zeros(2))
+        self._state.filters[0] = self._state.filters[2] = 1.0
 
     def advance(self, stop: int) -> None:
-        """Go on, block by block, until sample number `stop` or the last one."""
+        """Process block by block up to sample number `stop`, or up to the end of the signals."""
         blocks = -(-(min(stop, self._length) - self._position) // BLOCK)
         if blocks <= 0:
             return
-        ours, theirs = self._channels
+        last = self._position + blocks * BLOCK
         _compress(
-            *self._signals,
+            plain(self._signals),
             self._position,
-            self._position + blocks * BLOCK,
+            last,
             self.offset,
             self._length,
-            *self._low_passes,
-            ours.taps,
-            ours.turn,
-            ours.curve,
-            theirs.taps,
-            theirs.curve,
-            self._filters,
-            self._smoothing,
-            self._powers,
-            *self.outputs,
+            plain(self._channels),
+            plain(self._state),
+            plain(self.outputs),
         )
-        self._position += blocks * BLOCK
+        self._position = last
 
-    def forget(self, before: int) -> None:
-        """Make room: samples with numbers below `before` are not wanted any more."""
+    def discard(self, before: int) -> None:
+        """Drop the outputs of samples before sample number `before` to make space in the buffers."""
         if before <= self.offset:
             return
-        for output in self.outputs:
-            held = output[before - self.offset : self._position - self.offset]
-            output[: len(held)] = held
+        for output in (*self.outputs.reference, *self.outputs.processed):
+            kept = output[before - self.offset : self._position - self.offset]
+            output[: len(kept)] = kept
         self.offset = before
 
-    def averages(self) -> tuple[float, float]:
-        """Return the RMS of the reference's and of the processed signal's envelope before compression."""
-        ours, theirs = self._powers / self._length
-        factors = [float(channel.curve[4]) for channel in self._channels]
-        return factors[0] * math.sqrt(ours), factors[1] * math.sqrt(theirs)
+    def envelope_rms(self) -> tuple[float, float]:
+        """Return the RMS of the reference's and the processed signal's envelope before compression."""
+        reference, processed = self._state.powers / self._length
+        return (
+            self._channels.reference.gain * math.sqrt(reference),
+            self._channels.processed.gain * math.sqrt(processed),
+        )
 
 
 def _low_pass(factor: float) -> NDArray[np.float64]:
-    """Return the gain filter, times a factor, for four samples at once, (24,).
+    """Return the coefficients of the gain's low-pass times a factor, for four samples at once, (24,).
 
-    The four outputs are a sum of six products: of the last output (p[0] to p[3]), of the last input (p[4]
-    to p[7]) and of the four inputs (four numbers each).
+    The four outputs are a sum of six products: with the last output (coefficients 0 to 3), with the last
+    input (4 to 7) and with the four inputs (four coefficients each).
     """
     numerator, pole = _gain_filter(GAIN_LOW_PASS)
     weight = factor * numerator
@@ -195,37 +199,51 @@ def _low_pass(factor: float) -> NDArray[np.float64]:
 
 @cache
 def _gain_filter(corner: float) -> tuple[float, float]:
-    """Return the weight of this and the last input, and the pole."""
+    """Return the weight of the current and the last input, and the pole."""
     numerator, denominator = butter(1, corner / (0.5 * SAMPLE_RATE))
     return float(numerator[0]), -float(denominator[1])
 
 
 @fused
-def _gains(power: NDArray[np.float64], curve: NDArray[np.float64], room: NDArray[np.float64]) -> None:
-    """Turn the control filter's power, in place, into the linear gain that it asks for."""
-    offset, slope, lowest, highest_power = curve[0], curve[1], curve[2], curve[3]
+def _gains(power: NDArray[np.float64], curve: NDArray[np.float64], scratch: NDArray[np.float64]) -> None:
+    """Convert the control filter's power to the linear compression gain, in place.
+
+    Args:
+        power: (BLOCK,) squared envelope of the control filter; overwritten with the gain.
+        curve: (4,) of `ChannelParameters`.
+        scratch: (BLOCK,) overwritten.
+    """
+    offset, slope, lowest, highest = curve[0], curve[1], curve[2], curve[3]
     for k in range(BLOCK):
-        room[k], power[k] = log2_start(power[k])
+        scratch[k], power[k] = log2_start(power[k])
     for k in range(BLOCK):
-        p = max(min(log2_finish(room[k], power[k]), highest_power), lowest)
-        room[k], power[k] = exp2_start(offset + slope * p)
+        p = max(min(log2_finish(scratch[k], power[k]), highest), lowest)
+        scratch[k], power[k] = exp2_start(offset + slope * p)
     for k in range(BLOCK):
-        power[k] = exp2_finish(room[k], power[k])
+        power[k] = exp2_finish(scratch[k], power[k])
 
 
 @fused
 def _smooth(
-    ours: NDArray[np.float64],
-    theirs: NDArray[np.float64],
-    low_pass_r: NDArray[np.float64],
-    low_pass_p: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    processed: NDArray[np.float64],
+    reference_low_pass: NDArray[np.float64],
+    processed_low_pass: NDArray[np.float64],
     state: NDArray[np.float64],
 ) -> None:
-    """Pass the gains of both signals through their low-passes, in place."""
+    """Low-pass the gains of both signals, in place.
+
+    Args:
+        reference: (BLOCK,) gains.
+        processed: (BLOCK,) gains.
+        reference_low_pass: (24,) coefficients.
+        processed_low_pass: (24,) coefficients.
+        state: (4,) last inputs and outputs, updated.
+    """
     x, y, u, v = state[0], state[1], state[2], state[3]
     for k in range(0, BLOCK, WIDTH):
-        x, y = _smooth_four(ours, k, x, y, low_pass_r)
-        u, v = _smooth_four(theirs, k, u, v, low_pass_p)
+        x, y = _smooth_four(reference, k, x, y, reference_low_pass)
+        u, v = _smooth_four(processed, k, u, v, processed_low_pass)
     state[0], state[1], state[2], state[3] = x, y, u, v
 
 
@@ -233,14 +251,17 @@ def _smooth(
 def _smooth_four(
     gains: NDArray[np.float64], k: int, last_input: float, last_output: float, low_pass: NDArray[np.float64]
 ) -> tuple[float, float]:
-    """Take four samples at once: one by one, each would wait for the output before."""
+    """Low-pass samples k to k + 3 at once, and return the last input and output.
+
+    One by one, each sample would wait for the previous output.
+    """
     fourth = gains[k + 3]
-    early = fma(spread(gains[k]), load(low_pass, 8), spread(last_input) * load(low_pass, 4))
-    late = fma(spread(gains[k + 1]), load(low_pass, 12), spread(gains[k + 2]) * load(low_pass, 16))
-    from_inputs = fma(spread(fourth), load(low_pass, 20), early + late)
-    smoothed = fma(spread(last_output), load(low_pass, 0), from_inputs)
+    early = fma(broadcast(gains[k]), load(low_pass, 8), broadcast(last_input) * load(low_pass, 4))
+    late = fma(broadcast(gains[k + 1]), load(low_pass, 12), broadcast(gains[k + 2]) * load(low_pass, 16))
+    from_inputs = fma(broadcast(fourth), load(low_pass, 20), early + late)
+    smoothed = fma(broadcast(last_output), load(low_pass, 0), from_inputs)
     store(gains, k, smoothed)
-    return fourth, highest(smoothed)
+    return fourth, last_lane(smoothed)
 
 
 @fused
@@ -248,10 +269,19 @@ def _apply(
     gains: NDArray[np.float64],
     power: NDArray[np.float64],
     motion: NDArray[np.float64],
-    envelopes: NDArray[np.float64],
-    motions: NDArray[np.float64],
+    output: BasilarMembrane,
+    first: int,
 ) -> None:
-    """Give the signal filter's outputs their gain."""
+    """Apply the gain to a block of the signal filter's outputs.
+
+    Args:
+        gains: (BLOCK,) linear.
+        power: (BLOCK,) squared envelope.
+        motion: (BLOCK,) linear.
+        output: filled, from element `first` on.
+        first: see above.
+    """
+    envelopes, motions = output.envelope[first:], output.motion[first:]
     for k in range(BLOCK):
         envelopes[k] = gains[k] * math.sqrt(power[k])
     for k in range(BLOCK):
@@ -260,58 +290,84 @@ def _apply(
 
 @fused
 def _compress(
-    reference: NDArray[np.float64],
-    processed: NDArray[np.float64],
+    signals: tuple[Any, ...],
     first: int,
     last: int,
     offset: int,
     length: int,
-    low_pass_r: NDArray[np.float64],
-    low_pass_p: NDArray[np.float64],
-    taps_r: NDArray[np.float64],
-    turn: NDArray[np.float64],
-    curve_r: NDArray[np.float64],
-    taps_p: NDArray[np.float64],
-    curve_p: NDArray[np.float64],
-    filters: NDArray[np.float64],
-    smoothing: NDArray[np.float64],
-    powers: NDArray[np.float64],
-    envelope_r: NDArray[np.float64],
-    motion_r: NDArray[np.float64],
-    envelope_p: NDArray[np.float64],
-    motion_p: NDArray[np.float64],
+    channels: tuple[Any, ...],
+    state: tuple[Any, ...],
+    outputs: tuple[Any, ...],
 ) -> None:
-    control_r, power_r, move_r = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    control_p, power_p, move_p = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    room = np.empty(BLOCK)
+    """Call `_compress_blocks` with NamedTuples made from tuples, see `plain`."""
+    _compress_blocks(
+        SignalPair(*signals),
+        first,
+        last,
+        offset,
+        length,
+        ChannelPair(ChannelParameters(*channels[0]), ChannelParameters(*channels[1])),
+        _State(*state),
+        ChannelOutputs(BasilarMembrane(*outputs[0]), BasilarMembrane(*outputs[1])),
+    )
+
+
+@fused
+def _compress_blocks(
+    signals: SignalPair,
+    first: int,
+    last: int,
+    offset: int,
+    length: int,
+    channels: ChannelPair,
+    state: _State,
+    outputs: ChannelOutputs,
+) -> None:
+    """Filter and compress both signals in one channel, block by block.
+
+    Args:
+        signals: both signals.
+        first: sample number of the first block's start.
+        last: sample number of the last block's end.
+        offset: sample number of the first element of the outputs.
+        length: samples that count for the envelopes' power.
+        channels: the parameters for both signals.
+        state: updated.
+        outputs: filled, from element `first - offset` on.
+    """
+    reference, processed = channels.reference, channels.processed
+    reference_gain, reference_power, reference_motion = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    processed_gain, processed_power, processed_motion = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    scratch = np.empty(BLOCK)
     for start in range(first, last, BLOCK):
+        # The control filter's power, which `_gains` turns into the gain.
         filter_block(
-            reference[start:],
-            processed[start:],
-            taps_r,
-            taps_p,
-            turn,
-            filters,
-            (control_r, power_r, move_r),
-            (control_p, power_p, move_p),
+            signals.reference[start:],
+            signals.processed[start:],
+            reference.taps,
+            processed.taps,
+            reference.phase_step,
+            state.filters,
+            (reference_gain, reference_power, reference_motion),
+            (processed_gain, processed_power, processed_motion),
         )
-        powers[0] += _sum(power_r, min(BLOCK, length - start))
-        powers[1] += _sum(power_p, min(BLOCK, length - start))
-        _gains(control_r, curve_r, room)
-        _gains(control_p, curve_p, room)
-        _smooth(control_r, control_p, low_pass_r, low_pass_p, smoothing)
-        place = start - offset
-        _apply(control_r, power_r, move_r, envelope_r[place:], motion_r[place:])
-        _apply(control_p, power_p, move_p, envelope_p[place:], motion_p[place:])
+        state.powers[0] += _sum(reference_power, min(BLOCK, length - start))
+        state.powers[1] += _sum(processed_power, min(BLOCK, length - start))
+        _gains(reference_gain, reference.curve, scratch)
+        _gains(processed_gain, processed.curve, scratch)
+        _smooth(reference_gain, processed_gain, reference.low_pass, processed.low_pass, state.gains)
+        _apply(reference_gain, reference_power, reference_motion, outputs.reference, start - offset)
+        _apply(processed_gain, processed_power, processed_motion, outputs.processed, start - offset)
 
 
 @fused
 def _sum(values: NDArray[np.float64], count: int) -> float:
-    sums = spread(0.0)
+    """Return the sum of the first `count` values."""
+    sums = broadcast(0.0)
     whole = count - count % WIDTH
     for k in range(0, whole, WIDTH):
         sums = sums + load(values, k)
     rest = 0.0
     for k in range(whole, count):
         rest += values[k]
-    return float(rest + total(sums))
+    return float(rest + lane_sum(sums))

@@ -1,13 +1,12 @@
-"""The gammatone filter bank: filter design, the control path's levels, and the widths they give.
+"""The gammatone filter bank: filter design, the control path's levels, level-dependent bandwidths.
 
-A channel's signal is brought down to baseband by a cosine and a sine at its centre frequency and
-both parts pass a filter with a fourfold pole and two zeros. Sources: Cooke (1993), "Modelling
-auditory processing and organisation"; Slaney (1993), Apple technical report 35; for the widths at
-high levels Kates (2013).
+A channel's signal is shifted to baseband by a cosine and a sine at its centre frequency, and both parts are
+filtered with a fourfold pole and two zeros. Sources: Cooke (1993), "Modelling auditory processing and
+organisation"; Slaney (1993), Apple technical report 35; for the bandwidths at high levels Kates (2013).
 
-The filter's direct form is part of what the official number is: with poles this close to 1 its
-rounding errors are amplified by up to 1e8, so the operations stand in one fixed order, each rounded
-on its own, and so do the sums that the widths are computed from.
+The direct form of the filters is part of the definition of the official score: with poles this close to 1,
+its rounding errors are amplified by up to 1e8. The operations therefore have a fixed order and are rounded
+one by one, and so are the sums from which the bandwidths are computed.
 """
 
 # ruff: noqa: PLR0917 - compiled loops take their arrays by position
@@ -21,59 +20,59 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.haaqi.cochlea.hearing import CHANNELS, centre_frequencies, equivalent_bandwidths
+from harness.haaqi.cochlea.hearing_loss import CHANNELS, centre_frequencies, equivalent_bandwidths
 from harness.haaqi.kernels import rounding
 from harness.haaqi.kernels.compilation import exact
-from harness.haaqi.kernels.lanes import (
+from harness.haaqi.kernels.resampling import SAMPLE_RATE
+from harness.haaqi.kernels.simd import (
     WIDTH,
+    broadcast,
     high_halves,
-    high_pairs,
     load,
     low_halves,
-    low_pairs,
-    root,
-    spread,
+    sqrt,
     store,
-    swap,
+    swap_neighbours,
+    unpack_high,
+    unpack_low,
 )
-from harness.haaqi.kernels.resampling import SAMPLE_RATE
 
 ANGLE = 2 * np.pi / SAMPLE_RATE
-WIDTH_FACTOR = 1.019
+BANDWIDTH_FACTOR = 1.019
 NARROW_BELOW = 50
 WIDE_ABOVE = 100
 
-# Numbers this small can only stem from a signal that has ended. They are taken for zero at the end
-# of each block, before they become denormal, which processors compute a hundred times slower.
-NOTHING = 1e-100
+# Filter states this small occur only after a signal has ended. They are set to zero at the end of each block,
+# before they become denormal, which would make the processor a hundred times slower.
+FLUSH_BELOW = 1e-100
 BLOCK = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Filters:
+class FilterBank:
     """The filters of some channels.
 
     Attributes:
-        taps: (channels, 5): the numerator is 1, taps[0], taps[4]; the denominator is 1 less the
-            first four.
-        gain: (channels,) factor that gives the pass band 0 dB.
+        taps: (channels, 5) coefficients: the numerator is 1, taps[0], taps[4]; the denominator is 1 and the
+            negative of taps[:4].
+        gain: (channels,) factor for a gain of 0 dB in the pass band.
     """
 
     taps: NDArray[np.float64]
     gain: NDArray[np.float64]
 
 
-def design(bandwidth: NDArray[np.float64]) -> Filters:
+def design(bandwidth: NDArray[np.float64]) -> FilterBank:
     """Design a gammatone filter for each channel.
 
     Args:
-        bandwidth: (32,) widths in widths of a normal ear.
+        bandwidth: (32,) bandwidths relative to a normal ear's.
     """
-    radius = rounding.exp(-(bandwidth * ANGLE * equivalent_bandwidths() * WIDTH_FACTOR))
+    radius = rounding.exp(-(bandwidth * ANGLE * equivalent_bandwidths() * BANDWIDTH_FACTOR))
     taps = _taps(radius)
     first, second, third, fourth, zero = taps.T
     gain = 2.0 * (1 - first - second - third - fourth) / (1 + first + zero)
-    return Filters(taps=taps, gain=gain)
+    return FilterBank(taps=taps, gain=gain)
 
 
 def _taps(radius: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -89,29 +88,29 @@ def _taps(radius: NDArray[np.float64]) -> NDArray[np.float64]:
     )
 
 
-def rotations() -> NDArray[np.float64]:
-    """Return (32, 2): cosine and sine of each channel's phase advance in one sample."""
+def phase_steps() -> NDArray[np.float64]:
+    """Return (32, 2): the cosine and sine of each carrier's phase advance per sample."""
     angles = [float(ANGLE * centre) for centre in centre_frequencies()]
     return np.array([[math.cos(angle), math.sin(angle)] for angle in angles])
 
 
-def group_delays(bandwidth: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return by how many samples each channel has to wait for the slowest one.
+def group_delay_compensation(bandwidth: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the number of samples by which each channel is delayed to match the slowest one, (32,).
 
     The delay is that of the filter at its centre frequency, which is zero in baseband.
 
     Args:
-        bandwidth: (32,) widths in widths of a normal ear.
+        bandwidth: (32,) bandwidths relative to a normal ear's.
     """
-    radius = rounding.exp(-(ANGLE * WIDTH_FACTOR * bandwidth * equivalent_bandwidths()))
+    radius = rounding.exp(-(ANGLE * BANDWIDTH_FACTOR * bandwidth * equivalent_bandwidths()))
     taps = _taps(radius)
     delays = np.empty(CHANNELS)
     for channel, (first, second, third, fourth, zero) in enumerate(taps):
         numerator = np.array([1, first, zero])
         denominator = np.array([1, -first, -second, -third, -fourth])
-        joint = np.convolve(numerator, denominator[::-1])
-        ramped = joint * np.arange(joint.size)
-        delays[channel] = np.sum(ramped[::-1]) / np.sum(joint[::-1]) - denominator.size + 1
+        product = np.convolve(numerator, denominator[::-1])
+        ramped = product * np.arange(product.size)
+        delays[channel] = np.sum(ramped[::-1]) / np.sum(product[::-1]) - denominator.size + 1
     samples = np.round(delays).astype(np.int64)
     return np.asarray(samples.max() - samples)
 
@@ -123,16 +122,16 @@ def adjusted_bandwidth(
     widest: NDArray[np.float64],
     level: float,
 ) -> NDArray[np.float64]:
-    """Widen each filter for the level that its control filter passes.
+    """Widen each filter according to the level of its control filter's output.
 
     Args:
         control_rms: (32,) RMS of the control envelopes.
-        narrowest: (32,) widths up to 50 dB SPL.
-        widest: (32,) widths from 100 dB SPL on.
+        narrowest: (32,) bandwidths up to 50 dB SPL.
+        widest: (32,) bandwidths from 100 dB SPL on.
         level: dB SPL of an RMS of 1.
 
     Returns:
-        (32,) widths, in widths of a normal ear.
+        (32,) bandwidths relative to a normal ear's.
     """
     decibels = 20 * rounding.log10(control_rms) + level
     share = (decibels - NARROW_BELOW) / (WIDE_ABOVE - NARROW_BELOW)
@@ -143,83 +142,56 @@ def adjusted_bandwidth(
     )
 
 
-def control_rms(signal: NDArray[np.float64], *, filters: Filters) -> NDArray[np.float64]:
+def control_rms(signal: NDArray[np.float64], *, filters: FilterBank) -> NDArray[np.float64]:
     """Return the RMS of the envelope in each channel of the control filter bank.
 
     Args:
         signal: (n,) output of the middle ear at 24 kHz.
-        filters: the control filters of all channels.
+        filters: control filters of all channels.
 
     Returns:
-        (32,) RMS values, rounded as NumPy's mean rounds them.
+        (32,) RMS values, rounded as NumPy's mean rounds.
     """
-    pieces, joins = _summation_plan(len(signal), rounding.RUN)
-    turns = rotations()
-    means = np.empty(CHANNELS)
+    pieces, merges = rounding.summation_plan(len(signal))
+    steps = phase_steps()
+    sums = np.empty(CHANNELS)
     for first in range(0, CHANNELS, WIDTH):
-        some = slice(first, first + WIDTH)
-        means[some] = _summed_power(
+        four = slice(first, first + WIDTH)
+        sums[four] = _summed_power(
             signal,
-            np.ascontiguousarray(filters.taps[some].T).ravel(),
-            np.ascontiguousarray(turns[some].T).ravel(),
-            np.ascontiguousarray(filters.gain[some]),
+            np.ascontiguousarray(filters.taps[four].T).ravel(),
+            np.ascontiguousarray(steps[four].T).ravel(),
+            np.ascontiguousarray(filters.gain[four]),
             pieces,
-            joins,
+            merges,
         )
-    return np.asarray(np.sqrt(means / len(signal)))
+    return np.asarray(np.sqrt(sums / len(signal)))
 
 
 @exact
-def _summation_plan(length: int, run: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how NumPy adds up `length` numbers: the pieces it starts from, and when it joins sums.
-
-    NumPy halves a sum, at multiples of eight, until at most 128 numbers are left. The plan lists
-    those pieces from left to right, and after each how many of the sums so far are joined. Arrays
-    longer than `run` are added up run by run.
-    """
-    pieces = np.empty(length // 32 + 2, dtype=np.int64)
-    joins = np.empty(length // 32 + 2, dtype=np.int64)
-    waiting = np.empty(128, dtype=np.int64)
-    closing = np.empty(128, dtype=np.int64)
-    count = 0
-    for start in range(0, length, run):
-        depth = 1
-        waiting[0] = min(run, length - start)
-        closing[0] = 1 if start > 0 else 0
-        while depth > 0:
-            depth -= 1
-            size = waiting[depth]
-            closes = closing[depth]
-            if size <= 128:
-                pieces[count] = size
-                joins[count] = closes
-                count += 1
-            else:
-                left = size // 2
-                left -= left % 8
-                waiting[depth] = size - left
-                closing[depth] = closes + 1
-                waiting[depth + 1] = left
-                closing[depth + 1] = 0
-                depth += 2
-    return pieces[:count], joins[:count]
-
-
-@exact
-def _summed_power(  # noqa: PLR0915 - eight sums are written out, so that they stay in registers
+def _summed_power(  # noqa: PLR0915 - eight sums, written out to stay in registers
     signal: NDArray[np.float64],
     taps: NDArray[np.float64],
-    turn: NDArray[np.float64],
+    phase_step: NDArray[np.float64],
     gain: NDArray[np.float64],
     pieces: NDArray[np.int64],
-    joins: NDArray[np.int64],
+    merges: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Return the summed squares of four channels' envelopes, one channel in each lane."""
+    """Return the sums of squares of four channels' envelopes, one channel in each lane.
+
+    Args:
+        signal: (n,) output of the middle ear.
+        taps: (20,) five coefficients of each channel, coefficient by coefficient.
+        phase_step: (8,) cosines and sines of the four carriers' phase advance per sample.
+        gain: (4,) gains of the filters.
+        pieces: sizes of the pieces of `rounding.summation_plan`.
+        merges: merges after each piece.
+    """
     t1, t2, t3, t4, t5 = load(taps, 0), load(taps, 4), load(taps, 8), load(taps, 12), load(taps, 16)
-    turn_cos, turn_sin = load(turn, 0), load(turn, 4)
+    step_cos, step_sin = load(phase_step, 0), load(phase_step, 4)
     factor = load(gain, 0)
-    cosine, sine = spread(1.0), spread(0.0)
-    zero = spread(0.0)
+    cosine, sine = broadcast(1.0), broadcast(0.0)
+    zero = broadcast(0.0)
     r1, r2, r3, r4 = zero, zero, zero, zero
     i1, i2, i3, i4 = zero, zero, zero, zero
     powers = np.empty(4 * 136)
@@ -230,7 +202,7 @@ def _summed_power(  # noqa: PLR0915 - eight sums are written out, so that they s
         size = pieces[piece]
         block = signal[position:]
         for k in range(size):
-            x = spread(block[k])
+            x = broadcast(block[k])
             real = x * cosine
             imag = x * sine
             r = r1 + real
@@ -243,14 +215,14 @@ def _summed_power(  # noqa: PLR0915 - eight sums are written out, so that they s
             i2 = i3 + imag * t5 + i * t2
             i3 = i4 + i * t3
             i4 = i * t4
-            envelope = factor * root(r * r + i * i)
+            envelope = factor * sqrt(r * r + i * i)
             store(powers, 4 * k, envelope * envelope)
-            advanced = cosine * turn_cos + sine * turn_sin
-            sine = sine * turn_cos - cosine * turn_sin
+            advanced = cosine * step_cos + sine * step_sin
+            sine = sine * step_cos - cosine * step_sin
             cosine = advanced
         position += size
 
-        # Eight sums side by side, then the rest one by one.
+        # Eight partial sums, then the rest one by one, as in NumPy.
         if size < 8:
             whole = zero
             start = 0
@@ -272,7 +244,7 @@ def _summed_power(  # noqa: PLR0915 - eight sums are written out, so that they s
             whole = whole + load(powers, 4 * k)
         store(stack, 4 * depth, whole)
         depth += 1
-        for _ in range(joins[piece]):
+        for _ in range(merges[piece]):
             depth -= 1
             store(stack, 4 * (depth - 1), load(stack, 4 * (depth - 1)) + load(stack, 4 * depth))
     return stack[:4]
@@ -280,37 +252,49 @@ def _summed_power(  # noqa: PLR0915 - eight sums are written out, so that they s
 
 @exact
 def _step(x: Any, z1: Any, z2: Any, z3: Any, z4: Any, taps: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Filter one sample in four lanes: the output, then the four numbers that the filter remembers."""
+    """Filter one sample in four lanes.
+
+    Args:
+        x: input.
+        z1: first element of the filter's state.
+        z2: second element.
+        z3: third element.
+        z4: fourth element.
+        taps: five coefficients.
+
+    Returns:
+        The output and the four elements of the new state.
+    """
     first, second, third, fourth, zero = taps
     y = z1 + x
     return y, z2 + x * first + y * first, z3 + x * zero + y * second, z4 + y * third, y * fourth
 
 
 @exact
-def _split_step(
+def _envelopes_and_motion(
     y0: Any, y1: Any, y2: Any, y3: Any, c0: Any, c1: Any, c2: Any, c3: Any
 ) -> tuple[Any, Any, Any]:
-    """Return the control power, the signal power and the motion of four samples.
+    """Return the control envelope squared, the signal envelope squared and the motion for four samples.
 
     Args:
         y0: filter outputs of the first sample: control real and imaginary, signal real and imaginary.
-        y1: of the second.
-        y2: of the third.
-        y3: of the fourth.
-        c0: the carrier at the first sample: cosine, sine, cosine, sine.
-        c1: at the second.
-        c2: at the third.
-        c3: at the fourth.
+        y1: of the second sample.
+        y2: of the third sample.
+        y3: of the fourth sample.
+        c0: carrier of the first sample: cosine, sine, cosine, sine.
+        c1: of the second sample.
+        c2: of the third sample.
+        c3: of the fourth sample.
     """
     p0, p1, p2, p3 = y0 * y0, y1 * y1, y2 * y2, y3 * y3
-    real, more_real = low_pairs(p0, p1), low_pairs(p2, p3)
-    imag, more_imag = high_pairs(p0, p1), high_pairs(p2, p3)
+    real, more_real = unpack_low(p0, p1), unpack_low(p2, p3)
+    imag, more_imag = unpack_high(p0, p1), unpack_high(p2, p3)
     m0, m1, m2, m3 = y0 * c0, y1 * c1, y2 * c2, y3 * c3
     return (
         low_halves(real, more_real) + low_halves(imag, more_imag),
         high_halves(real, more_real) + high_halves(imag, more_imag),
-        high_halves(low_pairs(m0, m1), low_pairs(m2, m3))
-        + high_halves(high_pairs(m0, m1), high_pairs(m2, m3)),
+        high_halves(unpack_low(m0, m1), unpack_low(m2, m3))
+        + high_halves(unpack_high(m0, m1), unpack_high(m2, m3)),
     )
 
 
@@ -318,57 +302,69 @@ def _split_step(
 def filter_block(
     reference: NDArray[np.float64],
     processed: NDArray[np.float64],
-    taps_r: NDArray[np.float64],
-    taps_p: NDArray[np.float64],
-    turn: NDArray[np.float64],
+    reference_taps: NDArray[np.float64],
+    processed_taps: NDArray[np.float64],
+    phase_step: NDArray[np.float64],
     state: NDArray[np.float64],
-    out_r: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
-    out_p: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    reference_out: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    processed_out: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
 ) -> None:
-    """Pass one block of both signals through one channel's control filter and signal filters.
+    """Filter one block of both signals with one channel's control filter and signal filters.
 
-    Both go in one loop, so that one's operations fill the time in which the other's wait.
+    Both signals share a loop, so that the operations of one fill the latencies of the other.
 
     Args:
-        reference: (BLOCK or more,) samples, of which the block is the first BLOCK.
-        processed: the same.
-        taps_r: (20,): each of the five coefficients for the control filter (twice) and for the
-            reference's signal filter (twice).
-        taps_p: the same for the processed signal.
-        turn: (8,): the cosine of the phase advance four times, then its sine with signs + - + -.
-        state: (36,): what the block before left; at the start 1, 0, 1, 0 and zeros.
-        out_r: three (BLOCK,) to be filled: the squared envelopes of control and signal filter, and
-            the signal filter's output back at the centre frequency.
-        out_p: the same for the processed signal.
+        reference: (BLOCK or more,) samples, of which the first BLOCK are filtered.
+        processed: (BLOCK or more,) samples.
+        reference_taps: (20,) each of the five coefficients twice for the control filter and twice for the
+            reference's signal filter.
+        processed_taps: (20,) the same with the processed signal's filter.
+        phase_step: (8,) cosine of the phase advance four times, then its sine with the signs + - + -.
+        state: (36,) carrier and filter states, updated; initially 1, 0, 1, 0 and zeros.
+        reference_out: three arrays (BLOCK,) to fill: the squared envelopes of control and signal filter, and the
+            basilar membrane motion (the signal filter's output back at the centre frequency).
+        processed_out: the same for the processed signal.
     """
-    t = load(taps_r, 0), load(taps_r, 4), load(taps_r, 8), load(taps_r, 12), load(taps_r, 16)
-    s = load(taps_p, 0), load(taps_p, 4), load(taps_p, 8), load(taps_p, 12), load(taps_p, 16)
-    turn_cos, turn_sin = load(turn, 0), load(turn, 4)
+    r = (
+        load(reference_taps, 0),
+        load(reference_taps, 4),
+        load(reference_taps, 8),
+        load(reference_taps, 12),
+        load(reference_taps, 16),
+    )
+    p = (
+        load(processed_taps, 0),
+        load(processed_taps, 4),
+        load(processed_taps, 8),
+        load(processed_taps, 12),
+        load(processed_taps, 16),
+    )
+    step_cos, step_sin = load(phase_step, 0), load(phase_step, 4)
     carrier = load(state, 0)
     r1, r2, r3, r4 = load(state, 4), load(state, 8), load(state, 12), load(state, 16)
     p1, p2, p3, p4 = load(state, 20), load(state, 24), load(state, 28), load(state, 32)
     for k in range(0, BLOCK, WIDTH):
         c0 = carrier
-        y0, r1, r2, r3, r4 = _step(spread(reference[k]) * c0, r1, r2, r3, r4, t)
-        x0, p1, p2, p3, p4 = _step(spread(processed[k]) * c0, p1, p2, p3, p4, s)
-        c1 = c0 * turn_cos + swap(c0) * turn_sin
-        y1, r1, r2, r3, r4 = _step(spread(reference[k + 1]) * c1, r1, r2, r3, r4, t)
-        x1, p1, p2, p3, p4 = _step(spread(processed[k + 1]) * c1, p1, p2, p3, p4, s)
-        c2 = c1 * turn_cos + swap(c1) * turn_sin
-        y2, r1, r2, r3, r4 = _step(spread(reference[k + 2]) * c2, r1, r2, r3, r4, t)
-        x2, p1, p2, p3, p4 = _step(spread(processed[k + 2]) * c2, p1, p2, p3, p4, s)
-        c3 = c2 * turn_cos + swap(c2) * turn_sin
-        y3, r1, r2, r3, r4 = _step(spread(reference[k + 3]) * c3, r1, r2, r3, r4, t)
-        x3, p1, p2, p3, p4 = _step(spread(processed[k + 3]) * c3, p1, p2, p3, p4, s)
-        carrier = c3 * turn_cos + swap(c3) * turn_sin
-        control, power, motion = _split_step(y0, y1, y2, y3, c0, c1, c2, c3)
-        store(out_r[0], k, control)
-        store(out_r[1], k, power)
-        store(out_r[2], k, motion)
-        control, power, motion = _split_step(x0, x1, x2, x3, c0, c1, c2, c3)
-        store(out_p[0], k, control)
-        store(out_p[1], k, power)
-        store(out_p[2], k, motion)
+        y0, r1, r2, r3, r4 = _step(broadcast(reference[k]) * c0, r1, r2, r3, r4, r)
+        x0, p1, p2, p3, p4 = _step(broadcast(processed[k]) * c0, p1, p2, p3, p4, p)
+        c1 = c0 * step_cos + swap_neighbours(c0) * step_sin
+        y1, r1, r2, r3, r4 = _step(broadcast(reference[k + 1]) * c1, r1, r2, r3, r4, r)
+        x1, p1, p2, p3, p4 = _step(broadcast(processed[k + 1]) * c1, p1, p2, p3, p4, p)
+        c2 = c1 * step_cos + swap_neighbours(c1) * step_sin
+        y2, r1, r2, r3, r4 = _step(broadcast(reference[k + 2]) * c2, r1, r2, r3, r4, r)
+        x2, p1, p2, p3, p4 = _step(broadcast(processed[k + 2]) * c2, p1, p2, p3, p4, p)
+        c3 = c2 * step_cos + swap_neighbours(c2) * step_sin
+        y3, r1, r2, r3, r4 = _step(broadcast(reference[k + 3]) * c3, r1, r2, r3, r4, r)
+        x3, p1, p2, p3, p4 = _step(broadcast(processed[k + 3]) * c3, p1, p2, p3, p4, p)
+        carrier = c3 * step_cos + swap_neighbours(c3) * step_sin
+        control, power, motion = _envelopes_and_motion(y0, y1, y2, y3, c0, c1, c2, c3)
+        store(reference_out[0], k, control)
+        store(reference_out[1], k, power)
+        store(reference_out[2], k, motion)
+        control, power, motion = _envelopes_and_motion(x0, x1, x2, x3, c0, c1, c2, c3)
+        store(processed_out[0], k, control)
+        store(processed_out[1], k, power)
+        store(processed_out[2], k, motion)
     store(state, 0, carrier)
     store(state, 4, r1)
     store(state, 8, r2)
@@ -379,5 +375,5 @@ def filter_block(
     store(state, 28, p3)
     store(state, 32, p4)
     for k in range(4, 36):
-        if abs(state[k]) < NOTHING:
+        if abs(state[k]) < FLUSH_BELOW:
             state[k] = 0.0

@@ -1,8 +1,8 @@
-"""From the compressed outputs of a channel to what its inner hair cells make of them.
+"""Inner hair cells: from the compressed outputs of a channel to sensation level.
 
-Source: Kates (2013): the envelope becomes dB above the listener's threshold; rapid (2 ms) and
-short-term (60 ms) adaptation of the synapse is that of a circuit of two resistor-capacitor stages,
-stepped by backward differences; the basilar membrane's motion gets the same gain as the envelope.
+Source: Kates (2013): the envelope becomes dB above the listener's threshold; rapid (2 ms) and short-term
+(60 ms) adaptation of the synapse is that of a circuit of two resistor-capacitor stages, stepped by backward
+differences; the motion of the basilar membrane gets the same gain as the envelope.
 """
 
 # ruff: noqa: PLR0917 - compiled loops take their arrays by position
@@ -14,33 +14,36 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.haaqi.cochlea.gammatone import NOTHING
+from harness.haaqi.cochlea.gammatone import FLUSH_BELOW
 from harness.haaqi.kernels.compilation import fused, inlined
 from harness.haaqi.kernels.elementary import log2_and_inverse_start, log2_finish
-from harness.haaqi.kernels.lanes import WIDTH, fma, highest, load, spread, store
 from harness.haaqi.kernels.resampling import SAMPLE_RATE
+from harness.haaqi.kernels.simd import WIDTH, broadcast, fma, last_lane, load, store
 
 OVERSHOOT = 2
-RAPID = 0.001 * 2
-SHORT_TERM = 0.001 * 60
+RAPID_SECONDS = 0.001 * 2
+SHORT_TERM_SECONDS = 0.001 * 60
 SMALLEST = 1e-30
 DECIBELS_PER_DOUBLING = 20 * float(np.log10(2))
 
 
 @cache
-def adaptation() -> NDArray[np.float64]:
-    """Return the synapse as (37,): how its two voltages follow the input and each other, and its gain.
+def synapse_coefficients() -> NDArray[np.float64]:
+    """Return the coefficients of the synapse, (37,).
 
-    The new first voltage is p[0] * input + p[1] * first + p[2] * second, the new second one
-    p[3] * input + p[4] * first + p[5] * second; the output is p[6] * (input - first). From p[7] on
-    the same for four samples at once: the first voltage after each of them as sums of what it and
-    the second one were (four numbers each) and of the four inputs (four times four), then the
-    second one after all four, as such a sum (six numbers).
+    The two voltages are updated as
+
+        first'  = p[0] * input + p[1] * first + p[2] * second
+        second' = p[3] * input + p[4] * first + p[5] * second
+
+    and the output is p[6] * (input - first'). From p[7] on are the coefficients for four samples at once: the
+    first voltage after each sample, as sums of both initial voltages (four numbers each) and of the four inputs
+    (four numbers each); then the second voltage after all four samples, as a sum of the six (six numbers).
     """
     r1 = 1 / OVERSHOOT
     r2 = r3 = 0.5 * (1 - r1)
-    c1 = RAPID * (r1 + r2) / (r1 * r2)
-    c2 = SHORT_TERM / ((r1 + r2) * r3)
+    c1 = RAPID_SECONDS * (r1 + r2) / (r1 * r2)
+    c2 = SHORT_TERM_SECONDS / ((r1 + r2) * r3)
     first_charge = r1 * r2 * (c1 * SAMPLE_RATE)
     second_charge = r2 * r3 * (c2 * SAMPLE_RATE)
     own_first = r1 + r2 + first_charge
@@ -71,60 +74,60 @@ def adaptation() -> NDArray[np.float64]:
 
 
 @fused
-def sensation(
+def sensation_level(
     envelope: NDArray[np.float64],
-    base: float,
+    unit_level: float,
     count: int,
     level: NDArray[np.float64],
     inverse: NDArray[np.float64],
-    room: NDArray[np.float64],
+    scratch: NDArray[np.float64],
 ) -> None:
-    """Turn an envelope into dB above threshold.
+    """Convert an envelope to dB above threshold.
 
     Args:
         envelope: (count,) linear.
-        base: dB above threshold of an envelope of 1.
-        count: how many samples.
-        level: to be filled.
-        inverse: to be filled with the envelope's reciprocal, for `scale`; may be the envelope itself.
-        room: (count,) to be overwritten.
+        unit_level: dB above threshold of an envelope of 1.
+        count: number of samples.
+        level: (count,) filled.
+        inverse: (count,) filled with the envelope's reciprocal, for `scale_motion`; may be `envelope` itself.
+        scratch: (count,) overwritten.
     """
     for k in range(count):
-        room[k], level[k], inverse[k] = log2_and_inverse_start(envelope[k] + SMALLEST)
+        scratch[k], level[k], inverse[k] = log2_and_inverse_start(envelope[k] + SMALLEST)
     for k in range(count):
-        level[k] = max(base + DECIBELS_PER_DOUBLING * log2_finish(room[k], level[k]), 0.0)
+        level[k] = max(unit_level + DECIBELS_PER_DOUBLING * log2_finish(scratch[k], level[k]), 0.0)
 
 
 @fused
 def adapt(
-    ours: NDArray[np.float64],
-    theirs: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    processed: NDArray[np.float64],
     count: int,
     synapse: NDArray[np.float64],
     state: NDArray[np.float64],
 ) -> None:
-    """Let the synapse adapt to both signals' envelopes, in place.
+    """Apply the synapse's adaptation to both signals' envelopes, in place.
 
-    Four samples are taken at once: one by one, each would wait for the last one's voltages.
+    Four samples are processed at once: one by one, each would wait for the previous one's voltages.
 
     Args:
-        ours: dB above threshold, changed to the same with adaptation.
-        theirs: the processed signal's.
-        count: how many samples.
-        synapse: of `adaptation`.
-        state: (4,) both synapses' voltages, changed in place; zeros at the start.
+        reference: (count,) dB above threshold.
+        processed: (count,) dB above threshold.
+        count: number of samples.
+        synapse: (37,) `synapse_coefficients()`.
+        state: (4,) the two voltages of both synapses, updated; initially zeros.
     """
     r1, r2, p1, p2 = state[0], state[1], state[2], state[3]
     whole = count - count % WIDTH
     for k in range(0, whole, WIDTH):
-        r1, r2 = _adapt_four(ours, k, r1, r2, synapse)
-        p1, p2 = _adapt_four(theirs, k, p1, p2, synapse)
+        r1, r2 = _adapt_four(reference, k, r1, r2, synapse)
+        p1, p2 = _adapt_four(processed, k, p1, p2, synapse)
     for k in range(whole):
-        ours[k] = max(ours[k], 0.0)
-        theirs[k] = max(theirs[k], 0.0)
+        reference[k] = max(reference[k], 0.0)
+        processed[k] = max(processed[k], 0.0)
     for k in range(whole, count):
-        r1, r2 = _adapt_one(ours, k, r1, r2, synapse)
-        p1, p2 = _adapt_one(theirs, k, p1, p2, synapse)
+        r1, r2 = _adapt_one(reference, k, r1, r2, synapse)
+        p1, p2 = _adapt_one(processed, k, p1, p2, synapse)
     state[0], state[1], state[2], state[3] = _or_zero(r1), _or_zero(r2), _or_zero(p1), _or_zero(p2)
 
 
@@ -132,20 +135,22 @@ def adapt(
 def _adapt_four(
     level: NDArray[np.float64], k: int, first: float, second: float, synapse: NDArray[np.float64]
 ) -> tuple[float, float]:
+    """Adapt samples k to k + 3 of `level` in place, and return the new voltages."""
     a, b, c, d = level[k], level[k + 1], level[k + 2], level[k + 3]
-    from_inputs = fma(spread(b), load(synapse, 19), spread(a) * load(synapse, 15))
-    from_inputs = from_inputs + fma(spread(d), load(synapse, 27), spread(c) * load(synapse, 23))
-    voltage = fma(spread(first), load(synapse, 7), fma(spread(second), load(synapse, 11), from_inputs))
+    from_inputs = fma(broadcast(b), load(synapse, 19), broadcast(a) * load(synapse, 15))
+    from_inputs = from_inputs + fma(broadcast(d), load(synapse, 27), broadcast(c) * load(synapse, 23))
+    voltage = fma(broadcast(first), load(synapse, 7), fma(broadcast(second), load(synapse, 11), from_inputs))
     input_part = (synapse[33] * a + synapse[34] * b) + (synapse[35] * c + synapse[36] * d)
     second = synapse[31] * first + (synapse[32] * second + input_part)
-    store(level, k, (load(level, k) - voltage) * spread(synapse[6]))
-    return highest(voltage), second
+    store(level, k, (load(level, k) - voltage) * broadcast(synapse[6]))
+    return last_lane(voltage), second
 
 
 @inlined
 def _adapt_one(
     level: NDArray[np.float64], k: int, first: float, second: float, synapse: NDArray[np.float64]
 ) -> tuple[float, float]:
+    """Adapt sample k of `level` in place, and return the new voltages."""
     value = level[k]
     voltage = synapse[1] * first + (synapse[2] * second + synapse[0] * value)
     second = synapse[5] * second + (synapse[4] * first + synapse[3] * value)
@@ -155,51 +160,51 @@ def _adapt_one(
 
 @inlined
 def _or_zero(value: float) -> float:
-    """Take a voltage that has died away for zero, before it becomes denormal."""
-    return value if abs(value) > NOTHING else 0.0
+    """Set a voltage that has decayed to zero, before it becomes denormal."""
+    return value if abs(value) > FLUSH_BELOW else 0.0
 
 
 @fused
-def scale(
+def scale_motion(
     motion: NDArray[np.float64],
     level: NDArray[np.float64],
     inverse: NDArray[np.float64],
     count: int,
     scaled: NDArray[np.float64],
 ) -> None:
-    """Give the motion of the basilar membrane the gain that the envelope got.
+    """Apply the envelope's gain to the motion of the basilar membrane.
 
     Args:
         motion: (count,) linear.
-        level: the adapted envelope.
-        inverse: the reciprocal of the linear envelope.
-        count: how many samples.
-        scaled: to be filled; may be the motion itself.
+        level: (count,) adapted envelope, dB above threshold.
+        inverse: (count,) reciprocal of the linear envelope.
+        count: number of samples.
+        scaled: (count,) filled; may be `motion` itself.
     """
     for k in range(count):
         scaled[k] = motion[k] * ((level[k] + SMALLEST) * inverse[k])
 
 
 @fused
-def stretch(
-    source: NDArray[np.float64], length: int, start: int, count: int, room: NDArray[np.float64]
+def padded_view(
+    source: NDArray[np.float64], length: int, start: int, count: int, scratch: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return source[start : start + count], with zeros for what is not between 0 and length.
+    """Return source[start : start + count], with zeros for samples before 0 and from `length` on.
 
     Args:
-        source: samples.
-        length: how many of them there are.
-        start: the first one wanted; it may be negative.
-        count: how many are wanted.
-        room: (count,), overwritten and returned when they do not lie within; else it is a view.
+        source: (length or more,) samples.
+        length: number of samples.
+        start: index of the first sample; it may be negative.
+        count: number of samples to return.
+        scratch: (count,) overwritten and returned if zeros are needed; otherwise the result is a view.
     """
     if start >= 0 and start + count <= length:
         return source[start : start + count]
     low = min(max(-start, 0), count)
     high = max(min(length - start, count), low)
     for k in range(low):
-        room[k] = 0.0
-    room[low:high] = source[start + low : start + high]
+        scratch[k] = 0.0
+    scratch[low:high] = source[start + low : start + high]
     for k in range(high, count):
-        room[k] = 0.0
-    return room
+        scratch[k] = 0.0
+    return scratch

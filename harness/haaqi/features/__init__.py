@@ -1,1 +1,1 @@
-"""What is compared of the two ears: cepstrum, covariance, spectrum."""
+"""The features that HAAQI compares: smoothed envelopes, fine structure, long-term spectrum."""

@@ -1,7 +1,7 @@
-"""The envelope smoothed and sampled every 4 ms.
+"""Envelopes smoothed and sampled every 4 ms.
 
-Source: Kates and Arehart (2016), envelope modulation: averages over segments of 8 ms that overlap
-by half, weighted by a raised cosine; half segments at both ends.
+Source: Kates and Arehart (2016), envelope modulation: averages over segments of 8 ms that overlap by half,
+weighted by a raised cosine; half segments at both ends.
 """
 
 # ruff: noqa: PLR0917 - compiled loops take their arrays by position
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.haaqi.kernels.compilation import fused
-from harness.haaqi.kernels.lanes import WIDTH, fma, load, spread, total
 from harness.haaqi.kernels.resampling import SAMPLE_RATE
+from harness.haaqi.kernels.simd import WIDTH, broadcast, fma, lane_sum, load
 
 SEGMENT_MS = 8
 SIZE = round(SEGMENT_MS * 0.001 * SAMPLE_RATE)
@@ -23,12 +23,12 @@ HALF = SIZE // 2
 
 
 def segments(length: int) -> int:
-    """Return how many segments a signal of this length has."""
+    """Return the number of segments of a signal of `length` samples."""
     return 1 + length // SIZE + (length - HALF) // SIZE
 
 
 def window() -> NDArray[np.float64]:
-    """Return (192,) weights."""
+    """Return the weights of a segment, (192,)."""
     return _raised_cosine(SIZE)
 
 
@@ -38,7 +38,7 @@ def _raised_cosine(size: int) -> NDArray[np.float64]:
 
 
 @fused
-def weigh(
+def weigh_halves(
     level: NDArray[np.float64],
     count: int,
     weights: NDArray[np.float64],
@@ -46,32 +46,32 @@ def weigh(
     rising: NDArray[np.float64],
     falling: NDArray[np.float64],
 ) -> None:
-    """Weigh pieces of half a segment with both halves of the window.
+    """Weight half segments with both halves of the window.
 
     Args:
-        level: the envelope, from the start of a piece.
-        count: how many pieces.
-        weights: (192,) of `window`.
-        first: the number of the first piece.
-        rising: from its element `first` on to be filled with the sums weighted by the first half.
-        falling: the same, for the second half.
+        level: the envelope, from the start of the first half segment on.
+        count: number of half segments.
+        weights: (192,) `window()`.
+        first: number of the first half segment.
+        rising: (segments,) filled from element `first` on with the sums weighted by the window's first half.
+        falling: (segments,) the same with its second half.
     """
-    for piece in range(count):
-        up = down = spread(0.0)
+    for number in range(count):
+        up = down = broadcast(0.0)
         for k in range(0, HALF, WIDTH):
-            v = load(level, piece * HALF + k)
+            v = load(level, number * HALF + k)
             up = fma(v, load(weights, k), up)
             down = fma(v, load(weights, HALF + k), down)
-        rising[first + piece] = total(up)
-        falling[first + piece] = total(down)
+        rising[first + number] = lane_sum(up)
+        falling[first + number] = lane_sum(down)
 
 
-def average(rising: NDArray[np.float64], falling: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Join the weighed pieces to segments.
+def smoothed_envelope(rising: NDArray[np.float64], falling: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Combine the weighted half segments to segments.
 
     Args:
-        rising: (channels, segments) of `weigh`.
-        falling: (channels, segments) of `weigh`.
+        rising: (channels, segments) from `weigh_halves`.
+        falling: (channels, segments) from `weigh_halves`.
 
     Returns:
         (channels, segments) smoothed envelopes.

@@ -1,4 +1,4 @@
-"""The long-term spectrum, and what it tells of linear changes.
+"""The long-term spectrum, which measures linear changes.
 
 Source: Kates and Arehart (2016), long-term spectrum, after Moore and Tan (2004), JAES 52, 900-914.
 """
@@ -10,30 +10,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.haaqi.cochlea.hearing import CHANNELS, LINEAR_FROM, Cochlea
+from harness.haaqi.cochlea.hearing_loss import CHANNELS, LINEAR_FROM, Cochlea
 
 SMALLEST = 1e-30
 
 
-def sensation_level(
+def compressed_level(
     average: NDArray[np.float64], *, control: NDArray[np.float64], cochlea: Cochlea, level: float
 ) -> NDArray[np.float64]:
-    """Return what average envelopes amount to after compression.
+    """Return the level of average envelopes after compression.
 
     Args:
         average: (32,) RMS of the signal filters' envelopes.
         control: (32,) RMS of the control filters' envelopes.
-        cochlea: the listener's.
+        cochlea: the listener's cochlea.
         level: dB SPL of an RMS of 1.
 
     Returns:
-        (32,) dB above the listener's threshold, none negative.
+        (32,) dB above the listener's threshold, not negative.
     """
-    driving = _decibels(control, level=level)
-    driving = np.maximum(np.minimum(driving, LINEAR_FROM), cochlea.knee)
-    gain = -cochlea.outer_loss - (driving - cochlea.knee) * cochlea.slope
-    heard = np.maximum(_decibels(average, level=level), 0)
-    return np.asarray(np.maximum(heard + gain - cochlea.inner_loss, 0))
+    control_level = _decibels(control, level=level)
+    control_level = np.maximum(np.minimum(control_level, LINEAR_FROM), cochlea.knee)
+    gain = -cochlea.outer_loss - (control_level - cochlea.knee) * cochlea.slope
+    audible = np.maximum(_decibels(average, level=level), 0)
+    return np.asarray(np.maximum(audible + gain - cochlea.inner_loss, 0))
 
 
 def _decibels(envelope: NDArray[np.float64], *, level: float) -> NDArray[np.float64]:
@@ -42,7 +42,7 @@ def _decibels(envelope: NDArray[np.float64], *, level: float) -> NDArray[np.floa
 
 @dataclass(frozen=True, kw_only=True)
 class SpectralChange:
-    """Standard deviations over the channels, times their number.
+    """Standard deviations over the channels, times the number of channels.
 
     Attributes:
         loudness: of the difference of specific loudness.
@@ -58,12 +58,12 @@ def spectral_change(reference: NDArray[np.float64], processed: NDArray[np.float6
 
     Args:
         reference: (32,) dB above threshold.
-        processed: (32,) the same.
+        processed: (32,) dB above threshold.
     """
-    ours, theirs = _specific_loudness(reference), _specific_loudness(processed)
+    x, y = _specific_loudness(reference), _specific_loudness(processed)
     return SpectralChange(
-        loudness=float(CHANNELS * np.std(ours - theirs)),
-        normalised=float(CHANNELS * np.std((ours - theirs) / (ours + theirs))),
+        loudness=float(CHANNELS * np.std(x - y)),
+        normalised=float(CHANNELS * np.std((x - y) / (x + y))),
     )
 
 

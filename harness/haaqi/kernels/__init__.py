@@ -1,1 +1,1 @@
-"""Compiled building blocks: vector lanes, elementary functions, transforms, signals, resampling."""
+"""Compiled building blocks: SIMD lanes, elementary functions, transforms, random numbers, signals."""

@@ -1,8 +1,11 @@
-"""Logarithm and power for loops, good to a few units in the last place.
+"""Base-2 logarithm and exponential for vectorised loops, accurate to a few units in the last place.
 
-The library's own functions take one number at a time; these consist of plain arithmetic, so that
-LLVM runs them in all lanes of the processor. Both are meant for finite arguments. The polynomials
-are Taylor series, economised by Chebyshev's method in exact fractions when the module is imported.
+The C library's functions take one number at a time. These consist of plain arithmetic, which LLVM
+vectorises. Arguments must be finite. The polynomials are Taylor series, shortened by Chebyshev
+economisation in exact fractions when the module is imported.
+
+Each function comes in two steps, for two loops one after the other: a dependency chain as long as both
+steps together stalls the processor, because too few iterations fit into its reorder window.
 """
 
 from __future__ import annotations
@@ -21,26 +24,26 @@ _MANTISSA_BITS = 52
 _MANTISSA_MASK = (1 << _MANTISSA_BITS) - 1
 ONE_BITS = 0x3FF << _MANTISSA_BITS
 _ROOT_HALF = 0x3FE6A09E667F3BCD  # the bits of sqrt(1/2)
-_TO_BINADE = ONE_BITS - _ROOT_HALF
-_COUNTER = 0x433 << _MANTISSA_BITS  # 2**52: its last bits count in ones
-_COUNTER_START = float(2**52 + 1023)
-_ROUNDER = 1.5 * 2.0**52
+_BINADE_SHIFT = ONE_BITS - _ROOT_HALF
+_TWO_52_BITS = 0x433 << _MANTISSA_BITS  # the bits of 2**52, whose last bit has the weight 1
+_EXPONENT_OFFSET = float(2**52 + 1023)
+_ROUNDER = 1.5 * 2.0**52  # adding it rounds to an integer
 
 
 def economised(series: Sequence[Fraction], *, low: Fraction, high: Fraction, terms: int) -> tuple[float, ...]:
-    """Shorten a power series, spreading what is left out evenly over an interval.
+    """Shorten a power series, spreading the truncation error evenly over an interval.
 
     Args:
         series: coefficients of x**0, x**1, ...
         low: lower end of the interval.
-        high: upper end.
-        terms: how many coefficients to keep.
+        high: upper end of the interval.
+        terms: number of coefficients to keep.
 
     Returns:
-        The coefficients of the shorter polynomial.
+        (terms,) coefficients of the shorter polynomial.
     """
     middle, half = (high + low) / 2, (high - low) / 2
-    # In t, with x = middle + half * t, the interval is -1 to 1.
+    # Substitute x = middle + half * t, so that t covers -1 to 1.
     inner = [Fraction(0)] * len(series)
     for coefficient in reversed(series):
         inner = [middle * value + half * (inner[k - 1] if k else 0) for k, value in enumerate(inner)]
@@ -91,7 +94,7 @@ def bits_of(typingctx: Any, number: Any) -> Any:
 
 @instruction
 def number_of(typingctx: Any, bits: Any) -> Any:
-    """`number_of(i)`: the float64 that has these 64 bits."""
+    """`number_of(i)`: the float64 with these 64 bits."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], ir.DoubleType())
@@ -99,13 +102,9 @@ def number_of(typingctx: Any, bits: Any) -> Any:
     return types.float64(types.int64), generate
 
 
-# Each function comes in two steps, for two loops one after the other: a chain of dependent operations as
-# long as both together leaves the processor waiting, because too few turns of the loop are in sight at once.
-
-
 @instruction
 def upper_bits(typingctx: Any, bits: Any) -> Any:
-    """`upper_bits(i)`: the exponent's bits of 64, shifted without sign, for which AVX2 has an instruction."""
+    """`upper_bits(i)`: i logically shifted right by 52 bits; AVX2 has no arithmetic 64-bit shift."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.lshr(args[0], ir.Constant(ir.IntType(64), _MANTISSA_BITS))
@@ -115,18 +114,26 @@ def upper_bits(typingctx: Any, bits: Any) -> Any:
 
 @inlined
 def log2_start(x: float) -> tuple[float, float]:
-    """Return what `log2_finish` makes log2(x) of; x is a number that is not negative, 0 counts as 2**-1023."""
-    raised = bits_of(x) + _TO_BINADE
-    exponent = number_of(upper_bits(raised) | _COUNTER)
+    """Return the intermediate values from which `log2_finish` computes log2(x).
+
+    Args:
+        x: not negative; 0 counts as 2**-1023.
+    """
+    raised = bits_of(x) + _BINADE_SHIFT
+    exponent = number_of(upper_bits(raised) | _TWO_52_BITS)
     mantissa = number_of((raised & _MANTISSA_MASK) + _ROOT_HALF)
     return exponent, (mantissa - 1.0) / (mantissa + 1.0)
 
 
 @inlined
 def log2_and_inverse_start(x: float) -> tuple[float, float, float]:
-    """Return what `log2_finish` makes log2(x) of, and 1 / x, of a positive normal number."""
-    raised = bits_of(x) + _TO_BINADE
-    exponent = number_of(upper_bits(raised) | _COUNTER)
+    """Return the two intermediate values for `log2_finish`, and 1 / x, with a single division.
+
+    Args:
+        x: a positive normal number.
+    """
+    raised = bits_of(x) + _BINADE_SHIFT
+    exponent = number_of(upper_bits(raised) | _TWO_52_BITS)
     mantissa = number_of((raised & _MANTISSA_MASK) + _ROOT_HALF)
     common = 1.0 / ((mantissa + 1.0) * x)
     return exponent, (mantissa - 1.0) * (common * x), common * (mantissa + 1.0)
@@ -134,24 +141,28 @@ def log2_and_inverse_start(x: float) -> tuple[float, float, float]:
 
 @inlined
 def log2_finish(exponent: float, s: float) -> float:
-    """Return the binary logarithm that `log2_start` was asked for."""
+    """Return log2(x) from the values that `log2_start` or `log2_and_inverse_start` returned."""
     z = s * s
     w = z * z
     even = _L0 + w * (_L2 + w * (_L4 + w * _L6))
     odd = _L1 + w * (_L3 + w * (_L5 + w * _L7))
-    return float((exponent - _COUNTER_START) + s * (even + z * odd) * _PER_LN2)
+    return float((exponent - _EXPONENT_OFFSET) + s * (even + z * odd) * _PER_LN2)
 
 
 @inlined
 def exp2_start(x: float) -> tuple[float, float]:
-    """Return what `exp2_finish` makes 2 to the power of x of, for x between -1000 and 1000."""
+    """Return the intermediate values from which `exp2_finish` computes 2**x.
+
+    Args:
+        x: between -1000 and 1000.
+    """
     shifted = x + _ROUNDER
     return shifted, x - (shifted - _ROUNDER)
 
 
 @inlined
 def exp2_finish(shifted: float, r: float) -> float:
-    """Return the power that `exp2_start` was asked for."""
+    """Return 2**x from the values that `exp2_start` returned."""
     z = r * r
     even = _E0 + z * (_E2 + z * (_E4 + z * (_E6 + z * (_E8 + z * _E10))))
     odd = _E1 + z * (_E3 + z * (_E5 + z * (_E7 + z * (_E9 + z * _E11))))
@@ -160,21 +171,7 @@ def exp2_finish(shifted: float, r: float) -> float:
 
 
 @inlined
-def log2(x: float) -> float:
-    """Return the binary logarithm of a number that is not negative; 0 counts as 2**-1023."""
-    exponent, s = log2_start(x)
-    return float(log2_finish(exponent, s))
-
-
-@inlined
-def log2_and_inverse(x: float) -> tuple[float, float]:
-    """Return log2(x) and 1 / x of a positive normal number, for the price of one division."""
-    exponent, s, inverse = log2_and_inverse_start(x)
-    return log2_finish(exponent, s), inverse
-
-
-@inlined
 def exp2(x: float) -> float:
-    """Return 2 to the power of x, for x between -1000 and 1000."""
+    """Return 2**x, for x between -1000 and 1000."""
     shifted, r = exp2_start(x)
     return float(exp2_finish(shifted, r))

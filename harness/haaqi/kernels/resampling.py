@@ -1,4 +1,4 @@
-"""Every signal to 24 kHz, the model's own rate, at the level it had."""
+"""Resampling to 24 kHz, the model's sample rate, with the level preserved."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ LEVEL_BAND_KHZ = 21
 
 
 def resample(signal: Signal, *, sample_rate: float) -> NDArray[np.floating]:
-    """Resample a signal to 24 kHz and give it back its level.
+    """Resample a signal to 24 kHz and restore its level.
 
-    Rates count in whole kHz. A signal from a lower rate keeps its RMS; one from a higher rate keeps
-    the RMS of what lies below 10.5 kHz, so that what the model cannot hear does not set its level.
+    The sample rate is rounded to whole kHz. A signal from a lower rate keeps its RMS. A signal from a higher
+    rate keeps its RMS below 10.5 kHz, so that content above the model's range does not affect the level.
 
     Args:
         signal: (n,) samples.
         sample_rate: Hz; at least 501.
 
     Returns:
-        (m,) samples at 24 kHz; the signal itself when its rate is 24 kHz already.
+        (m,) samples at 24 kHz; the signal itself if its rate is 24 kHz already.
 
     Raises:
-        ValueError: the rate is below 1 kHz, or nothing is left of the signal.
+        ValueError: the rate is below 1 kHz, or the resampled signal is silent.
     """
     target = round(SAMPLE_RATE / 1000)
-    given = round(sample_rate / 1000)
-    if given < 1:
-        raise ValueError(f"A sample rate of {sample_rate} Hz is too low: the model needs 1 kHz or more.")
-    if given == target:
+    source = round(sample_rate / 1000)
+    if source < 1:
+        raise ValueError(f"A sample rate of {sample_rate} Hz is too low; the minimum is 1 kHz.")
+    if source == target:
         return signal
-    resampled = resample_poly(signal, target, given)
-    if given < target:
+    resampled = resample_poly(signal, target, source)
+    if source < target:
         before, after = rms(signal), rms(resampled)
     else:
-        before = rms(lfilter(*_level_filter(given), signal, axis=0))
+        before = rms(lfilter(*_level_filter(source), signal, axis=0))
         after = rms(lfilter(*_level_filter(target), resampled, axis=0))
     if not after > 0:
-        raise ValueError("A silent signal cannot be resampled to its own level.")
-    # In the resampled signal's own precision, as NumPy 1 takes it; NumPy 2 would make float64 of it.
+        raise ValueError("The resampled signal is silent, so its level cannot be restored.")
+    # In the precision of the resampled signal, as in NumPy 1; NumPy 2 would promote to float64.
     return np.asarray(resampled.dtype.type(before / after) * resampled)
 
 

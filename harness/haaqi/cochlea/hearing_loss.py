@@ -1,8 +1,8 @@
-"""What a hearing loss does to the cochlea: outer and inner hair cells, filter width, compression.
+"""The effect of a hearing loss on the cochlea: hair cells, filter bandwidth, compression.
 
-Source: Kates (2013), "An auditory model for intelligibility and quality predictions", POMA 19,
-050184, sections on the hearing loss; the split between outer and inner hair cells follows Moore et
-al. (1999), JASA 106, 2761-2778.
+Source: Kates (2013), "An auditory model for intelligibility and quality predictions", POMA 19, 050184,
+sections on the hearing loss; the split between outer and inner hair cells follows Moore et al. (1999),
+JASA 106, 2761-2778.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ INNER_SHARE = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class Cochlea:
-    """A listener's cochlea, one number per auditory channel from the lowest to the highest.
+    """A listener's cochlea; each attribute has one number per auditory channel, (32,), in ascending frequency.
 
     Attributes:
         outer_loss: attenuation by the outer hair cells, dB.
         inner_loss: attenuation by the inner hair cells, dB.
-        bandwidth: filter width at low levels, in widths of a normal ear.
+        bandwidth: filter bandwidth at low levels, relative to a normal ear's.
         knee: level below which the amplification is linear, dB SPL.
         ratio: compression ratio between the knee and 100 dB SPL.
     """
@@ -53,7 +53,7 @@ class Cochlea:
 
     @property
     def slope(self) -> NDArray[np.float64]:
-        """Decibels of gain lost for each decibel of level above the knee."""
+        """Gain reduction in dB per dB of level above the knee."""
         return np.asarray(1 - (1 / self.ratio))
 
 
@@ -73,36 +73,33 @@ def centre_frequencies() -> NDArray[np.float64]:
 
 
 def equivalent_bandwidths() -> NDArray[np.float64]:
-    """Return the equivalent rectangular bandwidth of a normal ear in Hz, channel by channel.
+    """Return the equivalent rectangular bandwidths of a normal ear in Hz, (32,).
 
     Source: Moore and Glasberg (1983), JASA 74, 750-753.
     """
     return np.asarray(MIN_BANDWIDTH + (centre_frequencies() / EAR_Q))
 
 
-def cochlea(hearing_loss: ArrayLike) -> Cochlea:
-    """Apportion a hearing loss to the cochlea's parts.
+def impaired_cochlea(hearing_loss: ArrayLike) -> Cochlea:
+    """Return the cochlea of a listener with a hearing loss.
 
     Args:
-        hearing_loss: (6,) dB HL at 250, 500, 1000, 2000, 4000 and 6000 Hz; negative counts as 0
-            after the interpolation to the centre frequencies.
-
-    Returns:
-        The listener's cochlea.
+        hearing_loss: (6,) dB HL at 250, 500, 1000, 2000, 4000 and 6000 Hz; negative values count as 0 after the
+            interpolation to the centre frequencies.
     """
     centres = centre_frequencies()
     losses = np.asarray(hearing_loss)
     frequencies = np.concatenate(([centres[0]], AUDIOMETRIC_FREQUENCIES, [centres[-1]]))
-    # NumPy's `insert`, which the model was defined with, keeps whole frequencies whole.
+    # As in pyclarity, where NumPy's `insert` converts the centre frequencies to integers.
     frequencies = np.trunc(frequencies)
     loss = np.interp(centres, frequencies, np.concatenate(([losses[0]], losses, [losses[-1]])))
     loss = np.maximum(loss, 0)
 
     ratio = LOW_RATIO + RATIO_RANGE * np.arange(CHANNELS) / (CHANNELS - 1)
-    most_outer = 1.25 * (COMPRESSION_RANGE * (1 - (1 / ratio)))
-    exhausted = loss >= most_outer
-    outer = np.where(exhausted, OUTER_SHARE * most_outer, OUTER_SHARE * loss)
-    inner = np.where(exhausted, INNER_SHARE * most_outer + (loss - most_outer), INNER_SHARE * loss)
+    max_outer = 1.25 * (COMPRESSION_RANGE * (1 - (1 / ratio)))
+    saturated = loss >= max_outer
+    outer = np.where(saturated, OUTER_SHARE * max_outer, OUTER_SHARE * loss)
+    inner = np.where(saturated, INNER_SHARE * max_outer + (loss - max_outer), INNER_SHARE * loss)
 
     bandwidth = np.ones(CHANNELS) + (outer / 50.0) + 2.0 * rounding.power(outer / 50.0, 6)
     knee = outer + NORMAL_KNEE
@@ -118,24 +115,24 @@ def cochlea(hearing_loss: ArrayLike) -> Cochlea:
 
 @cache
 def widest_bandwidths() -> NDArray[np.float64]:
-    """Return the filter widths with the outer hair cells gone, in widths of a normal ear."""
-    widest = cochlea([100] * len(AUDIOMETRIC_FREQUENCIES)).bandwidth
+    """Return the filter bandwidths without outer hair cells, relative to a normal ear's, (32,)."""
+    widest = impaired_cochlea([100] * len(AUDIOMETRIC_FREQUENCIES)).bandwidth
     widest.flags.writeable = False
     return widest
 
 
 def check_audiogram(audiogram: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return an audiogram as an array.
+    """Validate an audiogram and return it as an array.
 
     Raises:
-        ValueError: it does not hold six finite numbers.
+        ValueError: it is not six finite numbers.
     """
     levels = np.asarray(audiogram)
     if levels.shape != (len(AUDIOMETRIC_FREQUENCIES),):
         raise ValueError(
-            "An audiogram has six levels, at 250, 500, 1000, 2000, 4000 and 6000 Hz; "
-            f"this one has the shape {levels.shape}."
+            "An audiogram must have six levels, at 250, 500, 1000, 2000, 4000 and 6000 Hz; "
+            f"its shape is {levels.shape}."
         )
     if not np.all(np.isfinite(levels.astype(np.float64))):
-        raise ValueError("An audiogram's levels must be finite numbers.")
+        raise ValueError("The levels of an audiogram must be finite.")
     return levels

@@ -1,10 +1,9 @@
-"""Four float64, or eight float32, side by side, as one value inside a compiled loop.
+"""SIMD values inside compiled loops: four float64 or eight float32 lanes.
 
-LLVM does not find by itself that four recursive filters can run in the four lanes of one AVX
-register, which is what most of the model's time goes into. This module gives Numba a value of that
-kind: `load` and `store` move it from and to an array, `spread` fills it with one number, `+`, `-`
-and `*` work lane by lane and round like the scalar operations. Nothing here can be called outside a
-compiled function.
+LLVM does not discover that four recursive filters can run in the four lanes of one AVX register, and most of
+the model's time goes into such filters. This module gives Numba a SIMD type: `load` and `store` move lanes
+from and to an array, `broadcast` fills them with one number, and `+`, `-`, `*` and `/` work lane by lane and
+round like the scalar operations. These functions can only be called inside compiled functions.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from numba.extending import lower_builtin, models, register_model
 from harness.haaqi.kernels.compilation import instruction
 
 WIDTH = 4
-SHORT_WIDTH = 8
+FLOAT32_WIDTH = 8
 _VECTOR = ir.VectorType(ir.DoubleType(), WIDTH)
 _INT = ir.IntType(32)
 
@@ -33,11 +32,11 @@ class _LanesType(types.Type):  # type: ignore[misc]
         super().__init__(name=f"{number}x{width}")
 
 
-lanes_type = _LanesType(types.float64, WIDTH)
-short_type = _LanesType(types.float32, SHORT_WIDTH)
+float64_lanes = _LanesType(types.float64, WIDTH)
+float32_lanes = _LanesType(types.float32, FLOAT32_WIDTH)
 _VECTORS = {
     types.float64: ir.VectorType(ir.DoubleType(), WIDTH),
-    types.float32: ir.VectorType(ir.FloatType(), SHORT_WIDTH),
+    types.float32: ir.VectorType(ir.FloatType(), FLOAT32_WIDTH),
 }
 
 
@@ -48,10 +47,10 @@ class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
 
 
 def _lanes_of(number: Any) -> Any:
-    return short_type if number == types.float32 else lanes_type
+    return float32_lanes if number == types.float32 else float64_lanes
 
 
-def _place(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
     data = context.make_array(array_type)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), _VECTORS[array_type.dtype].as_pointer())
 
@@ -61,14 +60,14 @@ def load(typingctx: Any, array: Any, index: Any) -> Any:
     """`load(array, i)`: the lanes array[i], array[i + 1], ... of a contiguous array."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(_place(context, builder, signature.args[0], args[0], args[1]), align=4)
+        return builder.load(_pointer(context, builder, signature.args[0], args[0], args[1]), align=4)
 
     return _lanes_of(array.dtype)(array, types.intp), generate
 
 
 @instruction
 def width(typingctx: Any, array: Any) -> Any:
-    """`width(array)`: how many numbers of an array `load` takes, 4 of float64 or 8 of float32."""
+    """`width(array)`: the number of lanes that `load` reads, 4 for float64 and 8 for float32."""
     lanes = _lanes_of(array.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -85,7 +84,7 @@ def _load_four(context: Any, builder: Any, array_type: Any, array: Any, index: A
 
 @instruction
 def load_four(typingctx: Any, array: Any, index: Any) -> Any:
-    """`load_four(array, i)`: the lanes array[i] to array[i + 3]; of float32, twice side by side."""
+    """`load_four(array, i)`: the lanes array[i] to array[i + 3]; for float32, twice side by side."""
     lanes = _lanes_of(array.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -97,46 +96,46 @@ def load_four(typingctx: Any, array: Any, index: Any) -> Any:
 
 
 @instruction
-def load_two_fours(typingctx: Any, array: Any, first: Any, second: Any) -> Any:
-    """`load_two_fours(array, i, j)`: the lanes array[i] to array[i + 3], array[j] to array[j + 3] of float32."""
+def load_four_pair(typingctx: Any, array: Any, first: Any, second: Any) -> Any:
+    """`load_four_pair(array, i, j)`: float32 lanes array[i] to array[i + 3], array[j] to array[j + 3]."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         halves = [_load_four(context, builder, signature.args[0], args[0], arg) for arg in args[1:]]
-        places = ir.Constant(ir.VectorType(_INT, SHORT_WIDTH), list(range(SHORT_WIDTH)))
-        return builder.shuffle_vector(*halves, places)
+        positions = ir.Constant(ir.VectorType(_INT, FLOAT32_WIDTH), list(range(FLOAT32_WIDTH)))
+        return builder.shuffle_vector(*halves, positions)
 
-    return short_type(array, types.intp, types.intp), generate
+    return float32_lanes(array, types.intp, types.intp), generate
 
 
 @instruction
 def store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
-    """`store(array, i, v)`: puts the lanes of v into array[i], array[i + 1], ..."""
+    """`store(array, i, v)`: write the lanes of v to array[i], array[i + 1], ..."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        builder.store(args[2], _place(context, builder, signature.args[0], args[0], args[1]), align=4)
+        builder.store(args[2], _pointer(context, builder, signature.args[0], args[0], args[1]), align=4)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, _lanes_of(array.dtype)), generate
 
 
 @instruction
-def store_short(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
-    """`store_short(array, i, v)`: puts four float64 into array[i], array[i + 1], ..., rounded if it is short."""
+def store_four(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
+    """`store_four(array, i, v)`: write four float64 lanes to array[i] to array[i + 3], in the array's type."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = ir.VectorType(_VECTORS[array.dtype].element, WIDTH)
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        place = builder.bitcast(builder.gep(data, [args[1]]), kind.as_pointer())
-        short = kind.element != ir.DoubleType()
-        builder.store(builder.fptrunc(args[2], kind) if short else args[2], place, align=4)
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), kind.as_pointer())
+        narrow = kind.element != ir.DoubleType()
+        builder.store(builder.fptrunc(args[2], kind) if narrow else args[2], pointer, align=4)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, lanes_type), generate
+    return types.void(array, types.intp, float64_lanes), generate
 
 
 @instruction
-def spread(typingctx: Any, value: Any) -> Any:
-    """`spread(x)`: x in all lanes, eight of them if it is a float32."""
+def broadcast(typingctx: Any, value: Any) -> Any:
+    """`broadcast(x)`: x in all lanes, four of float64 or eight of float32."""
     result = _lanes_of(value)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -149,19 +148,6 @@ def spread(typingctx: Any, value: Any) -> Any:
     return result(result.number), generate
 
 
-@instruction
-def join(typingctx: Any, first: Any, second: Any, third: Any, fourth: Any) -> Any:
-    """`join(a, b, c, d)`: four numbers as lanes."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value = ir.Constant(_VECTOR, ir.Undefined)
-        for position, arg in enumerate(args):
-            value = builder.insert_element(value, arg, ir.Constant(_INT, position))
-        return value
-
-    return lanes_type(*[types.float64] * WIDTH), generate
-
-
 def _shuffle(positions: list[int]) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         mask = ir.Constant(ir.VectorType(_INT, len(positions)), positions)
@@ -171,87 +157,81 @@ def _shuffle(positions: list[int]) -> Any:
 
 
 @instruction
-def last(typingctx: Any, value: Any) -> Any:
-    """`last(v)`: four times the last lane."""
-    return lanes_type(lanes_type), _shuffle([3, 3, 3, 3])
-
-
-@instruction
-def highest(typingctx: Any, value: Any) -> Any:
-    """`highest(v)`: the last lane as a number."""
+def last_lane(typingctx: Any, value: Any) -> Any:
+    """`last_lane(v)`: the last of four lanes as a number."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.extract_element(args[0], ir.Constant(_INT, WIDTH - 1))
 
-    return types.float64(lanes_type), generate
+    return types.float64(float64_lanes), generate
 
 
 @instruction
-def swap(typingctx: Any, value: Any) -> Any:
-    """`swap(v)`: v1 v0 v3 v2."""
-    return lanes_type(lanes_type), _shuffle([1, 0, 3, 2])
+def swap_neighbours(typingctx: Any, value: Any) -> Any:
+    """`swap_neighbours(v)`: v1 v0 v3 v2."""
+    return float64_lanes(float64_lanes), _shuffle([1, 0, 3, 2])
 
 
 @instruction
-def low_pairs(typingctx: Any, first: Any, second: Any) -> Any:
-    """`low_pairs(a, b)`: a0 b0 a2 b2."""
-    return lanes_type(lanes_type, lanes_type), _shuffle([0, 4, 2, 6])
+def unpack_low(typingctx: Any, first: Any, second: Any) -> Any:
+    """`unpack_low(a, b)`: a0 b0 a2 b2."""
+    return float64_lanes(float64_lanes, float64_lanes), _shuffle([0, 4, 2, 6])
 
 
 @instruction
-def high_pairs(typingctx: Any, first: Any, second: Any) -> Any:
-    """`high_pairs(a, b)`: a1 b1 a3 b3."""
-    return lanes_type(lanes_type, lanes_type), _shuffle([1, 5, 3, 7])
+def unpack_high(typingctx: Any, first: Any, second: Any) -> Any:
+    """`unpack_high(a, b)`: a1 b1 a3 b3."""
+    return float64_lanes(float64_lanes, float64_lanes), _shuffle([1, 5, 3, 7])
 
 
 @instruction
 def low_halves(typingctx: Any, first: Any, second: Any) -> Any:
     """`low_halves(a, b)`: a0 a1 b0 b1."""
-    return lanes_type(lanes_type, lanes_type), _shuffle([0, 1, 4, 5])
+    return float64_lanes(float64_lanes, float64_lanes), _shuffle([0, 1, 4, 5])
 
 
 @instruction
 def high_halves(typingctx: Any, first: Any, second: Any) -> Any:
     """`high_halves(a, b)`: a2 a3 b2 b3."""
-    return lanes_type(lanes_type, lanes_type), _shuffle([2, 3, 6, 7])
+    return float64_lanes(float64_lanes, float64_lanes), _shuffle([2, 3, 6, 7])
 
 
 @instruction
-def short_lanes(typingctx: Any, first: Any, second: Any) -> Any:
-    """`short_lanes(a, b)`: a0 a1 a2 a3 b0 b1 b2 b3, rounded to float32."""
+def pack_float32(typingctx: Any, first: Any, second: Any) -> Any:
+    """`pack_float32(a, b)`: a0 a1 a2 a3 b0 b1 b2 b3, rounded to float32."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = ir.VectorType(ir.FloatType(), WIDTH)
         halves = [builder.fptrunc(arg, kind) for arg in args]
-        places = ir.Constant(ir.VectorType(_INT, SHORT_WIDTH), list(range(SHORT_WIDTH)))
-        return builder.shuffle_vector(*halves, places)
+        positions = ir.Constant(ir.VectorType(_INT, FLOAT32_WIDTH), list(range(FLOAT32_WIDTH)))
+        return builder.shuffle_vector(*halves, positions)
 
-    return short_type(lanes_type, lanes_type), generate
+    return float32_lanes(float64_lanes, float64_lanes), generate
 
 
-# How two steps turn rows into columns, four lanes and twice four lanes: pairs of neighbours, then halves.
-_PAIRS = {WIDTH: ([0, 4, 2, 6], [1, 5, 3, 7]), SHORT_WIDTH: ([0, 8, 1, 9], [2, 10, 3, 11])}
-_HALVES = {WIDTH: ([0, 1, 4, 5], [2, 3, 6, 7]), SHORT_WIDTH: ([0, 1, 8, 9], [2, 3, 10, 11])}
+# The shuffles of a transposition, for four lanes and for two times four lanes: first pairs, then halves.
+_PAIRS = {WIDTH: ([0, 4, 2, 6], [1, 5, 3, 7]), FLOAT32_WIDTH: ([0, 8, 1, 9], [2, 10, 3, 11])}
+_HALVES = {WIDTH: ([0, 1, 4, 5], [2, 3, 6, 7]), FLOAT32_WIDTH: ([0, 1, 8, 9], [2, 3, 10, 11])}
 
 
 @instruction
-def transposed(typingctx: Any, first: Any, second: Any, third: Any, fourth: Any) -> Any:
-    """`transposed(a, b, c, d)`: (a0 b0 c0 d0, a1 b1 c1 d1, ...); of eight lanes, both halves by themselves."""
+def transpose(typingctx: Any, first: Any, second: Any, third: Any, fourth: Any) -> Any:
+    """`transpose(a, b, c, d)`: (a0 b0 c0 d0, a1 b1 c1 d1, ...); with eight lanes, each half on its own."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         lanes = first.width
-        twice = [0, 0, 0, 0] if lanes == WIDTH else [0, 0, 0, 0, 4, 4, 4, 4]
+        half_offset = [0, 0, 0, 0] if lanes == WIDTH else [0, 0, 0, 0, 4, 4, 4, 4]
 
         def shuffled(x: Any, y: Any, positions: list[int]) -> Any:
-            places = [positions[k % WIDTH] + twice[k] for k in range(lanes)]
-            return builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(_INT, lanes), places))
+            mask = [positions[k % WIDTH] + half_offset[k] for k in range(lanes)]
+            return builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(_INT, lanes), mask))
 
         above = [shuffled(args[0], args[1], pairs) for pairs in _PAIRS[lanes]]
         below = [shuffled(args[2], args[3], pairs) for pairs in _PAIRS[lanes]]
         rows = [
             [shuffled(a, b, halves) for a, b in zip(above, below, strict=True)] for halves in _HALVES[lanes]
         ]
-        # Pairs are of lanes 0 and 2 in float64, of lanes 0 and 1 in float32.
+        # The first shuffle pairs lanes 0 and 2 in float64, lanes 0 and 1 in float32.
         a, b, c, d = rows[0] + rows[1] if lanes == WIDTH else [row[k] for k in (0, 1) for row in rows]
         return context.make_tuple(builder, signature.return_type, (a, b, c, d))
 
@@ -259,26 +239,26 @@ def transposed(typingctx: Any, first: Any, second: Any, third: Any, fourth: Any)
 
 
 @instruction
-def total(typingctx: Any, value: Any) -> Any:
-    """`total(v)`: (v0 + v1) + (v2 + v3)."""
+def lane_sum(typingctx: Any, value: Any) -> Any:
+    """`lane_sum(v)`: (v0 + v1) + (v2 + v3)."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         v = [builder.extract_element(args[0], ir.Constant(_INT, i)) for i in range(WIDTH)]
         return builder.fadd(builder.fadd(v[0], v[1]), builder.fadd(v[2], v[3]))
 
-    return types.float64(lanes_type), generate
+    return types.float64(float64_lanes), generate
 
 
 @instruction
-def root(typingctx: Any, value: Any) -> Any:
-    """`root(v)`: the square root of each lane, correctly rounded."""
+def sqrt(typingctx: Any, value: Any) -> Any:
+    """`sqrt(v)`: the square root of each lane, correctly rounded."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         function_type = ir.FunctionType(_VECTOR, [_VECTOR])
         sqrt = cgutils.get_or_insert_function(builder.module, function_type, "llvm.sqrt.v4f64")
         return builder.call(sqrt, args)
 
-    return lanes_type(lanes_type), generate
+    return float64_lanes(float64_lanes), generate
 
 
 @instruction
@@ -287,24 +267,24 @@ def fma(typingctx: Any, first: Any, second: Any, third: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         vector = _VECTORS[first.number]
-        name = "llvm.fma.v4f64" if first == lanes_type else "llvm.fma.v8f32"
+        name = "llvm.fma.v4f64" if first == float64_lanes else "llvm.fma.v8f32"
         function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
         return builder.call(function, args)
 
     return first(first, first, first), generate
 
 
-def _let_operator(symbol: Any, instruction: str) -> None:
-    """Let a Python operator between two lanes values be one LLVM instruction."""
+def _register_operator(symbol: Any, instruction: str) -> None:
+    """Compile a Python operator between two SIMD values to one LLVM instruction."""
 
     class Template(ConcreteTemplate):  # type: ignore[misc]
-        cases = tuple(signature(kind, kind, kind) for kind in (lanes_type, short_type))
+        cases = tuple(signature(kind, kind, kind) for kind in (float64_lanes, float32_lanes))
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return getattr(builder, instruction)(*args)
 
     infer_global(symbol)(Template)
-    for kind in (lanes_type, short_type):
+    for kind in (float64_lanes, float32_lanes):
         lower_builtin(symbol, kind, kind)(generate)
 
 
@@ -314,4 +294,4 @@ for _symbol, _instruction in (
     (operator.mul, "fmul"),
     (operator.truediv, "fdiv"),
 ):
-    _let_operator(_symbol, _instruction)
+    _register_operator(_symbol, _instruction)

@@ -1,4 +1,4 @@
-"""Inputs for comparisons of whole scores, regenerated from seeds, so that only numbers are stored."""
+"""Inputs for comparisons of whole scores, made from seeds, so that only scores are stored."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Case:
     seed: int = 1
 
     def run(self, haaqi_v1: Callable[..., Any]) -> list[float]:
-        """Return combined, nonlinear, linear and the raw components; NumPy's generator moves on."""
+        """Return combined, nonlinear, linear and the raw components; advances NumPy's generator."""
         reference, processed = self.make()
         np.random.seed(self.seed)
         with np.errstate(all="ignore"):
@@ -62,8 +62,8 @@ class Case:
 def music(length: int, *, rate: float = 24000, seed: int = 0) -> Signal:
     """Return something like music: decaying harmonic tones over a little noise, RMS about 0.05.
 
-    NumPy's sines and exponentials differ from version to version and from processor to processor. The
-    tones are outputs of two-pole filters, so that every environment gets the same bits.
+    NumPy's sines and exponentials differ between versions and processors. The tones are outputs of two-pole
+    filters, so every environment gets the same bits.
     """
     rng = np.random.RandomState(seed)
     sound = 0.003 * rng.standard_normal(length)
@@ -89,12 +89,12 @@ def music(length: int, *, rate: float = 24000, seed: int = 0) -> Signal:
 
 
 def rms(signal: Signal) -> float:
-    """Return the root of the mean square, rounded once."""
+    """Return the root mean square, with exact summation."""
     return math.sqrt(math.fsum((signal * signal).tolist()) / len(signal))
 
 
 def wave(length: int, *, step: float) -> Signal:
-    """Return sines in steps of an angle, by the C library."""
+    """Return sines in steps of an angle, computed by the C library."""
     return np.array([math.sin(k * step) for k in range(length)])
 
 
@@ -165,7 +165,7 @@ CHANGES: dict[str, Callable[[Signal], Signal]] = {
 
 
 def by_hand() -> Iterator[Case]:
-    """Yield the cases that somebody thought of."""
+    """Yield the hand-written cases."""
     for name, change in CHANGES.items():
         for audiogram in ("mild", "moderate", "severe", "steep"):
             yield Case(f"{name}, {audiogram}", pair(6000, change=change, seed=3), loss=AUDIOGRAMS[audiogram])
@@ -240,7 +240,7 @@ def by_hand() -> Iterator[Case]:
 
 CASES = {case.name: case for case in by_hand()}
 
-# Too long for every run; the whole song costs pyclarity ten minutes and 12 GB.
+# Too long for every run: the whole song takes pyclarity ten minutes and 12 GB.
 LONG = {
     "a minute": Case("a minute", pair(24000 * 60 + 1, seed=40, change=_delayed(77)), loss=AUDIOGRAMS["mild"]),
     "a whole song": Case(
