@@ -4,6 +4,7 @@ import io
 import shutil
 import zipfile
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -133,16 +134,20 @@ def test_the_command_names_the_stem_that_a_yardstick_needs(separator, without_st
     assert not (tmp_path / "out").exists()
 
 
+def _keep_note(notes: list[str], done: int, total: int, note: str) -> None:
+    notes.append(note)
+
+
 def test_progress_names_what_is_matched(challenge, without_stems, tmp_path):
     for root, what in ((challenge.root, "stems"), (without_stems, "mixture")):
-        notes = []
+        notes: list[str] = []
         enhance(
             Challenge.load(root, split="test", stems=False),
             separator="mixture",
             output=tmp_path / what,
             team="E001",
             gain="match",
-            progress=lambda done, total, note, notes=notes: notes.append(note),
+            progress=partial(_keep_note, notes),
         )
         assert f"matching {challenge.songs[0].name} to the level of its {what}" in notes
 

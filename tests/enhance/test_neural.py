@@ -14,6 +14,7 @@ import soundfile
 
 from harness.baselines.synthetic import make_challenge
 from harness.enhance import enhance, load_separator
+from harness.enhance.blocks import BlockSeparator
 from harness.enhance.neural import PUBLISHED_OPENUNMIX, check_digest
 from harness.enhance.track import Track
 from harness.protocol.errors import SetupError, UsageError
@@ -117,6 +118,7 @@ def loop(tmp_path_factory):
 @pytest.mark.parametrize(("name", "deviation"), [("demucs", 0.2), ("openunmix", 0.02)])
 def test_blocks_agree_with_the_whole_away_from_the_seams(name, deviation, weights, loop):
     loaded = load_separator(name, weights=weights[name], device="cpu")
+    assert isinstance(loaded, BlockSeparator)
     whole = np.zeros((4, 2, loop.frames), dtype=np.float32)
     replace(loaded, block=2 * loop.frames).separate(loop, whole, lambda done, total: None)
     parts = np.zeros_like(whole)

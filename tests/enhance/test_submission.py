@@ -15,6 +15,7 @@ import soundfile
 from harness.enhance import encoding as encoding_module
 from harness.enhance import enhance
 from harness.enhance import example as example_module
+from harness.enhance.nalr import nalr_taps
 from harness.enhance.separators import Mixture, Oracle
 from harness.protocol.errors import SetupError, SubmissionError, UsageError
 from validator import validate
@@ -49,7 +50,7 @@ def test_equals_the_recipe_sample_by_sample(separator, music_set, music_challeng
 
 
 def test_comparison_detects_one_changed_tap(music_set, music_challenge, tmp_path, monkeypatch):
-    design = example_module.nalr_taps
+    design = nalr_taps
 
     def bent(**arguments):
         taps = design(**arguments)

@@ -20,6 +20,7 @@ def test_partly_written_stems_are_not_kept(challenge, tmp_path):
             assert not stems.any()
             stems[1] = 2
         kept = workspace.separated(song)
+        assert kept is not None
         assert np.all(kept[1] == 2)
         assert not kept[0].any()
         workspace.forget(song)

@@ -81,6 +81,7 @@ def with_streaminfo(data: bytes, **fields: int | bytes) -> bytes:
     }  # fmt: skip
     for name, value in fields.items():
         if name == "md5":
+            assert isinstance(value, bytes)
             out[26:42] = value
         elif name == "min_block":
             out[8:10] = int(value).to_bytes(2, "big")
@@ -245,7 +246,7 @@ def tar_bytes(
     files: dict[str, bytes], *, prefix: str = "", mode: str = "w", form: int = tarfile.PAX_FORMAT
 ) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode, format=form) as out:
+    with tarfile.open(fileobj=buffer, mode=mode, format=form) as out:  # type: ignore[call-overload]  # any mode
         for name, data in files.items():
             info = tarfile.TarInfo(prefix + name)
             info.size = len(data)

@@ -61,6 +61,7 @@ def by_soundfile(data, *, channels=1, rate=24000):
 
 @pytest.fixture(scope="module")
 def decoder():
+    assert LIBRARY is not None
     return libflac.Decoder(LIBRARY)
 
 
@@ -92,7 +93,7 @@ def test_an_exception_in_a_callback_is_raised(decoder, monkeypatch, callback, ca
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    used = {"_write": (libflac.np, "frombuffer"), "_read": (libflac, "with_total")}
+    used = {"_write": (np, "frombuffer"), "_read": (libflac, "with_total")}
     with monkeypatch.context() as patched:
         patched.setattr(*used[callback], interrupt)
         with pytest.raises(KeyboardInterrupt):

@@ -14,6 +14,7 @@ from validator.archive.submission import open_submission
 from validator.archive.tarfiles import _pax
 from validator.challenge.manifest import Kind, Length, expected_files, length_of
 from validator.challenge.rules import CAD1
+from validator.challenge.songs import Song
 from validator.checks.filenames import check_names
 from validator.checks.groups import REMIX, FileKey, grouped
 from validator.formats import frames
@@ -214,7 +215,7 @@ def test_lengths_allow_two_samples(song):
 
 
 def test_whole_songs_may_carry_the_tail_of_the_filter():
-    song = forge.Song("x", frames=441000)
+    song = Song("x", frames=441000)
     assert length_of(song, Kind.STEM) == Length(240000, 239998, 240000 + 120 + 2)
     assert length_of(song, Kind.REMIX) == Length(320000, 319998, 320000 + 160 + 2)
 
@@ -231,7 +232,7 @@ def test_every_frame_of_a_flac_is_found():
 
 
 def test_searching_frames_gives_up_after_too_many_candidates(monkeypatch):
-    tried = []
+    tried: list[bytes] = []
     monkeypatch.setattr(frames, "_header", tried.append)
     assert has_later_frame(b"\xff\xf8" * 100_000, done=0, declared=24000, block=4096)
     assert len(tried) == frames.CANDIDATES

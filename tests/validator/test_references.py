@@ -248,6 +248,7 @@ def test_whole_songs_and_a_silent_reference(challenge, tmp_path):
         source = pcm[entry.stem or "mixture"] / 32768
         spectrum = np.fft.rfft(source, axis=0)
         count = frames if rate == 24000 else valid.songs[0].expected_remix_frames
+        assert count is not None
         down = np.fft.irfft(spectrum[: count // 2 + 1], count, axis=0) * (count / len(source))
         data = down if not entry.side else down[:, 0 if entry.side == "left" else 1]
         soundfile.write(out, np.round(data * 32000).astype(np.int16), rate, format="FLAC", subtype="PCM_16")

@@ -24,12 +24,13 @@ def modules() -> dict[str, Path]:
 
 def imported(path: Path) -> set[str]:
     """The modules that a file names in its import statements, at any depth."""
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} has a relative import"
+            assert node.module is not None
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 

@@ -102,7 +102,7 @@ def named_pipe(dest):
     return saved(dest, with_item(Item("L6001/pipe", b"", mode=0o10666)))
 
 
-for _name, _member in {
+_NAMES: dict[str, str | bytes] = {
     "parent_folder": "../evil.flac",
     "parent_folder_inside": "L6001/../../evil.flac",
     "absolute": "/etc/evil.flac",
@@ -117,7 +117,8 @@ for _name, _member in {
     "overlong_name": "x/" * 600 + "evil",
     "right_to_left": "L6001/evil\u202ecalf.flac",
     "invalid_utf8": b"L6001/\xff\xfeevil.flac",
-}.items():
+}
+for _name, _member in _NAMES.items():
 
     def _make(dest: Path, member: str | bytes = _member) -> Path:
         flags = 0x800 if isinstance(member, bytes) else None
@@ -170,10 +171,11 @@ def members_overlap(dest):
     every = items()
     inner = forged(every[1:2])
     inner = inner[: inner.index(b"PK\1\2")]
-    head = 30 + len(every[1].name.encode())
+    names = [one.name for one in every[:2] if isinstance(one.name, str)]
+    head = 30 + len(names[1].encode())
     every[0] = Item(every[0].name, inner, method=0)
     every[1] = dataclasses.replace(
-        every[1], raw=b"", packed=len(inner) - head, offset=30 + len(every[0].name.encode())
+        every[1], raw=b"", packed=len(inner) - head, offset=30 + len(names[0].encode())
     )
     return saved(dest, forged(every))
 
