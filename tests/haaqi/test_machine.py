@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -102,14 +101,6 @@ def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
     assert first[1] > 0
     assert second == [first[1], 0]
     assert {path.name for path in tmp_path.rglob("*.nb?")} == files
-
-
-def test_image_has_the_same_target() -> None:
-    recipe = (ROOT / "Dockerfile").read_text()
-    assignments = re.findall(r'^ +([A-Z_]+)=("[^"]*"|\S+)|\s([A-Z_]+)=("[^"]*"|\S+)', recipe, re.MULTILINE)
-    found = [(a or c, (b or d).strip('"')) for a, b, c, d in assignments]
-    for name, value in environment().items():
-        assert found.count((name, value)) == 2, name
 
 
 def test_fixed_target_is_recognised() -> None:
