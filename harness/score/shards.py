@@ -153,7 +153,7 @@ class ShardRunner:
             if error is None:
                 return ()
             if not shard.size:
-                self._sink.record_error(error)
+                self._finish_answered(error)
                 return ()
             if not isinstance(error, MachineError):
                 return self._handle_failure(shard, error)
@@ -162,6 +162,16 @@ class ShardRunner:
             self._sink.log(f"{error.message} Retrying in {delay:.0f} s.")
             self._stop.wait(delay)
         raise AssertionError("the last try returns or raises")
+
+    def _finish_answered(self, error: HarnessError) -> None:
+        """Handles an error of a sandbox that has given every answer.
+
+        A machine fault then concerns only the clean-up, which the next sandbox, run or `cad1 clean` does.
+        """
+        if isinstance(error, MachineError):
+            self._sink.log(f"{error.message} Its answers are stored.")
+        else:
+            self._sink.record_error(error)
 
     def _run_sandbox(self, shard: Shard) -> tuple[Shard, HarnessError | None]:
         """Runs one sandbox on a shard; returns what is still unanswered, and the error that ended it."""

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 Cad1 = Callable[..., subprocess.CompletedProcess[str]]
-SANDBOXES = [pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.slow]), "process"]
+SANDBOXES = [pytest.param("docker", marks=pytest.mark.docker), "process"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sandbox", SANDBOXES)
 def test_the_demo_ranks_its_submissions_by_quality(
     request: pytest.FixtureRequest, cad1: Cad1, tmp_path: Path, sandbox: str

@@ -33,6 +33,7 @@ from validator import Challenge
 Cad1 = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.mark.slow
 @pytest.mark.docker
 def test_the_baselines_have_their_stored_scores(cad1: Cad1, image: str) -> None:
     done = cad1("regress", "--sandbox", "docker")

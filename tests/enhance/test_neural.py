@@ -88,7 +88,7 @@ def test_real_architecture_makes_a_submission(name, weights, short, tmp_path):
         assert len(archive.namelist()) == 17
 
 
-@pytest.mark.parametrize("name", ["demucs", "openunmix"])
+@pytest.mark.parametrize("name", [pytest.param("demucs", marks=pytest.mark.slow), "openunmix"])
 def test_same_weights_give_same_identity_and_stems(name, weights, short):
     first, second = (load_separator(name, weights=weights[name], device="cpu") for _ in range(2))
     assert first.identity == second.identity
@@ -115,7 +115,9 @@ def loop(tmp_path_factory):
 
 
 # With random weights, blocks deviate by their own statistics and recurrent states.
-@pytest.mark.parametrize(("name", "deviation"), [("demucs", 0.2), ("openunmix", 0.02)])
+@pytest.mark.parametrize(
+    ("name", "deviation"), [pytest.param("demucs", 0.2, marks=pytest.mark.slow), ("openunmix", 0.02)]
+)
 def test_blocks_agree_with_the_whole_away_from_the_seams(name, deviation, weights, loop):
     loaded = load_separator(name, weights=weights[name], device="cpu")
     assert isinstance(loaded, BlockSeparator)
@@ -227,6 +229,7 @@ OLD_PROCESSOR = {
 }
 
 
+@pytest.mark.slow
 def test_training_differs_on_another_processor_only_by_double_rounding(torch, short, tmp_path):
     trained = {}
     for name, processor in (("this", {}), ("old", OLD_PROCESSOR)):

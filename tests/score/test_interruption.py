@@ -69,7 +69,7 @@ DOCKER = [pytest.mark.docker]
         ("process", signal.SIGKILL),
         ("process", signal.SIGTERM),
         pytest.param("process", signal.SIGINT, marks=pytest.mark.slow),
-        ("bubblewrap", signal.SIGKILL),
+        pytest.param("bubblewrap", signal.SIGKILL, marks=pytest.mark.slow),
         pytest.param("bubblewrap", signal.SIGTERM, marks=pytest.mark.slow),
     ],
 )

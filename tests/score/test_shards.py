@@ -223,6 +223,20 @@ def test_an_error_after_the_last_answer_is_recorded(run: Run) -> None:
     assert sink.failed == []
 
 
+def test_a_machine_fault_after_the_last_answer_is_logged_and_is_no_failure(run: Run) -> None:
+    """An engine that dies before it has removed the container: every example is scored all the same."""
+
+    class Dying(ScriptedSandbox):
+        def run(self, task: Task) -> Records:
+            yield from super().run(task)
+            raise MachineError("The engine did not remove a container.")
+
+    sink = run(Dying({}))
+    assert sink.scored == ["L0", "L1", "L2", "L3", "L4"]
+    assert (sink.errors, sink.failed) == ([], [])
+    assert sink.logged == ["The engine did not remove a container. Its answers are stored."]
+
+
 def test_a_stopped_runner_starts_nothing(run: Run) -> None:
     sink = RecordingSink()
     runner = ShardRunner(ScriptedSandbox({}), sink, workers=1)
