@@ -269,6 +269,7 @@ def test_weights_in_double_precision_are_used_in_double_precision(torch, short, 
     assert 0 < np.abs(first - second).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_a_small_trained_open_unmix_learns_its_song(torch, short, tmp_path):
     from harness.enhance.training import train_openunmix
 

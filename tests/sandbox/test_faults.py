@@ -295,7 +295,7 @@ def run(request: Request, name: str, image: str) -> tuple[Outcome | None, Harnes
         return None, error
 
 
-SLOW = {"floods", "hangs and ignores signals"}
+SLOW = {"floods", "hangs and ignores signals", "hangs at once"}
 """The engine takes long to drain a flood, and to reach a deadline; other cases test both, too."""
 
 

@@ -35,7 +35,7 @@ Cad1 = Callable[..., subprocess.CompletedProcess[str]]
 Line = Callable[..., list[str]]
 
 SLOW = pytest.mark.slow
-KILLS = [int(os.environ["CAD1_KILLS"])] if "CAD1_KILLS" in os.environ else [1, pytest.param(8, marks=SLOW)]
+KILLS = [int(os.environ["CAD1_KILLS"])] if "CAD1_KILLS" in os.environ else [pytest.param(10, marks=SLOW)]
 SANDBOX = os.environ.get("CAD1_KILL_SANDBOX", "process")
 
 

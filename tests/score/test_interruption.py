@@ -67,7 +67,7 @@ DOCKER = [pytest.mark.docker]
         pytest.param("docker", signal.SIGTERM, marks=[*DOCKER, pytest.mark.slow]),
         pytest.param("docker", signal.SIGINT, marks=[*DOCKER, pytest.mark.slow]),
         ("process", signal.SIGKILL),
-        ("process", signal.SIGTERM),
+        pytest.param("process", signal.SIGTERM, marks=pytest.mark.slow),
         pytest.param("process", signal.SIGINT, marks=pytest.mark.slow),
         pytest.param("bubblewrap", signal.SIGKILL, marks=pytest.mark.slow),
         pytest.param("bubblewrap", signal.SIGTERM, marks=pytest.mark.slow),
