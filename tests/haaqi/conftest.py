@@ -27,7 +27,8 @@ if "numpy" not in sys.modules and platform.machine().lower() in {"x86_64", "amd6
 @pytest.fixture(scope="session")
 def golden() -> dict[str, Any]:
     """The numbers of pyclarity 0.3.2; see make_golden.py."""
-    return json.loads((HERE / "golden.json").read_text())
+    golden: dict[str, Any] = json.loads((HERE / "golden.json").read_text())
+    return golden
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -119,7 +121,8 @@ def test_chunked_correlation_equals_that_of_a_long_transform(length: int) -> Non
 
 
 def _assert_same_state(stream: noise.NormalStream, generator: np.random.RandomState) -> None:
-    state, expected = stream.state(), generator.get_state()
+    state = stream.state()
+    expected: Any = generator.get_state()
     assert np.array_equal(state[1], expected[1])
     assert state[2:] == expected[2:]
 
@@ -191,7 +194,7 @@ def test_copy_gives_the_same_bits() -> None:
 def test_cached_normal_of_a_generator_is_used_unchanged() -> None:
     generator = np.random.RandomState(9)
     generator.standard_normal(1)
-    state = generator.get_state()
+    state: Any = generator.get_state()
     assert 2.0 * state[4] == noise.NoiseBuffer(noise.NormalStream(state), gain=2.0).read(0, 1)[0]
 
 

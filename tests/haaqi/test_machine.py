@@ -37,7 +37,7 @@ for start in range(0, length, 24000):
     processed[part] = reference[part] + 0.01 * rng.standard_normal(24000)
 song = Song([reference], sample_rate=24000, levels=[90.0], seed=1)
 assert 0 < song.score([processed], sample_rate=24000, audiograms=[[25, 30, 35, 45, 60, 65]])[0] < 1
-from harness.evaluator.job import peak_memory  # imported late, so that it takes no memory before
+from harness.evaluator.process import peak_memory  # imported late, so that it takes no memory before
 print(peak_memory())
 """
 

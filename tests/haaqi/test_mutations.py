@@ -27,8 +27,8 @@ MUTATIONS = [
     ),
     (
         "cochlea/gammatone.py",
-        "c0 * turn_cos + swap_neighbours(c0)",
-        "c0 * turn_cos - swap_neighbours(c0)",
+        "c0 * step_cos + swap_neighbours(c0)",
+        "c0 * step_cos - swap_neighbours(c0)",
         "filters and compression",
     ),
     ("cochlea/compression.py", "load(low_pass, 16)", "load(low_pass, 12)", "filters and compression"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from hypothesis import strategies as st
 
 from harness.haaqi import Quality, compute_haaqi, ear, haaqi_v1
 from harness.haaqi.alignment import overlap_save
-from tests.haaqi.cases import CASES, LONG, Case, music, noisy, pair
+from tests.haaqi.cases import CASES, LONG, Case, generator_state, music, noisy, pair
 
 # One bound for all NumPy and SciPy versions; 1e-9 is promised.
 BOUND = 1e-12
@@ -29,22 +28,17 @@ def _difference(computed: list[float], expected: list[float]) -> float:
     return float(np.nanmax(np.abs(np.subtract(computed, expected))))
 
 
-def _state() -> list[Any]:
-    state = np.random.get_state()
-    return [zlib.crc32(state[1].tobytes()), *state[2:]]
-
-
 def _assert_equal(case: Case, pyclaritys: Callable[..., Any]) -> None:
     logging.disable(logging.WARNING)
     expected = case.run(pyclaritys)
-    expected_state = _state()
+    expected_state = generator_state()
     assert _difference(case.run(haaqi_v1), expected) <= BOUND
-    assert _state() == expected_state
+    assert generator_state() == expected_state
 
 
 def _assert_equals_stored(case: Case, stored: dict[str, Any]) -> None:
     assert _difference(case.run(haaqi_v1), stored["values"]) <= BOUND
-    assert _state() == stored["state"]
+    assert generator_state() == stored["state"]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -122,9 +116,9 @@ def test_random_case_equals_pyclaritys_values(case: Case, pyclarity: Any) -> Non
         return
     if np.isnan(expected[0]):
         return
-    expected_state = _state()
+    expected_state = generator_state()
     assert _difference(case.run(haaqi_v1), expected) <= BOUND
-    assert _state() == expected_state
+    assert generator_state() == expected_state
 
 
 @pytest.mark.slow
@@ -167,14 +161,14 @@ def test_real_edge_cases(music_root: Path, music_set: Path) -> None:
 def test_given_generator_is_used_instead_of_the_global_one() -> None:
     reference, processed = pair(3000)()
     rng = np.random.RandomState(5)
-    before = np.random.get_state()[1].copy()
+    before = generator_state()
     score = compute_haaqi(processed, reference, 24000, 24000, [30] * 6, FREQUENCIES, 90.0, rng)
-    assert np.array_equal(np.random.get_state()[1], before)
+    assert generator_state() == before
     np.random.seed(5)
     assert compute_haaqi(processed, reference, 24000, 24000, [30] * 6, FREQUENCIES, 90.0) == score
-    state = np.random.get_state()
-    assert np.array_equal(rng.get_state()[1], state[1])
-    assert rng.get_state()[2:] == state[2:]
+    state = generator_state()
+    np.random.set_state(rng.get_state())
+    assert generator_state() == state
 
 
 def test_generator_with_a_cached_normal_at_an_odd_position(pyclarity: Any) -> None:
@@ -184,7 +178,9 @@ def test_generator_with_a_cached_normal_at_an_odd_position(pyclarity: Any) -> No
         np.random.seed(6)
         np.random.bytes(4)
         np.random.standard_normal()
-        results.append((haaqi(reference, 24000, processed, 24000, np.full(6, 20), 1, 90.0)[0], _state()))
+        results.append(
+            (haaqi(reference, 24000, processed, 24000, np.full(6, 20), 1, 90.0)[0], generator_state())
+        )
     assert results[0][0] == pytest.approx(results[1][0], abs=BOUND)
     assert results[0][1] == results[1][1]
 

@@ -261,7 +261,12 @@ def test_invalid_arguments_are_rejected_with_a_message() -> None:
     ):
         _song().score(_processed(0), sample_rate=24000, audiograms=LISTENERS[0][:1])
     with pytest.raises(ValueError, match=r"^Reference signal 2 is empty\.$"):
-        Song([music(600), np.zeros(0, np.float32)], sample_rate=24000, levels=[65, 65], seed=0)
+        Song(
+            [music(600).astype(np.float32), np.zeros(0, np.float32)],
+            sample_rate=24000,
+            levels=[65, 65],
+            seed=0,
+        )
     bad = _processed(0)
     bad[3] = bad[3] * np.float32(np.nan)
     with pytest.raises(ValueError, match=r"^Processed signal 4 contains NaN or infinite samples\.$"):
