@@ -27,7 +27,7 @@ def _scipys_lag(reference: NDArray[np.floating], processed: NDArray[np.floating]
     single=st.booleans(),
     gain=st.sampled_from([1.0, -1.0, 1e-6, 3e4]),
 )
-def test_lag_equals_scipys_lag(seed: int, length: int, delay: int, single: bool, gain: float) -> None:
+def test_lag_equals_scipys(seed: int, length: int, delay: int, single: bool, gain: float) -> None:
     rng = np.random.RandomState(seed)
     reference = rng.standard_normal(length)
     processed = gain * (broadband.shift(reference, -delay) + 0.3 * rng.standard_normal(length))
@@ -66,7 +66,7 @@ def test_float32_overflow_and_silence_give_no_lag(processed: NDArray[np.float32]
 
 
 @pytest.mark.parametrize("second", [1.0, 1.0 - 2e-7, 1.0 + 2e-7])
-def test_near_ties_get_scipys_delay_lag(second: float) -> None:
+def test_near_ties_get_scipys_delay(second: float) -> None:
     pulse = np.random.RandomState(2).standard_normal(300).astype(np.float32)
     reference, processed = np.zeros(40000, np.float32), np.zeros(40000, np.float32)
     reference[9000:9300] = pulse
@@ -80,7 +80,7 @@ def test_near_ties_get_scipys_delay_lag(second: float) -> None:
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["reference", "processed"])
-def test_signals_of_different_precision_are_aligned_lag(which: int) -> None:
+def test_signals_of_different_precision_are_aligned(which: int) -> None:
     rng = np.random.RandomState(3)
     reference = rng.standard_normal(20000)
     processed = broadband.shift(reference, -700) + 0.1 * rng.standard_normal(20000)
