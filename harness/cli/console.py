@@ -74,6 +74,10 @@ def print_error(error: HarnessError, store: Path = STORE) -> None:
     _print(f"cad1: {error.message}")
     if error.hint:
         _print(f"  {error.hint}")
+    if error.extra:
+        from harness.cli.installation import install_hint
+
+        _print(f"  {install_hint(error.extra)}")
     if error.detail:
         _save_detail(error.detail, store)
 
@@ -156,11 +160,7 @@ def _internal_error(error: Exception) -> InternalError:
 
 def _missing_library(error: ModuleNotFoundError) -> HarnessError:
     """A set-up error if an extra installs the library, else an internal error."""
-    from harness.protocol.installation import install_hint
-
     library = (error.name or "").partition(".")[0]
     if library not in EXTRAS:
         return _internal_error(error)
-    return SetupError(
-        f"This command needs {library}, which is not installed.", hint=install_hint(EXTRAS[library])
-    )
+    return SetupError(f"This command needs {library}, which is not installed.", extra=EXTRAS[library])

@@ -112,6 +112,7 @@ def regress_command(
     Makes the baselines' submissions, scores them, and exits with 1 if any value changed.
     """
     from harness.baselines import regression
+    from harness.cli.installation import install_hint
     from harness.cli.progress import ProgressBar
     from harness.sandbox.choice import choose_sandbox
     from harness.sandbox.stamp import temporary_folder
@@ -129,6 +130,8 @@ def regress_command(
         for result in results:
             sys.stdout.write("\n".join([*result.lines(), ""]))
         sys.stdout.flush()
+        if any(result.skipped for result in results):
+            log(install_hint("baselines"))
         steady = all(result.steady for result in results)
         if data is not None:
             published = regression.regress_published(

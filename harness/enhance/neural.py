@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from harness.enhance.blocks import BlockSeparator, Model
 from harness.protocol.errors import SetupError, UsageError
-from harness.protocol.installation import install_hint
 from validator.challenge.rules import CAD1
 
 # First digits of the SHA-256 of Open-Unmix's published weights (umxhq), one file for each stem.
@@ -132,9 +131,7 @@ def libraries(model: str, *names: str) -> list[ModuleType]:
     try:
         return [import_module(name) for name in names]
     except (ImportError, OSError) as error:
-        raise SetupError(
-            f"{model} needs {' and '.join(names)}: {error}.", hint=install_hint("baselines")
-        ) from error
+        raise SetupError(f"{model} needs {' and '.join(names)}: {error}.", extra="baselines") from error
 
 
 def lacking_openunmix() -> str:
@@ -142,7 +139,7 @@ def lacking_openunmix() -> str:
     try:
         libraries("openunmix", "torch", "openunmix")
     except SetupError as error:
-        return f"{error.message} {error.hint}"
+        return error.message
     return ""
 
 

@@ -28,16 +28,18 @@ class HarnessError(Exception):
         message: One sentence: what is wrong and where, what was expected, what was found.
         hint: How to fix it; empty if the user can do nothing.
         detail: Raw output for the organiser, already capped and made printable; never shown to a team.
+        extra: The optional dependencies that are missing, such as `score`; the command says how to install them.
     """
 
     fault: ClassVar[Fault] = Fault.BUG
     exit_code: ClassVar[int] = 5
 
-    def __init__(self, message: str, *, hint: str = "", detail: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", detail: str = "", extra: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.detail = detail
+        self.extra = extra
 
 
 class SubmissionError(HarnessError):

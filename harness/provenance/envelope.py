@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.protocol.errors import SetupError, UsageError
-from harness.protocol.installation import install_hint
 
 if TYPE_CHECKING:
     from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
@@ -166,10 +165,7 @@ def _require_libraries() -> None:
         import cryptography  # noqa: F401, PLC0415
         import securesystemslib  # noqa: F401, PLC0415
     except ModuleNotFoundError as error:
-        raise SetupError(
-            f"Signatures need {error.name}, which is not installed.",
-            hint=install_hint("sign"),
-        ) from error
+        raise SetupError(f"Signatures need {error.name}, which is not installed.", extra="sign") from error
 
 
 def _render(content: dict[str, Any]) -> bytes:

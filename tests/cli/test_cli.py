@@ -13,7 +13,8 @@ import pytest
 import soundfile
 
 from harness.cli import console, options
-from harness.protocol.installation import install_hint
+from harness.cli.installation import install_hint
+from harness.protocol.errors import SetupError
 from validator import Challenge
 
 Cad1 = Callable[..., subprocess.CompletedProcess[str]]
@@ -331,6 +332,12 @@ def test_a_missing_extra_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert console.run(needs("soxr")) == 3
     assert install_hint("score") in capsys.readouterr().err
+
+    def lacks_an_extra() -> object:
+        raise SetupError("Signatures need cryptography.", extra="sign")
+
+    assert console.run(lacks_an_extra) == 3
+    assert install_hint("sign") in capsys.readouterr().err
     assert console.run(needs("harness.nonsense")) == 5
     path = Path(capsys.readouterr().err.partition("Details: ")[2].strip())
     path.unlink()

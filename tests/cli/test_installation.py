@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.protocol import installation
-from harness.protocol.installation import install_hint
+from harness.cli import installation
+from harness.cli.installation import install_hint
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,6 +56,10 @@ def test_the_extra_exists_in_pyproject() -> None:
         (
             {"url": "https://host/cad1.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}},
             "cad1-harness[sign] @ git+https://host/cad1.git@abc",
+        ),
+        (
+            {"url": "file:///home/me/clone", "vcs_info": {"vcs": "git", "commit_id": "abc"}},
+            "/home/me/clone[sign]",
         ),
         (
             {"url": "file:///tmp/cad1_harness-0.1.0-py3-none-any.whl", "archive_info": {}},

@@ -37,8 +37,8 @@ def _requirement(extra: str) -> list[str]:
         return ["--editable", f"{clone}[{extra}]"]
     origin = _direct_url()
     url = str(origin.get("url", ""))
-    if "dir_info" in origin:
-        return [f"{unquote(urlsplit(url).path)}[{extra}]"]
+    if "dir_info" in origin or ("vcs_info" in origin and urlsplit(url).scheme == "file"):
+        return [f"{unquote(urlsplit(url).path)}[{extra}]"]  # not every pip takes `git+file:` in a requirement
     if vcs := origin.get("vcs_info"):
         revision = f"@{vcs['commit_id']}" if "commit_id" in vcs else ""
         url = f"{vcs['vcs']}+{url}{revision}"
