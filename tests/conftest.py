@@ -137,11 +137,9 @@ def make_key() -> Callable[[str], Key]:
 def cad1() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs the command as a user would, in a process of its own."""
 
-    def run(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", "from harness.cli.app import main; main()", *map(str, arguments)]
         environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, env=environment, **options
-        )  # type: ignore[call-overload]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
     return run

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from typer.core import TyperArgument, TyperGroup, TyperOption
 from typer.main import get_command
 
 from harness.cli import options
@@ -77,12 +78,17 @@ def test_ranking_and_status_import_no_library_that_they_do_not_need(tmp_path: Pa
 
 
 def test_every_option_has_help() -> None:
-    commands = dict(get_command(app).commands)  # type: ignore[attr-defined]
-    image = commands.pop("image").commands
+    cad1 = get_command(app)
+    assert isinstance(cad1, TyperGroup)
+    commands = dict(cad1.commands)
+    group = commands.pop("image")
+    assert isinstance(group, TyperGroup)
+    image = group.commands
     assert list(image) == ["build", "verify"]
     assert set(commands) == {name for group in COMMANDS.values() for name in group}
     for command in [*commands.values(), *image.values()]:
         for parameter in command.params:
+            assert isinstance(parameter, TyperArgument | TyperOption)
             assert parameter.help, f"{command.name} {parameter.name}"
 
 

@@ -13,7 +13,7 @@ from harness.ledger.entities import AuditRecord, Entry, Key, Roster, Scorer, Sto
 from harness.ledger.ledger import Ledger
 from harness.protocol.errors import SubmissionError, UsageError
 from harness.ranking.files import write_atomically
-from harness.ranking.render import RENDERERS, _markdown_table, markdown, notes
+from harness.ranking.render import RENDERERS, Format, _markdown_table, markdown, notes
 from harness.ranking.scores import read_scores, write_scores
 from harness.ranking.selfreport import add_self_reported
 from harness.ranking.store import write_ranking
@@ -158,8 +158,8 @@ def test_csv_and_json_carry_full_precision(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("form", ["markdown", "csv", "json", "html"])
-def test_every_format_works_without_any_score(form: str) -> None:
-    assert RENDERERS[form]([])  # type: ignore[index]
+def test_every_format_works_without_any_score(form: Format) -> None:
+    assert RENDERERS[form]([])
 
 
 def test_the_page_escapes_names_and_fetches_nothing() -> None:

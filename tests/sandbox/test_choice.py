@@ -16,8 +16,10 @@ def ignore(_: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [DockerSandbox, BubblewrapSandbox, ProcessSandbox])
-def test_a_sandbox_is_chosen_by_its_name(kind: type) -> None:
-    assert type(choose_sandbox(kind.name, log=ignore)) is kind  # type: ignore[attr-defined]
+def test_a_sandbox_is_chosen_by_its_name(
+    kind: type[DockerSandbox | BubblewrapSandbox | ProcessSandbox],
+) -> None:
+    assert type(choose_sandbox(kind.name, log=ignore)) is kind
 
 
 def test_a_runtime_is_for_docker_only() -> None:

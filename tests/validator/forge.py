@@ -10,6 +10,7 @@ import tarfile
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import soundfile
@@ -243,10 +244,14 @@ def items(files: dict[str, bytes] | None = None) -> list[Item]:
 
 
 def tar_bytes(
-    files: dict[str, bytes], *, prefix: str = "", mode: str = "w", form: int = tarfile.PAX_FORMAT
+    files: dict[str, bytes],
+    *,
+    prefix: str = "",
+    mode: Literal["w", "w:gz"] = "w",
+    form: int = tarfile.PAX_FORMAT,
 ) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode, format=form) as out:  # type: ignore[call-overload]  # any mode
+    with tarfile.open(fileobj=buffer, mode=mode, format=form) as out:
         for name, data in files.items():
             info = tarfile.TarInfo(prefix + name)
             info.size = len(data)

@@ -110,7 +110,7 @@ def test_select_keeps_the_order(root):
 
 def test_no_such_split():
     with pytest.raises(ValueError, match="split is 'train'"):
-        Challenge.load(None, split="train")  # type: ignore[arg-type]
+        Challenge.load(None, split="train")  # type: ignore[arg-type]  # not a split
 
 
 def test_roster_has_no_references():
