@@ -58,8 +58,9 @@ setuid setxattr shmat shmget socket socketpair swapoff swapon symlink symlinkat 
 unshare userfaultfd vhangup vmsplice"""
 
 REFUSED: tuple[str, ...] = tuple(sorted(_ESCAPES.split()))
-"""Fail with EPERM: ways to other processes, out of the namespaces, into the kernel, or to memory that the limit
-does not count. A caller that expects EPERM (`shutil.copystat` on extended attributes) continues."""
+"""Fail with EPERM: these calls can reach other processes, leave the namespaces, change the kernel, or allocate
+memory that the limit does not count. A caller that expects EPERM (`shutil.copystat` on extended attributes)
+continues."""
 
 
 @dataclass(frozen=True)
