@@ -232,8 +232,7 @@ class Run:
 
     def _store(self, line: ExampleScore, run: int | None) -> None:
         silence.check_values(line, self._silent_in(line.song))
-        values = {name: line.values[name] for name in CAD1.columns}
-        example = StoredExample(line.song, line.listener, values)
+        example = StoredExample(line.song, line.listener, line.values)
         stored = self._ledger.store(
             self._key, example, run=run, seconds=line.seconds, cpu_seconds=line.cpu_seconds
         )
