@@ -37,7 +37,8 @@ for start in range(0, length, 24000):
 song = Song([reference], sample_rate=24000, levels=[90.0], seed=1)
 assert 0 < song.score([processed], sample_rate=24000, audiograms=[[25, 30, 35, 45, 60, 65]])[0] < 1
 from harness.evaluator.process import peak_memory  # imported late, so that it takes no memory before
-print(peak_memory())
+files = int(open("/proc/self/status").read().partition("RssFile:")[2].split()[0]) * 1024
+print(peak_memory(), files)
 """
 
 HITS = """
@@ -74,11 +75,13 @@ def _run(code: str, *args: str, variables: dict[str, str]) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [30, 240])
-def test_peak_memory_stays_under_500_megabytes(seconds: int, tmp_path: Path) -> None:
+def test_peak_memory_stays_under_400_megabytes_beside_the_libraries(seconds: int, tmp_path: Path) -> None:
     # The first run compiles, which takes memory, too. Nobody else writes to this cache: tests run in parallel.
+    # How much of the libraries' files is resident (110 to 175 MB) is the system's choice, not ours.
     variables = environment(cache_dir=tmp_path)
-    _run(PEAK, "1", variables=variables)
-    assert int(_run(PEAK, str(seconds), variables=variables)) < 500e6
+    _run(PEAK, str(seconds), variables=variables)
+    peak, files = (int(number) for number in _run(PEAK, str(seconds), variables=variables).split())
+    assert peak - files < 400e6, (peak, files)
 
 
 @pytest.mark.slow
