@@ -1,4 +1,4 @@
-"""One job: scores its examples in batches and its audits one by one, and sends a line for each."""
+"""One job: scores the batches and audits that the host sends, and answers each with its lines."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import groupby
-from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 from harness.evaluator.engines import ENGINES, SongEngine, audit
-from harness.evaluator.references import (
-    References,
-    StemError,
-    audiograms_of,
-    load_processed,
-    load_references,
-    processed_stems,
-)
+from harness.evaluator.inbox import BatchSamples, Inbox, signals
+from harness.evaluator.references import References, make_references
 from harness.haaqi.listening import Listening, Values
-from harness.protocol.errors import HarnessError, SetupError
-from harness.protocol.records import AuditScore, AuditStem, ExampleFailure, ExampleScore, Job, Line
-from validator.archive.submission import Submission, open_submission
-from validator.challenge.challenge import Challenge
-from validator.challenge.manifest import archive_limits
-from validator.challenge.rules import CAD1, Split
+from harness.protocol.errors import Fault, HarnessError, SetupError
+from harness.protocol.records import (
+    AuditMessage,
+    AuditScore,
+    BatchMessage,
+    EndMessage,
+    Engine,
+    ExampleFailure,
+    ExampleScore,
+    Line,
+    ListenerMessage,
+    SongMessage,
+    SongReferences,
+)
+from validator.challenge.fingerprints import references_digest
+from validator.challenge.rules import CAD1, side_and_stem
 
 
 class LineSink(Protocol):
@@ -45,57 +47,70 @@ class LineSink(Protocol):
 
 
 class JobRunner:
-    """Scores a job's examples and audits; sends a line for each.
+    """Scores what the host sends, song by song; sends a line for each question.
 
     Args:
-        job: What to score.
+        engine: Which HAAQI scores.
+        inbox: The host's messages after the job itself.
         lines: Takes the lines.
-
-    Raises:
-        ChallengeError: If the data root is incomplete.
     """
 
-    def __init__(self, job: Job, lines: LineSink) -> None:
-        self._job = job
+    def __init__(self, engine: Engine, inbox: Inbox, lines: LineSink) -> None:
+        self._engine = engine
+        self._inbox = inbox
         self._lines = lines
-        self._challenge = Challenge.load(Path(job.data), split=cast("Split", job.split))
 
     def run(self) -> None:
-        """Scores everything.
+        """Answers every message until the last.
 
         Raises:
-            SetupError: If a reference can't be read.
+            FrameError: If the host breaks the protocol.
         """
-        job = self._job
-        with open_submission(Path(job.submission), limits=archive_limits(self._challenge)) as submission:
-            for song, examples in groupby(job.examples, key=lambda example: example.song):
-                engine = ENGINES[job.engine](load_references(self._challenge.song(song)))
-                listeners = [one.listener for one in examples]
-                for first in range(0, len(listeners), job.batch):
-                    self._score(submission, engine, song, listeners[first : first + job.batch])
-            for song, audits in groupby(job.audits, key=lambda item: item.song):
-                references = load_references(self._challenge.song(song))
-                for item in audits:
-                    self._answer(song, item.listener, partial(self._audit, submission, references, item))
+        references: References | None = None
+        scorer: SongEngine | None = None
+        while not isinstance(message := self._inbox.message(), EndMessage):
+            if isinstance(message, SongMessage):
+                references, scorer = self._references(message.song), None
+            elif references is None:
+                raise ValueError(f"a message of the type {message.type} came before the song")
+            elif isinstance(message, BatchMessage):
+                scorer = scorer or ENGINES[self._engine](references)
+                self._score(scorer, references.song, message.listeners)
+            elif isinstance(message, AuditMessage):
+                self._audit(references, message)
+            else:
+                raise ValueError("the job came twice")
 
-    def _score(self, submission: Submission, engine: SongEngine, song: str, listeners: Sequence[str]) -> None:
+    def _references(self, song: str) -> References:
+        stems = {stem: self._inbox.samples().reshape(-1, len(CAD1.sides)) for stem in CAD1.stems}
+        self._lines.send(
+            SongReferences(nonce=self._lines.nonce, song=song, sha256=references_digest(stems))
+        )
+        return make_references(song, stems)
+
+    def _score(self, engine: SongEngine, song: str, listeners: Sequence[ListenerMessage]) -> None:
         """Scores one batch of a song's listeners; each line has an equal share of the batch's time."""
         wall, cpu = time.monotonic(), time.process_time()
+        samples = BatchSamples(self._inbox, listeners=len(listeners), stems=len(CAD1.scoring_order))
         found: Sequence[Values | Exception]
         try:
-            found = engine.score_all([self._listening(submission, song, one) for one in listeners])
+            found = engine.score_all(
+                [
+                    Listening(
+                        processed=signals(samples, listener=number, scales=scales_of(one)),
+                        audiograms=audiograms_of(one),
+                    )
+                    for number, one in enumerate(listeners)
+                ]
+            )
         except Exception as error:  # of the whole batch: every listener fails
             found = [error] * len(listeners)
+        samples.skip_rest()
         seconds = (time.monotonic() - wall) / len(found)
         cpu_seconds = (time.process_time() - cpu) / len(found)
-        for listener, values in zip(listeners, found, strict=True):
-            line = partial(self._example, song, listener, values, seconds, cpu_seconds)
-            self._answer(song, listener, line)
-
-    def _listening(self, submission: Submission, song: str, listener_id: str) -> Listening:
-        listener = self._challenge.listener(listener_id)
-        stems = processed_stems(submission, song=self._challenge.song(song), listener=listener)
-        return Listening(processed=stems, audiograms=audiograms_of(listener))
+        for one, values in zip(listeners, found, strict=True):
+            line = partial(self._example, song, one.listener, values, seconds, cpu_seconds)
+            self._answer(song, one.listener, line)
 
     def _example(
         self, song: str, listener: str, values: Values | Exception, seconds: float, cpu_seconds: float
@@ -111,19 +126,26 @@ class JobRunner:
             cpu_seconds=cpu_seconds,
         )
 
-    def _audit(self, submission: Submission, references: References, item: AuditStem) -> Line:
-        wall = time.monotonic()
-        listener = self._challenge.listener(item.listener)
-        processed = load_processed(submission, song=self._challenge.song(item.song), listener=listener)
-        position = CAD1.scoring_order.index(item.value)
-        return AuditScore(
-            nonce=self._lines.nonce,
-            song=item.song,
-            listener=item.listener,
-            value=item.value,
-            haaqi=audit(references, processed, audiograms_of(listener), position=position),
-            seconds=time.monotonic() - wall,
-        )
+    def _audit(self, references: References, message: AuditMessage) -> None:
+        position = CAD1.scoring_order.index(message.value)
+        samples = BatchSamples(self._inbox, listeners=1, stems=position + 1)
+        scales = scales_of(message.listener)[: position + 1]
+        processed = list(signals(samples, listener=0, scales=scales))
+        listener = message.listener.listener
+
+        def work() -> Line:
+            wall = time.monotonic()
+            haaqi = audit(references, processed, audiograms_of(message.listener), position=position)
+            return AuditScore(
+                nonce=self._lines.nonce,
+                song=references.song,
+                listener=listener,
+                value=message.value,
+                haaqi=haaqi,
+                seconds=time.monotonic() - wall,
+            )
+
+        self._answer(references.song, listener, work)
 
     def _answer(self, song: str, listener: str, work: Callable[[], Line]) -> None:
         try:
@@ -131,6 +153,16 @@ class JobRunner:
         except Exception as error:
             line = failure_of(error, nonce=self._lines.nonce, song=song, listener=listener)
         self._lines.send(line)
+
+
+def scales_of(listener: ListenerMessage) -> list[float]:
+    """The scale factors of a listener's stems in `CAD1.scoring_order`; 1 for a stem that has none."""
+    return [listener.scales.get(name, 1.0) for name in CAD1.scoring_order]
+
+
+def audiograms_of(listener: ListenerMessage) -> list[tuple[float, ...]]:
+    """For each stem of `CAD1.scoring_order`, the ear's six levels in dB HL at `CAD1.frequencies`."""
+    return [listener.audiograms[side_and_stem(name)[0]] for name in CAD1.scoring_order]
 
 
 def by_name(values: Sequence[float | None]) -> dict[str, float | None]:
@@ -151,24 +183,19 @@ def by_name(values: Sequence[float | None]) -> dict[str, float | None]:
 
 def failure_of(error: Exception, *, nonce: str, song: str, listener: str) -> ExampleFailure:
     """The record of an example without a score; prints the traceback of an internal error to standard error."""
-    path = ""
-    if isinstance(error, StemError):
-        fault, code, path, message = "submission", error.code, error.path, error.message
-    elif isinstance(error, HarnessError):
-        fault, code, message = error.fault.value, error.fault.value, error.message
+    if isinstance(error, HarnessError):
+        fault, message = error.fault, error.message
     elif isinstance(error, MemoryError):
-        fault, code, message = "memory", "memory", "There was not enough memory to score this example."
+        fault, message = Fault.MEMORY, "There was not enough memory to score this example."
     else:
-        fault, code, message = "bug", "bug", f"{type(error).__name__}: {error}"
+        fault, message = Fault.BUG, f"{type(error).__name__}: {error}"
         traceback.print_exception(error, file=sys.stderr)
     return ExampleFailure.model_validate(
         {
             "nonce": nonce,
             "song": song,
             "listener": listener,
-            "fault": fault,
-            "code": code[:80],
-            "path": path[:800],
+            "fault": fault.value,
             "message": message[:2000],
         }
     )

@@ -1,4 +1,4 @@
-"""The evaluator's process: exit with the host, compiled kernels, processor and peak memory."""
+"""The evaluator's process: compiled kernels, processor and peak memory."""
 
 from __future__ import annotations
 
@@ -6,21 +6,9 @@ import os
 import platform
 import shutil
 import sys
-import threading
 from pathlib import Path
 
 from harness.protocol.variables import CACHE_ENV
-
-
-def exit_with_parent() -> None:
-    """Exits as soon as the host closes its end of standard input, or dies."""
-
-    def watch() -> None:
-        while os.read(0, 1024):
-            pass
-        os._exit(130)
-
-    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
 
 
 def use_compiled_kernels() -> None:

@@ -1,4 +1,4 @@
-"""The frozen models that cross a trust boundary: the job that goes into a sandbox, the lines that come out.
+"""The frozen models that cross a trust boundary: the messages that go into an evaluator, the lines that come out.
 
 Everything a sandbox prints is untrusted: `parse_line` parses each line within a size cap and rejects unknown
 fields, NaN and values outside HAAQI's range.
@@ -24,6 +24,8 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Haaqi = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0.0, le=1e7, allow_inf_nan=False)]
+Levels = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
+Scale = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Engine = Literal["fast", "pyclarity"]
 
 
@@ -47,30 +49,78 @@ class AuditStem(_Frozen):
 
 
 class Job(_Frozen):
-    """What one sandbox has to do; goes in as a read-only file.
+    """The first message to an evaluator.
 
     Attributes:
         nonce: Repeated on every line, so that no other run's output can be mistaken for this one's.
         scorer_digest: SHA-256 of the host's lock file.
         require_lock: Refuse to score unless the environment matches the lock; otherwise score as unlocked.
-        split, engine: Which split the examples belong to, and which HAAQI scores them.
-        submission, data: Paths as the sandbox sees them.
-        batch: How many examples of a song are scored together; their lines come once all of them are scored.
-        examples: What to score.
-        audits: Which stems to spot-check.
+        engine: Which HAAQI scores.
     """
 
-    schema_version: Literal[1] = 1
+    type: Literal["job"] = "job"
     nonce: Nonce
     scorer_digest: Digest
     require_lock: bool = True
-    split: Name
     engine: Engine
-    submission: str
-    data: str
-    batch: Annotated[int, Field(ge=1, le=64)] = 1
-    examples: tuple[Example, ...] = ()
-    audits: tuple[AuditStem, ...] = ()
+
+
+class SongMessage(_Frozen):
+    """The song of the following batches and audits.
+
+    A PCM frame follows for each of `CAD1.stems`: the reference, two channels at 44.1 kHz, cut to what is scored.
+    """
+
+    type: Literal["song"] = "song"
+    song: Name
+
+
+class ListenerMessage(_Frozen):
+    """One listener of a batch.
+
+    Attributes:
+        listener: The listener's id.
+        audiograms: For each side the levels in dB HL at `CAD1.frequencies`.
+        scales: The scale factor of each stem by name, such as `left_drums`.
+    """
+
+    listener: Name
+    audiograms: dict[Name, Levels]
+    scales: dict[Name, Scale]
+
+
+class BatchMessage(_Frozen):
+    """Listeners of the song, scored together; their lines come once all of them are scored.
+
+    For each name in `CAD1.scoring_order` and, within it, each listener, a PCM frame follows: one channel at 24 kHz.
+    """
+
+    type: Literal["batch"] = "batch"
+    listeners: Annotated[tuple[ListenerMessage, ...], Field(min_length=1, max_length=64)]
+
+
+class AuditMessage(_Frozen):
+    """A stem of the song to be scored by pyclarity.
+
+    PCM frames follow for the stems of `CAD1.scoring_order` up to and including `value`.
+    """
+
+    type: Literal["audit"] = "audit"
+    listener: ListenerMessage
+    value: Name
+
+
+class EndMessage(_Frozen):
+    """The last message: nothing more will be asked."""
+
+    type: Literal["end"] = "end"
+
+
+Message = Annotated[
+    Job | SongMessage | BatchMessage | AuditMessage | EndMessage, Field(discriminator="type")
+]
+MESSAGE_ADAPTER: TypeAdapter[Message] = TypeAdapter(Message)
+"""Parses the host's messages, inside the evaluator."""
 
 
 class _Line(_Frozen):
@@ -85,6 +135,14 @@ class Hello(_Line):
     locked: bool
     versions: dict[Name, Annotated[str, Field(max_length=200)]] = Field(max_length=64)
     cpu: Annotated[str, Field(max_length=200)]
+
+
+class SongReferences(_Line):
+    """Which references the following values are about: the SHA-256 that `references_digest` gives."""
+
+    type: Literal["references"] = "references"
+    song: Name
+    sha256: Digest
 
 
 class ExampleScore(_Line):
@@ -102,14 +160,12 @@ class ExampleScore(_Line):
 
 
 class ExampleFailure(_Line):
-    """An example that could not be scored, and the cause."""
+    """An example that could not be scored, and the cause; never the submission, which the evaluator does not see."""
 
     type: Literal["failure"] = "failure"
     song: Name
     listener: Name
-    fault: Literal["submission", "setup", "memory", "bug"]
-    code: Annotated[str, Field(max_length=80)]
-    path: Annotated[str, Field(max_length=2 * MAX_NAME)]
+    fault: Literal["setup", "memory", "bug"]
     message: Annotated[str, Field(max_length=2000)]
 
 
@@ -138,11 +194,11 @@ class Done(_Line):
     type: Literal["done"] = "done"
     examples: Annotated[int, Field(ge=0)]
     failures: Annotated[int, Field(ge=0)]
-    peak_memory: Annotated[int, Field(ge=0)]
+    peak_memory: Annotated[int, Field(ge=0, le=2**50)]
 
 
 Line = Annotated[
-    Hello | ExampleScore | ExampleFailure | AuditScore | Refusal | Done,
+    Hello | SongReferences | ExampleScore | ExampleFailure | AuditScore | Refusal | Done,
     Field(discriminator="type"),
 ]
 _LINE: TypeAdapter[Line] = TypeAdapter(Line)
@@ -174,7 +230,7 @@ def parse_line(raw: bytes, *, nonce: str) -> Line:
 class RunRecord(_Frozen):
     """How a score was made: stored in the ledger, as JSON, with every example.
 
-    Stored JSON calls the scorer digest `scorer`.
+    Stored JSON calls the scorer digest `scorer`; `decoder` holds the versions of the decoder's packages.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -186,6 +242,7 @@ class RunRecord(_Frozen):
     image: Annotated[str, Field(max_length=200)]
     base_image: Annotated[str, Field(max_length=400)]
     versions: dict[Name, str]
+    decoder: dict[Name, str] = {}
     cpu: Annotated[str, Field(max_length=200)]
 
     def to_json(self) -> str:

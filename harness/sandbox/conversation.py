@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from harness.protocol.errors import InternalError, SetupError
 from harness.protocol.records import (
@@ -11,42 +11,70 @@ from harness.protocol.records import (
     AuditScore,
     Done,
     ExampleFailure,
+    ExampleScore,
     Hello,
     Job,
     LineError,
     Refusal,
+    SongReferences,
     parse_line,
 )
-from harness.sandbox.contract import MAX_DIAGNOSTICS, Answer, Result, printable
+from harness.sandbox.contract import Result, Running
+from harness.sandbox.feed import AuditQuestion, BatchQuestion, Question, SongQuestion
 
 
-@dataclass
 class Conversation:
-    """Checks a job's output: hello first, one answer to each question, done last, nothing else.
+    """Checks an evaluator's output: hello first, one answer to each question, done last, nothing else.
 
-    Pass bytes of standard output to `feed`; call `finish` when the output has ended.
+    Call `ask` before a question is sent, from the thread that sends them, and `asked_all` after the last. Pass bytes
+    of standard output to `feed`; call `finish` when the output has ended.
+
+    Args:
+        job: The job.
+        running: The evaluator; makes the errors.
     """
 
-    job: Job
-    diagnostics: bytes = b""
-    _buffer: bytes = b""
-    _hello: bool = False
-    _done: bool = False
-    _open_examples: set[tuple[str, str]] = field(init=False)
-    _open_audits: set[tuple[str, str, str]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._open_examples = {(e.song, e.listener) for e in self.job.examples}
-        self._open_audits = {(a.song, a.listener, a.value) for a in self.job.audits}
+    def __init__(self, job: Job, running: Running) -> None:
+        self._job = job
+        self._running = running
+        self._buffer = b""
+        self._hello = False
+        self._done = False
+        self._asked_all = False
+        self._lock = threading.Lock()
+        self._open_songs: set[str] = set()
+        self._open_examples: set[tuple[str, str]] = set()
+        self._open_audits: set[tuple[str, str, str]] = set()
 
     @property
     def complete(self) -> bool:
         """Whether the last line has come."""
         return self._done
 
-    def note(self, raw: bytes) -> None:
-        """Keeps the end of standard error for the organiser."""
-        self.diagnostics = (self.diagnostics + raw)[-MAX_DIAGNOSTICS:]
+    @property
+    def waiting(self) -> bool:
+        """Whether the evaluator owes a line."""
+        return bool(
+            not self._hello
+            or self._open_songs
+            or self._open_examples
+            or self._open_audits
+            or (self._asked_all and not self._done)
+        )
+
+    def ask(self, question: Question) -> None:
+        """Notes that a question will be sent."""
+        with self._lock:
+            if isinstance(question, SongQuestion):
+                self._open_songs.add(question.song)
+            elif isinstance(question, BatchQuestion):
+                self._open_examples |= {(question.song, one.listener) for one in question.examples}
+            elif isinstance(question, AuditQuestion):
+                self._open_audits.add((question.song, question.example.listener, question.value))
+
+    def asked_all(self) -> None:
+        """Notes that nothing more will be sent."""
+        self._asked_all = True
 
     def feed(self, raw: bytes) -> Iterator[Hello | Result]:
         """Takes a chunk of output and yields the records that it completes.
@@ -76,11 +104,14 @@ class Conversation:
 
     def _record(self, raw: bytes) -> Hello | Result:
         try:
-            record = parse_line(raw, nonce=self.job.nonce)
+            record = parse_line(raw, nonce=self._job.nonce)
         except LineError as error:
             raise self._broken(str(error)) from None
         if isinstance(record, Refusal):
-            raise SetupError(_printable(record.message), hint=_printable(record.hint))
+            raise SetupError(
+                f"The evaluator refused to score; it said: {_printable(record.message)!r}",
+                hint=f"It also said: {_printable(record.hint)!r}" if record.hint else "",
+            )
         if self._done:
             raise self._broken("a line after its last line")
         if isinstance(record, Hello) == self._hello:
@@ -88,21 +119,30 @@ class Conversation:
                 "its first line came twice" if self._hello else "results came before its first line"
             )
         if isinstance(record, Hello):
-            if record.scorer_digest != self.job.scorer_digest or (
-                self.job.require_lock and not record.locked
+            if record.scorer_digest != self._job.scorer_digest or (
+                self._job.require_lock and not record.locked
             ):
                 raise self._broken("another lock's digest")
             self._hello = True
-            return record
-        if isinstance(record, Done):
-            if left := len(self._open_examples) + len(self._open_audits):
-                raise self._broken(f"its last line came with {left} question{'s' * (left > 1)} unanswered")
-            self._done = True
-            return record
-        self._tick_off(record)
+        elif isinstance(record, Done):
+            self._end()
+        else:
+            with self._lock:
+                self._tick_off(record)
         return record
 
-    def _tick_off(self, record: Answer) -> None:
+    def _end(self) -> None:
+        left = len(self._open_examples) + len(self._open_audits) + len(self._open_songs)
+        if left or not self._asked_all:
+            raise self._broken(f"its last line came with {left} question{'s' * (left != 1)} unanswered")
+        self._done = True
+
+    def _tick_off(self, record: ExampleScore | ExampleFailure | AuditScore | SongReferences) -> None:
+        if isinstance(record, SongReferences):
+            if record.song not in self._open_songs:
+                raise self._broken("a song that was not sent, or twice")
+            self._open_songs.remove(record.song)
+            return
         example = (record.song, record.listener)
         if isinstance(record, AuditScore):
             audit = (*example, record.value)
@@ -118,11 +158,7 @@ class Conversation:
             self._open_audits.remove(min(audits))
 
     def _broken(self, what: str) -> InternalError:
-        return InternalError(
-            f"The evaluator broke the protocol: {what}; nothing from that line was stored.",
-            hint="Scores stored before are kept. The log in the store holds the evaluator's output.",
-            detail=printable(self.diagnostics),
-        )
+        return self._running.broke_protocol(what)
 
 
 def _printable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Reading a sandbox's output: chunks through a bounded queue, with the host's own deadline."""
+"""Reading a program's output: chunks through a bounded queue, with the host's own deadlines."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from harness.protocol.errors import DeadlineError, MemoryLimitError
-from harness.protocol.records import Hello
-from harness.sandbox.contract import Result, Stopped, Task, printable
-from harness.sandbox.conversation import Conversation
+from harness.sandbox.contract import Running, Stopped
 
 STDOUT, STDERR = 1, 2
 POLL = 0.5
-"""Seconds between two looks at the task's `stop` and at the sandbox's limits."""
+"""Seconds between two looks at `stop` and at the sandbox's limits."""
 
 DEPTH = 64
-"""Chunks that may wait in the queue: a flooding sandbox is blocked and does not fill the host's memory."""
+"""Chunks that may wait in the queue: a flooding program is blocked and does not fill the host's memory."""
 
 Chunk = tuple[int, bytes]
 """The stream, `STDOUT` or `STDERR`, and a piece of its output."""
@@ -76,69 +73,61 @@ class ChunkQueue:
         self._stopped.set()
 
 
-def listen(
-    chunks: ChunkQueue,
-    conversation: Conversation,
-    task: Task,
-    *,
-    check_limits: Callable[[], None] = lambda: None,
-) -> Iterator[Hello | Result]:
-    """Yields the records of a conversation until the output ends.
+class Clock:
+    """The deadlines of a program.
 
     Args:
-        chunks: The sandbox's output.
-        conversation: Checks it against the protocol.
-        task: Gives the deadline, counted from now, and the longest silence.
-        check_limits: Called at least every half second; may raise.
+        seconds: From now until it must have ended.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+        self._when = f"at its deadline of {seconds:.0f} s"
+        self._next = self._end
+
+    def expect(self, seconds: float, *, when: str) -> None:
+        """Something must happen within some seconds from now.
+
+        Args:
+            seconds: How long it may take.
+            when: Ends the sentence "Scoring was stopped …" if it does not.
+        """
+        limit = time.monotonic() + seconds
+        if limit < self._end:
+            self._next, self._when = limit, when
+        else:
+            self._next, self._when = self._end, f"at its deadline of {self._seconds:.0f} s"
+
+    def left(self) -> tuple[float, str]:
+        """The seconds that are left, 0 or less if none are, and the end of the sentence for then."""
+        return self._next - time.monotonic(), self._when
+
+
+def read_output(running: Running, clock: Clock, stop: threading.Event) -> Iterator[bytes | None]:
+    """Yields the pieces of a program's standard output until it ends; None now and then while nothing comes.
 
     Raises:
-        DeadlineError: If the deadline has passed.
-        InternalError, SetupError: See `Conversation.feed`.
-        Stopped: If the host has set the task's `stop`.
+        DeadlineError: If the clock's time is over.
+        MemoryLimitError, InternalError: If the program has exceeded a limit.
+        Stopped: If `stop` is set.
     """
-    end = time.monotonic() + task.seconds
-    silent = time.monotonic() + task.patience
     while True:
-        if task.stop.is_set():
+        if stop.is_set():
             raise Stopped
-        left = min(end, silent) - time.monotonic()
+        left, when = clock.left()
         if left <= 0:
-            raise _deadline_passed(task, conversation, silent=silent < end)
-        check_limits()
+            raise running.deadline_passed(when)
+        running.check_limits()
         try:
-            chunk = chunks.get(min(left, POLL))
+            chunk = running.chunks.get(min(left, POLL))
         except queue.Empty:
+            yield None
             continue
         if chunk is None:
             return
         stream, raw = chunk
         if stream == STDERR:
-            conversation.note(raw)
+            running.note(raw)
         else:
-            for record in conversation.feed(raw):
-                silent = time.monotonic() + task.patience
-                yield record
-
-
-def _deadline_passed(task: Task, conversation: Conversation, *, silent: bool) -> DeadlineError:
-    """The error for a sandbox that took too long, in total or since its last answer."""
-    what = (
-        f"after {task.patience:.0f} s without an answer"
-        if silent
-        else f"at its deadline of {task.seconds:.0f} s"
-    )
-    return DeadlineError(
-        f"Scoring was stopped {what}.",
-        hint="Scores stored before are kept; run the same command again to continue.",
-        detail=printable(conversation.diagnostics),
-    )
-
-
-def memory_exceeded(task: Task, conversation: Conversation) -> MemoryLimitError:
-    """The error for a sandbox that exceeded its memory limit."""
-    return MemoryLimitError(
-        f"Scoring was stopped at its memory limit of {task.memory / 2**30:.1f} GiB.",
-        hint="Scores stored before are kept. `--engine fast` needs far less memory than pyclarity; "
-        "fewer `--workers` leave more for each.",
-        detail=printable(conversation.diagnostics),
-    )
+            yield raw

@@ -1,25 +1,22 @@
-"""The Docker sandbox: one hardened container per job."""
+"""The Docker sandbox: a hardened container for each program that runs."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from harness.protocol.errors import InternalError, MachineError
+from harness.protocol.errors import MachineError
 from harness.protocol.lock import Lock
-from harness.protocol.records import Hello, Job
-from harness.protocol.variables import PARENT_ENV
 from harness.sandbox import limits
-from harness.sandbox.access import SharedPaths
-from harness.sandbox.contract import Environment, Records, Result, Task, make_job, printable
-from harness.sandbox.conversation import Conversation
+from harness.sandbox.contract import Environment, ProgramName, Running, Sandbox
 from harness.sandbox.docker.engine import check_runtime, connect, engine_failed
-from harness.sandbox.docker.image import IMAGE, check_image
+from harness.sandbox.docker.image import IMAGE, PROGRAMS, check_image
 from harness.sandbox.seccomp import NOBODY, docker_profile
-from harness.sandbox.stamp import is_alive, own_stamp, temporary_folder
-from harness.sandbox.stream import ChunkQueue, listen, memory_exceeded
+from harness.sandbox.stamp import is_alive, own_stamp
+from harness.sandbox.stream import Chunk, ChunkQueue
 
 if TYPE_CHECKING:
     import docker
@@ -51,8 +48,8 @@ HARDENING: dict[str, Any] = {
 """Every flag between a submission and the host; the tmpfs counts against the container's memory limit."""
 
 
-class DockerSandbox:
-    """Runs each job in a container of the evaluator image.
+class DockerSandbox(Sandbox):
+    """Runs each program in a container of the image.
 
     Args:
         image: The image's name or id.
@@ -66,7 +63,6 @@ class DockerSandbox:
         self._runtime = runtime
         self._client: docker.DockerClient | None = None
         self._environment: Environment | None = None
-        self._shared = SharedPaths()
         self._abandoned: list[Container] = []
 
     @property
@@ -91,27 +87,20 @@ class DockerSandbox:
         )
         return self._environment
 
-    def run(self, task: Task) -> Records:
-        """See `Sandbox.run`."""
+    @contextmanager
+    def start(self, program: ProgramName, *, memory: int) -> Iterator[Running]:
+        """See `Sandbox.start`."""
         environment = self._environment or self.prepare()
-        inside = "/submission" if task.submission.is_dir() else f"/submission/{task.submission.name}"
-        job = make_job(task, submission=inside, data="/data", environment=environment)
-        with temporary_folder("job") as folder:
-            path = folder / "job.json"
-            path.write_text(job.model_dump_json(), encoding="utf-8")
-            path.chmod(0o444)
-            self._shared.check(task.submission, task.data)
-            mounts = {
-                str(path.resolve()): {"bind": "/job/job.json", "mode": "ro"},
-                str(task.submission.resolve()): {"bind": inside, "mode": "ro"},
-                str(task.data.resolve()): {"bind": "/data", "mode": "ro"},
-            }
-            self._remove_abandoned()
-            container = self._create(environment.image, mounts, task.memory)
+        self._remove_abandoned()
+        container = self._create(environment.image, program, memory)
+        try:
+            running = RunningContainer(program, container, memory=memory)
             try:
-                yield from _converse(container, job, task)
+                yield running
             finally:
-                self._remove(container)
+                running.close()
+        finally:
+            self._remove(container)
 
     def _remove(self, container: Container) -> None:
         """Removes a container; remembers one that the engine fails to remove."""
@@ -130,7 +119,7 @@ class DockerSandbox:
                 return
             self._remove(container)
 
-    def _create(self, image: str, mounts: dict[str, dict[str, str]], memory: int) -> Container:
+    def _create(self, image: str, program: ProgramName, memory: int) -> Container:
         import docker  # noqa: PLC0415  (a slow import)
         from docker.errors import DockerException  # noqa: PLC0415
         from docker.types import LogConfig, Ulimit  # noqa: PLC0415
@@ -139,15 +128,13 @@ class DockerSandbox:
         try:
             return self.client.containers.create(
                 image,
-                ["/job/job.json"],
-                volumes=mounts,
+                list(PROGRAMS[program]),
                 mem_limit=memory,
                 memswap_limit=memory,
                 nano_cpus=1_000_000_000,
                 ulimits=[Ulimit(name="core", soft=0, hard=0), Ulimit(name="nofile", soft=files, hard=files)],
                 log_config=LogConfig(type="json-file", config={"max-size": "4m", "max-file": "1"}),
                 labels={LABEL: own_stamp()},
-                environment={PARENT_ENV: "1"},
                 stdin_open=True,
                 runtime=self._runtime or None,
                 **HARDENING,
@@ -156,59 +143,69 @@ class DockerSandbox:
             raise engine_failed("create a container", error) from error
 
 
-def _converse(container: Container, job: Job, task: Task) -> Iterator[Hello | Result]:
-    """Starts the container and yields its records until it ends or the deadline passes."""
-    from docker.errors import DockerException  # noqa: PLC0415  (a slow import)
-    from docker.utils.socket import SocketError, frames_iter  # noqa: PLC0415
+class RunningContainer(Running):
+    """A program in a container of its own, which is started.
 
-    conversation = Conversation(job)
-    try:
-        # The attached standard input tells the container that this process is alive: see `exit_with_parent`.
-        attached: Any = container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-        getattr(attached, "_sock", attached).settimeout(None)
-        container.start()
-    except (DockerException, OSError) as error:
-        raise engine_failed("start a container", error) from error
-    chunks = ChunkQueue(lambda: frames_iter(attached, tty=False))  # type: ignore[no-untyped-call]
-    try:
-        yield from listen(chunks, conversation, task)
-        _check_end(container, conversation, task)
-    except (OSError, SocketError) as error:
-        raise engine_failed("keep the connection to a container", error) from error
-    finally:
-        chunks.stop()
-        _close(attached)
+    Args:
+        name: The program.
+        container: A new container.
+        memory: Its memory limit in bytes.
+    """
 
+    def __init__(self, name: ProgramName, container: Container, *, memory: int) -> None:
+        from docker.errors import DockerException  # noqa: PLC0415  (a slow import)
+        from docker.utils.socket import SocketError, frames_iter  # noqa: PLC0415
 
-def _close(attached: Any) -> None:
-    """Closes the connection itself, not only Python's view of it: an open one delays the container's removal."""
-    raw: socket.socket = getattr(attached, "_sock", attached)
-    with contextlib.suppress(OSError):  # the engine has closed its side
-        raw.shutdown(socket.SHUT_RDWR)
-    attached.close()
-    raw.close()
+        super().__init__(name, memory=memory)
+        self._container = container
+        try:
+            # The attached standard input tells the program that this process is alive: see `exit_with_parent`.
+            attached: Any = container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+            self._attached = attached
+            self._socket: socket.socket = getattr(attached, "_sock", attached)
+            self._socket.settimeout(None)
+            container.start()
+        except (DockerException, OSError) as error:
+            raise engine_failed("start a container", error) from error
 
+        def chunks() -> Iterator[Chunk]:
+            try:
+                yield from frames_iter(attached, tty=False)  # type: ignore[no-untyped-call]
+            except (OSError, SocketError) as error:
+                raise engine_failed("keep the connection to a container", error) from error
 
-def _check_end(container: Container, conversation: Conversation, task: Task) -> None:
-    """Raises if the container did not end well, by what the engine reports."""
-    from docker.errors import DockerException  # noqa: PLC0415  (a slow import)
+        self.chunks = ChunkQueue(chunks)
 
-    try:
-        container.wait(timeout=END_SECONDS)
-        container.reload()
-        state = container.attrs["State"]
-    except (DockerException, OSError) as error:
-        raise engine_failed("report how a container ended", error) from error
-    # With init, the engine may see no OOM event but only the child's exit code 137.
-    if state.get("OOMKilled") or (state.get("ExitCode") == 137 and not conversation.complete):
-        raise memory_exceeded(task, conversation)
-    if state.get("ExitCode") != 0:
-        raise InternalError(
-            f"The evaluator ended with code {state.get('ExitCode')} before its work was done.",
-            hint="Scores stored before are kept. The log in the store holds the evaluator's output.",
-            detail=printable(conversation.diagnostics),
-        )
-    conversation.finish()
+    def write(self, data: bytes | memoryview) -> None:
+        """See `Running.write`."""
+        self._socket.sendall(data)
+
+    def check_limits(self) -> None:
+        """See `Running.check_limits`: the kernel holds a container to its limits."""
+
+    def check_end(self, *, complete: bool) -> None:
+        """See `Running.check_end`."""
+        from docker.errors import DockerException  # noqa: PLC0415  (a slow import)
+
+        try:
+            self._container.wait(timeout=END_SECONDS)
+            self._container.reload()
+            state = self._container.attrs["State"]
+        except (DockerException, OSError) as error:
+            raise engine_failed("report how a container ended", error) from error
+        # With init, the engine may see no OOM event but only the child's exit code 137.
+        if state.get("OOMKilled") or (state.get("ExitCode") == 137 and not complete):
+            raise self.memory_exceeded()
+        if state.get("ExitCode") != 0:
+            raise self.ended_early(state.get("ExitCode"))
+
+    def close(self) -> None:
+        """Closes the connection itself, not only Python's view of it: an open one delays the container's removal."""
+        self.chunks.stop()
+        with contextlib.suppress(OSError):  # the engine has closed its side
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._attached.close()
+        self._socket.close()
 
 
 def remove(container: Container) -> None:

@@ -1,6 +1,6 @@
 """The bubblewrap sandbox: no daemon, the locked environment of the process sandbox, in namespaces of its own.
 
-The evaluator has no network and sees none of the host's processes, users and files except those that scoring needs.
+A program has no network and sees none of the host's processes, users and files except those that its Python needs.
 It can write only to a small /tmp and can make no system call that scoring does not need (`seccomp`). Root's sandbox
 runs as nobody; an ordinary user's runs as that user, mapped to nobody inside.
 
@@ -24,13 +24,20 @@ from typing import IO
 
 from harness.protocol.errors import SetupError
 from harness.protocol.lock import Lock
-from harness.protocol.variables import CACHE_ENV, PARENT_ENV
+from harness.protocol.variables import CACHE_ENV
 from harness.sandbox import limits
 from harness.sandbox.access import SharedPaths
-from harness.sandbox.contract import Environment, Records, Task, make_job, printable
+from harness.sandbox.contract import (
+    PROGRAM_NAMES,
+    Environment,
+    ProgramName,
+    Running,
+    Sandbox,
+    printable,
+)
 from harness.sandbox.local import launch
-from harness.sandbox.local.child import converse, kill
-from harness.sandbox.local.environment import Evaluator, copy_sources, find_evaluator, variables
+from harness.sandbox.local.child import RunningChild, kill
+from harness.sandbox.local.environment import Program, copy_sources, find_program, variables
 from harness.sandbox.seccomp import NOBODY, program
 from harness.sandbox.stamp import RUN_ENV, own_stamp, temporary_folder
 
@@ -55,16 +62,16 @@ _CLONE = Path("/proc/sys/kernel/unprivileged_userns_clone")
 _MAXIMUM = Path("/proc/sys/user/max_user_namespaces")
 
 
-class BubblewrapSandbox:
-    """Runs each job in a process of its own under bubblewrap."""
+class BubblewrapSandbox(Sandbox):
+    """Runs each program in a process of its own under bubblewrap."""
 
     name = "bubblewrap"
 
     def __init__(self) -> None:
         self._environment: Environment | None = None
-        self._evaluator: Evaluator | None = None
+        self._programs: dict[ProgramName, Program] = {}
         self._bwrap = ""
-        self._prefixes: list[Path] = []
+        self._prefixes: dict[Path, list[Path]] = {}
         self._shared = SharedPaths()
 
     def prepare(self) -> Environment:
@@ -72,82 +79,70 @@ class BubblewrapSandbox:
         lock = Lock.load()
         lock.check_host()
         self._bwrap, version = find_bwrap()
-        self._evaluator = find_evaluator(lock)
-        self._prefixes = prefixes(self._evaluator.python)
+        self._programs = {name: find_program(lock, name) for name in PROGRAM_NAMES}
+        self._prefixes = {found.python: prefixes(found.python) for found in self._programs.values()}
         self._try()
         self._environment = Environment(
             sandbox=self.name,
             scorer_digest=lock.digest,
-            locked=self._evaluator.locked,
+            locked=all(found.locked for found in self._programs.values()),
             image="",
             base_image=f"{sys.platform}, bubblewrap {'.'.join(map(str, version))}, no container",
         )
         return self._environment
 
-    def run(self, task: Task) -> Records:
-        """See `Sandbox.run`."""
-        environment = self._environment or self.prepare()
-        inside = "/submission" if task.submission.is_dir() else f"/submission/{task.submission.name}"
-        job = make_job(task, submission=inside, data="/data", environment=environment)
+    @contextmanager
+    def start(self, program: ProgramName, *, memory: int) -> Iterator[Running]:
+        """See `Sandbox.start`."""
+        if self._environment is None:
+            self.prepare()
+        found = self._programs[program]
         with temporary_folder("job") as folder:
-            path = folder / "job.json"
-            path.write_text(job.model_dump_json(), encoding="utf-8")
-            path.chmod(0o444)
-            self._check_readable(task.submission, task.data)
-            binds = {
-                "/job/job.json": path,
-                inside: task.submission.resolve(),
-                "/data": task.data.resolve(),
-                **self._tree(folder),
-            }
-            child = self._start(binds, ["-m", "harness.evaluator", "/job/job.json"])
+            binds = self._tree(found, folder)
+            child = self._start(found, binds, ["-m", f"harness.{program}"], name=program)
             try:
-                yield from converse(child, job, task)
+                with RunningChild(program, child, memory=memory) as running:
+                    yield running
             finally:
-                kill(child)
+                kill(child, program)
 
-    def _check_readable(self, *paths: Path) -> None:
-        """Root's sandbox runs as nobody, who must be able to read what is mounted."""
-        if os.geteuid() == 0:
-            self._shared.check(*paths)
-
-    def _tree(self, folder: Path) -> dict[str, Path]:
-        """The evaluator's sources and kernels, by mount point; unlocked sources are copied to `folder` first."""
-        evaluator = self._prepared()
-        if not evaluator.locked:
+    def _tree(self, found: Program, folder: Path) -> dict[str, Path]:
+        """The program's sources and kernels, by mount point; unlocked sources are copied to `folder` first."""
+        if not found.locked:
             copy_sources(folder / "tree")
+            if os.geteuid() == 0:
+                folder.chmod(0o755)
             return {UNLOCKED_TREE: folder / "tree"}
-        shared = [evaluator.tree, *([evaluator.kernels] if evaluator.kernels else [])]
-        self._check_readable(*shared)
+        shared = [found.tree, *([found.kernels] if found.kernels else [])]
+        if os.geteuid() == 0:  # its user, nobody, must be able to read what is mounted
+            self._shared.check(*shared)
         return {str(path): path for path in shared}
 
-    def _prepared(self) -> Evaluator:
-        assert self._evaluator is not None  # prepare has run
-        return self._evaluator
-
-    def _start(self, binds: dict[str, Path], arguments: list[str]) -> subprocess.Popen[bytes]:
-        """Starts the evaluator's Python in a new sandbox, with `binds` mounted read-only, by mount point."""
-        evaluator = self._prepared()
-        settings = variables(temporary="/tmp") | {PARENT_ENV: "1"}  # noqa: S108  (the sandbox's own tmpfs)
-        if evaluator.kernels is not None:
-            settings[CACHE_ENV] = str(evaluator.kernels)
+    def _start(
+        self, found: Program, binds: dict[str, Path], arguments: list[str], *, name: str
+    ) -> subprocess.Popen[bytes]:
+        """Starts a program's Python in a new sandbox, with `binds` mounted read-only, by mount point."""
+        prefixes = self._prefixes[found.python]
+        settings = variables(temporary="/tmp")  # noqa: S108  (the sandbox's own tmpfs)
+        if found.kernels is not None:
+            settings[CACHE_ENV] = str(found.kernels)
         with ExitStack() as stack:
             filter_descriptor = stack.enter_context(_filled_pipe(program()))
-            command = [self._bwrap, *NAMESPACES, *_root_options(self._prefixes)]
+            command = [self._bwrap, *NAMESPACES, *_root_options(prefixes)]
             command += _folder_options([Path(inside) for inside in binds])
             for inside, path in binds.items():
                 command += ["--ro-bind", str(path), inside]
             command += ["--ro-bind", launch.__file__, "/job/launch.py", "--remount-ro", "/", "--clearenv"]
             for name, value in settings.items():
                 command += ["--setenv", name, value]
-            tree = str(evaluator.tree) if evaluator.locked else UNLOCKED_TREE
+            tree = str(found.tree) if found.locked else UNLOCKED_TREE
             command += ["--chdir", tree if tree in binds else "/", "--seccomp", str(filter_descriptor)]
             users = stack.enter_context(_user_map(os.geteuid()))
-            command += [*users.options, "--", str(evaluator.python), "-I", "-S", "/job/launch.py"]
-            command += _launch_options(self._prefixes)
+            command += [*users.options, "--", str(found.python), "-I", "-S", "/job/launch.py"]
+            command += _launch_options(prefixes)
             try:
                 child = subprocess.Popen(
-                    [*command, str(evaluator.python), *arguments],
+                    [*command, str(found.python), *arguments],
                     env={"PATH": os.defpath, RUN_ENV: own_stamp()},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
@@ -163,7 +158,7 @@ class BubblewrapSandbox:
             try:
                 users.write()
             except BaseException:
-                kill(child)
+                kill(child, name)
                 raise
         return child
 
@@ -173,13 +168,13 @@ class BubblewrapSandbox:
         Raises:
             SetupError: If it fails; says what this machine forbids.
         """
-        child = self._start({}, ["-c", "pass"])
+        child = self._start(self._programs["decoder"], {}, ["-c", "pass"], name="trial")
         try:
             _, complaint = child.communicate(timeout=TRIAL_SECONDS)
         except subprocess.TimeoutExpired:
             complaint = b"it did not end"
         finally:
-            kill(child)
+            kill(child, "trial")
         if child.returncode:
             raise _forbidden(printable(complaint))
 

@@ -15,11 +15,9 @@ from typing import IO
 import psutil
 
 from harness.protocol.errors import InternalError, SetupError
-from harness.protocol.records import Hello, Job
 from harness.sandbox import limits
-from harness.sandbox.contract import Result, Task, printable
-from harness.sandbox.conversation import Conversation
-from harness.sandbox.stream import STDERR, STDOUT, ChunkQueue, listen, memory_exceeded
+from harness.sandbox.contract import KEPT, ProgramName, Running, printable
+from harness.sandbox.stream import STDERR, STDOUT, ChunkQueue
 
 WATCH_SECONDS = 0.1
 """Seconds between two looks at a process tree's size: a memory bomb can exceed its limit by its speed, a few GB a
@@ -107,60 +105,58 @@ class LimitWatcher:
                 kill_tree(self._child)
                 return
 
-    def check(self, task: Task, conversation: Conversation) -> None:
-        """Raises if a limit was exceeded.
 
-        Raises:
-            MemoryLimitError: If it was the memory limit.
-            InternalError: If there were too many processes.
-        """
-        if self.exceeded == "memory":
-            raise memory_exceeded(task, conversation)
-        if self.exceeded:
-            raise InternalError(
-                f"The evaluator started more than {self._processes} processes and was stopped.",
-                hint="Scores stored before are kept. The log in the store holds the evaluator's output.",
-                detail=printable(conversation.diagnostics),
-            )
-
-
-def converse(child: subprocess.Popen[bytes], job: Job, task: Task) -> Iterator[Hello | Result]:
-    """Yields the child's records until it ends, the deadline passes or it exceeds its limits.
+class RunningChild(Running):
+    """A program in a child process, with pipes for its standard streams; a block watches its limits.
 
     Args:
-        child: The evaluator, with pipes for its standard streams.
-        job: What it was asked.
-        task: Its deadline and its memory limit.
-
-    Raises:
-        DeadlineError, MemoryLimitError, InternalError, SetupError, Stopped: See `Sandbox.run`.
+        name: The program.
+        child: The process.
+        memory: Its memory limit in bytes.
     """
-    conversation = Conversation(job)
-    chunks = ChunkQueue(_reader(STDOUT, child.stdout), _reader(STDERR, child.stderr))
-    with LimitWatcher(child, memory=task.memory, processes=limits.PROCESSES) as watcher:
-        try:
-            yield from listen(
-                chunks, conversation, task, check_limits=lambda: watcher.check(task, conversation)
+
+    def __init__(self, name: ProgramName, child: subprocess.Popen[bytes], *, memory: int) -> None:
+        super().__init__(name, memory=memory)
+        self._child = child
+        self._watcher = LimitWatcher(child, memory=memory, processes=limits.PROCESSES)
+        self.chunks = ChunkQueue(_reader(STDOUT, child.stdout), _reader(STDERR, child.stderr))
+
+    def __enter__(self) -> RunningChild:
+        self._watcher.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.chunks.stop()
+        self._watcher.__exit__(kind, error, trace)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """See `Running.write`."""
+        assert self._child.stdin is not None  # it has pipes
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._child.stdin.fileno(), view) :]
+
+    def check_limits(self) -> None:
+        """See `Running.check_limits`."""
+        if self._watcher.exceeded == "memory":
+            raise self.memory_exceeded()
+        if self._watcher.exceeded:
+            raise InternalError(
+                f"The {self.name} started more than {limits.PROCESSES} processes and was stopped.",
+                hint=KEPT.format(name=self.name),
+                detail=printable(self.diagnostics),
             )
-            code = _end_of(child)
-        finally:
-            chunks.stop()
-    watcher.check(task, conversation)
-    if code in {-signal.SIGKILL, 128 + signal.SIGKILL} and not conversation.complete:
-        raise memory_exceeded(task, conversation)  # by the kernel's OOM killer: nothing else kills it
-    if code is None:
-        raise InternalError(
-            "The evaluator closed its output but did not end.",
-            hint="Scores stored before are kept. The log in the store holds the evaluator's output.",
-            detail=printable(conversation.diagnostics),
-        )
-    if code != 0:
-        raise InternalError(
-            f"The evaluator ended with code {code} before its work was done.",
-            hint="Scores stored before are kept. The log in the store holds the evaluator's output.",
-            detail=printable(conversation.diagnostics),
-        )
-    conversation.finish()
+
+    def check_end(self, *, complete: bool) -> None:
+        """See `Running.check_end`."""
+        code = _end_of(self._child)
+        self.check_limits()
+        if code in {-signal.SIGKILL, 128 + signal.SIGKILL} and not complete:
+            raise self.memory_exceeded()  # by the kernel's OOM killer: nothing else kills it
+        if code != 0:
+            raise self.ended_early(code)
 
 
 def _end_of(child: subprocess.Popen[bytes]) -> int | None:
@@ -193,8 +189,12 @@ def kill_tree(child: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return killed
 
 
-def kill(child: subprocess.Popen[bytes]) -> None:
+def kill(child: subprocess.Popen[bytes], name: str) -> None:
     """Kills the child's process tree, waits until it is gone and closes the child's pipes.
+
+    Args:
+        child: The root of the tree.
+        name: What the program is called in an error.
 
     Raises:
         SetupError: If a process does not end.
@@ -211,12 +211,12 @@ def kill(child: subprocess.Popen[bytes]) -> None:
         if stream is not None:
             stream.close()
     if alive:
-        raise _stuck(alive)
+        raise _stuck(alive, name)
 
 
-def _stuck(alive: list[psutil.Process]) -> SetupError:
+def _stuck(alive: list[psutil.Process], name: str) -> SetupError:
     numbers = ", ".join(str(process.pid) for process in alive)
     return SetupError(
-        f"The evaluator's processes {numbers} were killed and are still there after {END_GRACE:.0f} s.",
+        f"The {name}'s processes {numbers} were killed and are still there after {END_GRACE:.0f} s.",
         hint="A disk that does not respond may block a process: check the kernel's log, or restart the machine.",
     )

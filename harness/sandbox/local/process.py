@@ -9,19 +9,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.protocol.errors import SetupError
 from harness.protocol.lock import Lock
-from harness.protocol.variables import CACHE_ENV, PARENT_ENV
-from harness.sandbox.contract import Environment, Records, Task, make_job
-from harness.sandbox.local.child import converse, kill
-from harness.sandbox.local.environment import Evaluator, find_evaluator, variables
+from harness.protocol.variables import CACHE_ENV
+from harness.sandbox.contract import PROGRAM_NAMES, Environment, ProgramName, Running, Sandbox
+from harness.sandbox.local.child import RunningChild, kill
+from harness.sandbox.local.environment import Program, find_program, variables
 from harness.sandbox.stamp import RUN_ENV, own_stamp, temporary_folder
 
 
-class ProcessSandbox:
-    """Runs each job in a child process.
+class ProcessSandbox(Sandbox):
+    """Runs each program in a child process.
 
     On a machine with Python 3.11 the child runs in a virtual environment, made once in the user's cache from the
     hash-locked requirement file. Elsewhere it uses the packages installed with the harness, and its scores are
@@ -32,53 +34,45 @@ class ProcessSandbox:
 
     def __init__(self) -> None:
         self._environment: Environment | None = None
-        self._evaluator: Evaluator | None = None
+        self._programs: dict[ProgramName, Program] = {}
 
     def prepare(self) -> Environment:
         """See `Sandbox.prepare`."""
         lock = Lock.load()
         lock.check_host()
-        self._evaluator = find_evaluator(lock)
+        self._programs = {name: find_program(lock, name) for name in PROGRAM_NAMES}
         self._environment = Environment(
             sandbox=self.name,
             scorer_digest=lock.digest,
-            locked=self._evaluator.locked,
+            locked=all(found.locked for found in self._programs.values()),
             image="",
             base_image=f"{sys.platform}, no container",
         )
         return self._environment
 
-    def run(self, task: Task) -> Records:
-        """See `Sandbox.run`."""
-        environment = self._environment or self.prepare()
-        job = make_job(
-            task,
-            submission=str(task.submission.resolve()),
-            data=str(task.data.resolve()),
-            environment=environment,
-        )
+    @contextmanager
+    def start(self, program: ProgramName, *, memory: int) -> Iterator[Running]:
+        """See `Sandbox.start`."""
+        if self._environment is None:
+            self.prepare()
         with temporary_folder("job") as folder:
-            path = folder / "job.json"
-            path.write_text(job.model_dump_json(), encoding="utf-8")
-            temporary = folder / "tmp"
-            temporary.mkdir()
-            child = self._start(path, temporary)
+            child = self._start(program, folder)
             try:
-                yield from converse(child, job, task)
+                with RunningChild(program, child, memory=memory) as running:
+                    yield running
             finally:
-                kill(child)
+                kill(child, program)
 
-    def _start(self, job: Path, temporary: Path) -> subprocess.Popen[bytes]:
-        evaluator = self._evaluator
-        assert evaluator is not None  # prepare has run
+    def _start(self, program: ProgramName, temporary: Path) -> subprocess.Popen[bytes]:
+        found = self._programs[program]
         settings = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ}
-        settings |= variables(temporary=str(temporary)) | {PARENT_ENV: "1", RUN_ENV: own_stamp()}
-        if evaluator.kernels is not None:
-            settings[CACHE_ENV] = str(evaluator.kernels)
+        settings |= variables(temporary=str(temporary)) | {RUN_ENV: own_stamp()}
+        if found.kernels is not None:
+            settings[CACHE_ENV] = str(found.kernels)
         try:
             return subprocess.Popen(
-                [evaluator.python, "-m", "harness.evaluator", str(job)],
-                cwd=evaluator.tree,
+                [found.python, "-m", f"harness.{program}"],
+                cwd=found.tree,
                 env=settings,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -87,6 +81,6 @@ class ProcessSandbox:
             )
         except OSError as error:
             raise SetupError(
-                f"The evaluator's Python {evaluator.python} can't be started: {error.strerror}.",
-                hint=f"Delete {evaluator.tree.parent} and run the command again to make it again.",
+                f"The {program}'s Python {found.python} can't be started: {error.strerror}.",
+                hint=f"Delete {found.tree.parent} and run the command again to make it again.",
             ) from error

@@ -1,0 +1,99 @@
+"""What the host sends to an evaluator: songs, batches of listeners and audits, as frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from harness.protocol.frames import MESSAGE, PCM, frame
+from harness.protocol.records import AuditMessage, BatchMessage, ListenerMessage, SongMessage
+from validator.challenge.fingerprints import little_endian
+from validator.challenge.rules import CAD1
+
+Pieces = Iterator[bytes | memoryview]
+"""Bytes to write one after the other."""
+
+
+@dataclass(frozen=True)
+class SongQuestion:
+    """The references of the song that the next questions are about.
+
+    Attributes:
+        song: The song's name.
+        references: For each of `CAD1.stems` the samples that are scored, (frames, 2) at 44.1 kHz.
+    """
+
+    song: str
+    references: Mapping[str, NDArray[np.int16]]
+
+    def pieces(self) -> Pieces:
+        """The frames."""
+        yield from message(SongMessage(song=self.song))
+        for stem in CAD1.stems:
+            yield from frame(PCM, little_endian(self.references[stem]))
+
+
+@dataclass(frozen=True)
+class ExampleAudio:
+    """What an evaluator needs of one example.
+
+    Attributes:
+        listener: The listener's id.
+        audiograms: For each of `CAD1.sides` the levels in dB HL at `CAD1.frequencies`.
+        stems: Samples (frames,) at 24 kHz by name, such as `left_drums`.
+        scales: Scale factors by the same names.
+    """
+
+    listener: str
+    audiograms: Mapping[str, tuple[float, ...]]
+    stems: Mapping[str, NDArray[np.int16]]
+    scales: Mapping[str, float]
+
+    @property
+    def message(self) -> ListenerMessage:
+        """What precedes the samples."""
+        return ListenerMessage(
+            listener=self.listener, audiograms=dict(self.audiograms), scales=dict(self.scales)
+        )
+
+
+@dataclass(frozen=True)
+class BatchQuestion:
+    """Listeners of a song that are scored together."""
+
+    song: str
+    examples: tuple[ExampleAudio, ...]
+
+    def pieces(self) -> Pieces:
+        """The frames."""
+        yield from message(BatchMessage(listeners=tuple(one.message for one in self.examples)))
+        for name in CAD1.scoring_order:
+            for example in self.examples:
+                yield from frame(PCM, little_endian(example.stems[name]))
+
+
+@dataclass(frozen=True)
+class AuditQuestion:
+    """A stem to be scored by pyclarity; `value` names it."""
+
+    song: str
+    example: ExampleAudio
+    value: str
+
+    def pieces(self) -> Pieces:
+        """The frames: the noise of a stem depends on those before it, which are sent too."""
+        yield from message(AuditMessage(listener=self.example.message, value=self.value))
+        for name in CAD1.scoring_order[: CAD1.scoring_order.index(self.value) + 1]:
+            yield from frame(PCM, little_endian(self.example.stems[name]))
+
+
+Question = SongQuestion | BatchQuestion | AuditQuestion
+
+
+def message(content: BaseModel) -> Pieces:
+    """The frame of a message."""
+    yield from frame(MESSAGE, content.model_dump_json().encode())
