@@ -33,18 +33,14 @@ def image_verify_command(runtime: Runtime = "") -> None:
 
     Compares the image's label on the host, and every file and version inside a container.
     """
-    from harness.baselines.synthetic import make_challenge
     from harness.sandbox.docker.container import DockerSandbox
     from harness.sandbox.selfcheck import check_sandbox
-    from harness.sandbox.stamp import temporary_folder
 
-    with temporary_folder("verify") as folder:
-        folder.chmod(0o755)
-        data = make_challenge(folder / "data", seconds=2.0, scored_seconds=0.5)
-        environment, hello = check_sandbox(DockerSandbox(runtime=runtime), data=data)
-    sys.stdout.write(f"{environment.image} matches scorer.lock {environment.scorer_digest}\n")
-    for package, version in sorted(hello.versions.items()):
-        log(f"  {package} {version}")
+    found = check_sandbox(DockerSandbox(runtime=runtime))
+    sys.stdout.write(f"{found.environment.image} matches scorer.lock {found.environment.scorer_digest}\n")
+    for program, versions in (("evaluator", found.hello.versions), ("decoder", found.decoder)):
+        for package, version in sorted(versions.items()):
+            log(f"  {program}: {package} {version}")
 
 
 def doctor_command(store: Store = STORE) -> None:

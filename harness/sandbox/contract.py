@@ -18,18 +18,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from harness.protocol.errors import DeadlineError, InternalError, MemoryLimitError
 from harness.protocol.records import (
     AuditScore,
     Done,
     Engine,
+    Example,
     ExampleFailure,
     ExampleScore,
     Hello,
     SongReferences,
 )
+
+from validator.formats.flac import FlacDecoder
 
 if TYPE_CHECKING:
     from harness.sandbox.feed import Question
@@ -64,6 +67,7 @@ class Task:
         seconds: The deadline, on the host's monotonic clock, from the start of the sandbox.
         patience: The longest wait for the next line, in seconds on the same clock.
         memory: The memory limit in bytes.
+        skipped: Examples that `questions` has left out, because they can't be read.
         stop: Set by the host to end the sandbox early.
     """
 
@@ -72,6 +76,7 @@ class Task:
     seconds: float
     memory: int
     patience: float = math.inf
+    skipped: list[Example] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -178,6 +183,16 @@ class Running(ABC):
         )
 
 
+class Decoder(FlacDecoder, Protocol):
+    """Decodes FLAC files.
+
+    Attributes:
+        versions: The versions of the packages that decode; empty before the first file.
+    """
+
+    versions: dict[str, str]
+
+
 class Sandbox(ABC):
     """Runs the decoder and the evaluator.
 
@@ -206,6 +221,16 @@ class Sandbox(ABC):
         Raises:
             SetupError: If it can't be started.
         """
+
+    def decoder(self, *, stop: threading.Event | None = None) -> AbstractContextManager[Decoder]:
+        """A decoder in this sandbox, which starts with the first file.
+
+        Args:
+            stop: Set to give up.
+        """
+        from harness.sandbox.decoding import SandboxedDecoder  # noqa: PLC0415  (it needs this module)
+
+        return SandboxedDecoder(self, stop=stop)
 
     def run(self, task: Task) -> Records:
         """Runs the evaluator on a task and yields its checked records as they arrive; always cleans up.

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.protocol.errors import InternalError
+from harness.protocol.errors import InternalError, SetupError
 from harness.protocol.frames import FAILURE, FLAC, HEADER, MESSAGE, PCM, frame
 from harness.protocol.records import MAX_LINE_BYTES, Digest, Name
-from harness.sandbox.choice import choose_sandbox
 from harness.sandbox.contract import Running, Sandbox
 from harness.sandbox.stream import Clock, read_output
 from validator.formats.flac import DECODING_CODES, AudioError, check_md5, checked_header, decoding_error
@@ -70,6 +69,14 @@ class SandboxedDecoder:
         self._session: _Session | None = None
         self.versions: dict[str, str] = {}
 
+    def start(self) -> None:
+        """Starts the sandbox, unless it runs; the decoder checks its files and packages against the lock.
+
+        Raises:
+            SetupError: If it can't be started or does not match the lock.
+        """
+        self._started()
+
     def decode(
         self, data: bytes, *, rate: int, channels: int, bits: int, max_frames: int
     ) -> NDArray[np.int16]:
@@ -114,7 +121,11 @@ class SandboxedDecoder:
             if environment.locked and (
                 hello.differences or hello.scorer_digest != environment.scorer_digest
             ):
-                raise session.running.broke_protocol("its files or packages do not match scorer.lock")
+                raise SetupError(
+                    "The decoder does not match scorer.lock.",
+                    hint="Run `cad1 image build`, or delete the environment that `cad1 doctor` names.",
+                    detail="\n".join(hello.differences),
+                )
             self._session, self.versions = session, hello.versions
         return self._session
 
@@ -219,6 +230,8 @@ class DecoderFactory:
     @contextmanager
     def __call__(self) -> Iterator[SandboxedDecoder]:
         """A decoder for the length of a block."""
+        from harness.sandbox.choice import choose_sandbox  # noqa: PLC0415  (it makes the sandboxes)
+
         sandbox = choose_sandbox(self._name, log=lambda line: None)
         with SandboxedDecoder(sandbox) as decoder:
             yield decoder

@@ -2,43 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from contextlib import closing
-from pathlib import Path
+from dataclasses import dataclass
 
 from harness.protocol.errors import InternalError
 from harness.protocol.records import Hello
 from harness.sandbox import limits
 from harness.sandbox.contract import Environment, Sandbox, Task
-from harness.sandbox.stamp import temporary_folder
+from harness.sandbox.decoding import SandboxedDecoder
+from harness.sandbox.feed import Question
 
 
-def check_sandbox(sandbox: Sandbox, *, data: Path) -> tuple[Environment, Hello]:
-    """Runs a job without examples: the sandbox checks every file and version against the lock.
+@dataclass(frozen=True)
+class SandboxReport:
+    """What a sandbox scores with.
 
-    Args:
-        sandbox: What to check.
-        data: A data root with split `test`, readable for every user.
+    Attributes:
+        environment: As the host sees it.
+        hello: As the evaluator sees it.
+        decoder: The versions of the decoder's packages.
+    """
 
-    Returns:
-        What the sandbox scores with, as the host and as the sandbox sees it.
+    environment: Environment
+    hello: Hello
+    decoder: dict[str, str]
+
+
+def check_sandbox(sandbox: Sandbox) -> SandboxReport:
+    """Starts both programs without work: each checks every file and version against the lock.
 
     Raises:
         SetupError: If anything differs from the lock; names it.
     """
     environment = sandbox.prepare()
-    with temporary_folder("check") as folder:
-        folder.chmod(0o755)
-        (folder / "empty").mkdir()
-        task = Task(
-            split="test",
-            engine="fast",
-            submission=folder / "empty",
-            data=data,
-            seconds=limits.deadline("fast", stem_seconds=0.0),
-            memory=limits.memory("fast", seconds=0.0),
-        )
-        with closing(sandbox.run(task)) as lines:
-            hello = [line for line in lines if isinstance(line, Hello)]
+    with SandboxedDecoder(sandbox) as decoder:
+        decoder.start()
+    task = Task(
+        engine="fast",
+        questions=_nothing,
+        seconds=limits.deadline("fast", stem_seconds=0.0),
+        memory=limits.memory("fast", seconds=0.0),
+    )
+    with closing(sandbox.run(task)) as lines:
+        hello = [line for line in lines if isinstance(line, Hello)]
     if not hello:
         raise InternalError("The sandbox ended without its first line.")
-    return environment, hello[0]
+    return SandboxReport(environment, hello[0], decoder.versions)
+
+
+def _nothing() -> Generator[Question, None, None]:
+    yield from ()

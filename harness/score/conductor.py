@@ -20,9 +20,11 @@ from harness.sandbox.leftovers import sweep
 from harness.score.heartbeat import Heartbeat
 from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
 from harness.score.run import Run
-from validator import Report, Severity, validate
-from validator.archive.submission import digest
+from validator import Report, Severity
+from validator.archive.submission import Submission, SubmissionChangedError, open_submission
+from validator.challenge.manifest import archive_limits
 from validator.findings.wording import counted
+from validator.validation import validate_open
 
 
 def score(
@@ -50,7 +52,26 @@ def score(
     """
     if request.challenge.root is None:
         raise SetupError("Scoring needs the challenge's audio.", hint="Give the data root with --data.")
-    report = validate(request.submission, request.challenge, quick=True, examples=selected_examples(request))
+    with open_submission(request.submission, limits=archive_limits(request.challenge)) as submission:
+        return _score(request, submission, sandbox, progress=progress, log=log)
+
+
+def _score(
+    request: Request,
+    submission: Submission,
+    sandbox: Sandbox,
+    *,
+    progress: ProgressCallback,
+    log: LogCallback,
+) -> Outcome:
+    """Scores an open submission: what is validated, what is hashed and what is scored are the same bytes."""
+    report = validate_open(
+        submission,
+        request.challenge,
+        name=request.submission.resolve().name,
+        quick=True,
+        examples=selected_examples(request),
+    )
     roster = roster_of(request.challenge)
     outcome = Outcome(report=report, roster=roster)
     if not report.valid:
@@ -59,7 +80,7 @@ def score(
     environment = sandbox.prepare()
     for leftover, reason in sweep().kept:
         log(f"Could not remove the {leftover.kind} {leftover.name} of a dead run: {reason}.")
-    case = Case(request.team, submission_digest(request.submission, report), roster.digest)
+    case = Case(request.team, required_digest(report), roster.digest)
     key = Key(
         case.submission, roster.digest, Scorer(environment.scorer_digest, request.engine, environment.locked)
     )
@@ -68,6 +89,7 @@ def score(
         ledger.enter(Entry(request.team, key, report.submission.name, report.submission.size, "scored"))
         run = Run(
             request=request,
+            submission=submission,
             sandbox=sandbox,
             environment=environment,
             ledger=ledger,
@@ -94,7 +116,15 @@ def score(
 
 def _finish(run: Run, heartbeat: Heartbeat, outcome: Outcome) -> None:
     """Scores what has no score and fills in the outcome."""
-    run.score_missing()
+    run.plan_audit()
+    try:
+        run.score_missing()
+    except SubmissionChangedError as error:
+        raise SetupError(
+            f"{error}",
+            hint="Nothing of what changed was scored. Keep the submission as it arrived where nothing writes to it, "
+            "and score it again.",
+        ) from error
     if heartbeat.error is not None:
         raise heartbeat.error
     run.fill(outcome)
@@ -108,7 +138,7 @@ def _leave(ledger: Ledger, case: Case, scorer: Scorer, end: tuple[State, str, st
 
 def record_invalid(request: Request, report: Report, roster: Roster) -> None:
     """Records an invalid submission in the ledger; one that cannot be read at all has no digest and is left out."""
-    found = report.submission.sha256 or digest(request.submission)
+    found = report.submission.sha256
     if found is None:
         return
     case = Case(request.team, found, roster.digest)
@@ -152,18 +182,15 @@ def state_of(outcome: Outcome) -> tuple[State, str, str]:
     return State.SCORED, "", f"average score {outcome.average!r}"
 
 
-def submission_digest(path: Path, report: Report | None = None) -> str:
-    """The SHA-256 that identifies a submission.
+def required_digest(report: Report) -> str:
+    """The SHA-256 that identifies a valid submission.
 
     Raises:
-        SetupError: The path no longer holds what was validated.
+        SetupError: It has none, because it could not be read to its end.
     """
-    found = (report.submission.sha256 if report is not None else None) or digest(path)
-    if found is None:
-        raise SetupError(
-            f"{path} is no longer the file or folder that was validated.", hint="Score it again."
-        )
-    return found
+    if report.submission.sha256 is None:
+        raise SetupError(f"{report.submission.name} can't be read to its end.", hint="Copy it here again.")
+    return report.submission.sha256
 
 
 def selected_examples(request: Request) -> frozenset[tuple[str, str]] | None:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from functools import partial
 from itertools import groupby
 from typing import TypeVar
 
-from harness.ledger.entities import Failure, Key, StoredExample, mean
+from harness.ledger.entities import AuditRecord, Failure, Key, StoredExample
 from harness.ledger.leases import Lease
 from harness.ledger.ledger import Ledger
-from harness.protocol.errors import HarnessError, SetupError
+from harness.protocol.aggregation import default_number, draw_audits, mean
+from harness.protocol.errors import (
+    DeadlineError,
+    HarnessError,
+    InternalError,
+    MemoryLimitError,
+    SetupError,
+)
 from harness.protocol.records import (
     AuditScore,
     AuditStem,
@@ -20,13 +28,18 @@ from harness.protocol.records import (
     ExampleScore,
     Hello,
     RunRecord,
+    SongReferences,
 )
 from harness.sandbox import limits
-from harness.sandbox.contract import Environment, Result, Sandbox, Task
+from harness.sandbox.contract import Decoder, Environment, Result, Sandbox, Task
+from harness.sandbox.feed import AuditQuestion, BatchQuestion, ExampleAudio, Question, SongQuestion
 from harness.score import audit, failures, silence
+from harness.score.audio import AudioReader, ReferenceAudio, UnscorableError, read_references
+from harness.score.budget import Budget, expected_seconds
 from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
 from harness.score.shards import Shard, ShardRunner
 from validator import Finding
+from validator.archive.submission import Submission
 from validator.challenge.manifest import Kind, length_of
 from validator.challenge.rules import CAD1
 from validator.findings.wording import counted
@@ -45,6 +58,7 @@ class Run:
         self,
         *,
         request: Request,
+        submission: Submission,
         sandbox: Sandbox,
         environment: Environment,
         ledger: Ledger,
@@ -59,14 +73,19 @@ class Run:
         self._ledger = ledger
         self._key = key
         self._progress = progress
+        self._sandbox = sandbox
         self._shards = ShardRunner(sandbox, self, workers=request.workers)
+        self._reader = AudioReader(submission, request.challenge)
+        self._budget = Budget(0.0)
         self._lock = threading.Lock()
         self._scored = 0
         self._findings: list[Finding] = []
         self._faults: list[HarnessError] = []
         self._runs: dict[str, int] = {}
-        self._sources: dict[object, int] = {}
-        self._audits: dict[AuditStem, audit.AuditDraw] = {}
+        self._hellos: dict[object, Hello] = {}
+        self._decoder_versions: dict[str, str] = {}
+        self._audio: dict[tuple[str, str], str] = {}
+        self._references: dict[str, str] = {}
         self._silent: dict[str, frozenset[str]] = {}
         self._waited_for = ""
         self._count_stored()
@@ -106,6 +125,9 @@ class Run:
             for song, listener in self._request.selected.examples
             if (song, listener) not in have
         ]
+        self._budget = self._make_budget(missing)
+        if missing:
+            self.log(str(self._budget))
         self._shards.run(
             [
                 Shard(
@@ -115,7 +137,7 @@ class Run:
                 for song, group in by_song(missing)
             ]
         )
-        if self._request.engine == "fast" and self._environment.locked and not self.lost:
+        if not self.lost:
             self._shards.run([Shard(audits=tuple(group)) for _, group in by_song(self._missing_audits())])
         if self.lost:
             raise SetupError(
@@ -135,48 +157,141 @@ class Run:
         if error is not None:
             outcome.faults.append(error)
 
-    def _missing_audits(self) -> list[AuditStem]:
-        """The stems still to spot-check with pyclarity; none before every requested example has a score."""
-        have = self._ledger.examples(self._key)
-        examples = {key: have[key] for key in self._request.selected.examples if key in have}
-        if len(examples) < self._total:
-            return []
-        draws = audit.draw(examples, submission=self._key.submission, number=self._request.audits)
-        done = {(one.song, one.listener, one.stem) for one in self._ledger.audits(self._key)}
-        self._audits = {
-            draw.stem: draw
-            for draw in draws
-            if (draw.stem.song, draw.stem.listener, draw.stem.value) not in done
-        }
-        if self._audits:
-            self._progress(
-                self._done, self._total, f"spot-checking {counted(len(self._audits), 'stem')} with pyclarity"
+    def _make_budget(self, missing: list[Example]) -> Budget:
+        """The time for what is missing, and for every audit that may be drawn."""
+        engine = self._request.engine
+        scored = sum(limits.STEMS * self._seconds(one.song) for one in missing)
+        songs = len({one.song for one in missing})
+        expected = expected_seconds(engine, stem_seconds=scored, songs=songs)
+        plan = self._ledger.audit_plan(self._key)
+        if plan is not None and plan.number:
+            longest = max(self._seconds(song.name) for song in self._request.challenge.songs)
+            expected += expected_seconds(
+                "pyclarity", stem_seconds=2 * plan.number * longest, songs=plan.number
             )
-        return list(self._audits)
+        return Budget(expected)
+
+    def plan_audit(self) -> None:
+        """Stores how many stems will be spot-checked, and the salt of the draw, before anything is scored."""
+        if self._request.engine != "fast" or not self._environment.locked:
+            return
+        number = self._request.audits
+        if number is None:
+            number = default_number(len(self._request.challenge.examples))
+        self._ledger.plan_audit(self._key, number=number)
+
+    def _missing_audits(self) -> list[AuditStem]:
+        """The stems still to spot-check with pyclarity; none before every example of the challenge has a score."""
+        plan = self._ledger.audit_plan(self._key)
+        examples = self._ledger.examples(self._key)
+        if plan is None or not plan.salt or self._request.audits == 0 or len(examples) < len(self._request.challenge.examples):
+            return []
+        passed = {(a.song, a.listener, a.stem) for a in self._ledger.audits(self._key) if a.passed}
+        drawn = draw_audits(
+            {name: one.values for name, one in examples.items()},
+            submission=self._key.submission,
+            salt=plan.salt,
+            number=plan.number,
+        )
+        missing = [
+            AuditStem(song=song, listener=listener, value=value)
+            for song, listener, value in drawn
+            if (song, listener, value) not in passed
+        ]
+        if missing:
+            self._progress(
+                self._done, self._total, f"spot-checking {counted(len(missing), 'stem')} with pyclarity"
+            )
+        return missing
 
     def make_task(self, shard: Shard, *, stop: threading.Event) -> Task:
         """See `ResultSink.make_task`; the limits follow from the length of the audio."""
         request = self._request
-        assert request.challenge.root is not None
         seconds = self._seconds(shard.song)
         engine: Engine = "pyclarity" if shard.audits else request.engine
         # an audit also draws the noise of the stems before its own
         stems = limits.STEMS * len(shard.examples) + 2 * len(shard.audits)
+        skipped: list[Example] = []
         return Task(
-            split=request.challenge.split,
             engine=request.engine,
-            submission=request.submission,
-            data=request.challenge.root,
-            examples=shard.examples,
-            audits=shard.audits,
-            seconds=limits.deadline(engine, stem_seconds=stems * seconds),
-            batch=shard.batch,
+            questions=partial(self._questions, shard, stop=stop, skipped=skipped),
+            seconds=min(limits.deadline(engine, stem_seconds=stems * seconds), self._budget.left()),
             patience=limits.patience(
                 engine, seconds=seconds, examples=min(shard.batch, max(len(shard.examples), 1))
             ),
             memory=limits.memory(engine, seconds=seconds),
+            skipped=skipped,
             stop=stop,
         )
+
+    def _questions(
+        self, shard: Shard, *, stop: threading.Event, skipped: list[Example]
+    ) -> Generator[Question, None, None]:
+        """What a shard asks: its song, then its examples in batches and its audits, decoded as they are needed."""
+        references = self._references_of(shard.song)
+        yield SongQuestion(references.song, references.stems)
+        with self._sandbox.decoder(stop=stop) as decoder:
+            for first in range(0, len(shard.examples), shard.batch):
+                batch = shard.examples[first : first + shard.batch]
+                audio = [found for one in batch if (found := self._read(one, decoder, skipped)) is not None]
+                if audio:
+                    yield BatchQuestion(shard.song, tuple(audio))
+            for stem in shard.audits:
+                yield AuditQuestion(shard.song, self._read_again(stem, decoder), stem.value)
+
+    def _references_of(self, song: str) -> ReferenceAudio:
+        """The references of a song, which must be those of every score of this challenge.
+
+        Raises:
+            SetupError: If they can't be read, or have changed.
+        """
+        references = read_references(self._request.challenge.song(song))
+        self._ledger.add_reference(self._key.challenge, song, references.sha256)
+        with self._lock:
+            self._references[song] = references.sha256
+            self._silent[song] = references.silent
+        return references
+
+    def _read(
+        self, example: Example, decoder: Decoder, skipped: list[Example]
+    ) -> ExampleAudio | None:
+        """The audio of an example; None if it can't be scored, which is recorded."""
+        try:
+            found = self._reader.read(example.song, example.listener, decoder)
+        except UnscorableError as error:
+            failed = failures.from_finding(error.finding)
+        except (DeadlineError, MemoryLimitError) as error:
+            failed = failures.from_error(error)
+        else:
+            with self._lock:
+                self._audio[example.song, example.listener] = found.sha256
+                self._decoder_versions = decoder.versions
+            return found.audio
+        skipped.append(example)
+        self._fail(example.song, example.listener, failed)
+        return None
+
+    def _read_again(self, stem: AuditStem, decoder: Decoder) -> ExampleAudio:
+        """The audio of an example that is audited, which must be what was scored.
+
+        Raises:
+            SetupError: If it is not.
+        """
+        stored = self._ledger.examples(self._key)[stem.song, stem.listener].audio
+        try:
+            found = self._reader.read(stem.song, stem.listener, decoder)
+        except UnscorableError as error:
+            raise SetupError(
+                f"{stem.song} for {stem.listener} was scored and can't be read again: {error}",
+                hint="Check the disk and the submission's file.",
+            ) from error
+        if stored and found.sha256 != stored:
+            raise SetupError(
+                f"The audio of {stem.song} for {stem.listener} is not what was scored: its SHA-256 was "
+                f"{stored[:12]}… and is {found.sha256[:12]}….",
+                hint="The decoder or the machine gives other samples than before. Check `cad1 doctor`; please report it.",
+            )
+        return found.audio
 
     def _seconds(self, song: str) -> float:
         """The longest that a stem of the song may last, in seconds."""
@@ -185,29 +300,52 @@ class Run:
     def accept(self, line: Hello | Result, *, source: object) -> None:
         """See `ResultSink.accept`."""
         if isinstance(line, Hello):
-            self._sources[source] = self._run_number(line)
+            self._hellos[source] = line
+        elif isinstance(line, SongReferences):
+            self._check_references(line)
         elif isinstance(line, ExampleScore):
-            self._store(line, self._sources.get(source))
+            self._store(line, self._run_number(source))
         elif isinstance(line, AuditScore):
-            stem = AuditStem(song=line.song, listener=line.listener, value=line.value)
-            self._ledger.store_audit(self._key, self._audits[stem].record(line.haaqi))
+            audio = self._ledger.examples(self._key)[line.song, line.listener]
+            fast = audio.values[line.value]
+            assert fast is not None  # only stems with a value are drawn
+            record = AuditRecord(line.song, line.listener, line.value, fast, line.haaqi, audio=audio.audio)
+            self._ledger.store_audit(self._key, record)
         elif isinstance(line, Done):
-            self._ledger.note_peak(self._sources[source], line.peak_memory)
+            if line.examples:
+                self._ledger.note_peak(self._run_number(source), line.peak_memory)
         else:
             self._fail(line.song, line.listener, failures.from_sandbox(line))
+
+    def _check_references(self, line: SongReferences) -> None:
+        """Checks that the evaluator has the references that were sent.
+
+        Raises:
+            InternalError: It does not.
+        """
+        if line.sha256 != self._references[line.song]:
+            raise InternalError(
+                f"The evaluator has other references of {line.song!r} than it was sent.",
+                hint="Nothing of the song was stored. Please report this.",
+            )
 
     def record_failure(self, shard: Shard, error: HarnessError) -> None:
         """See `ResultSink.record_failure`."""
         alone = shard.examples[0] if shard.examples else shard.audits[0]
         self._fail(alone.song, alone.listener, failures.from_error(error))
 
+    def spend(self, seconds: float) -> None:
+        """See `ResultSink.spend`."""
+        self._budget.spend(seconds)
+
     def record_error(self, error: HarnessError) -> None:
         """See `ResultSink.record_error`."""
         with self._lock:
             self._faults.append(error)
 
-    def _run_number(self, hello: Hello) -> int:
-        """The ledger's number for the environment that this sandbox scores with; equal environments share one."""
+    def _run_number(self, source: object) -> int:
+        """The ledger's number for the environment that a sandbox scores with; equal environments share one."""
+        hello = self._hellos[source]
         record = RunRecord(
             scorer_digest=self._key.scorer.digest,
             engine=self._request.engine,
@@ -216,6 +354,7 @@ class Run:
             image=self._environment.image,
             base_image=self._environment.base_image,
             versions=hello.versions,
+            decoder=self._decoder_versions,
             cpu=hello.cpu,
         )
         with self._lock:
@@ -224,15 +363,10 @@ class Run:
                 self._runs[text] = self._ledger.start_run(record)
             return self._runs[text]
 
-    def _silent_in(self, song: str) -> frozenset[str]:
-        """The song's silent reference channels; the audio is read once."""
-        if song not in self._silent:
-            self._silent[song] = silence.silent_columns(self._request.challenge.song(song))
-        return self._silent[song]
-
-    def _store(self, line: ExampleScore, run: int | None) -> None:
-        silence.check_values(line, self._silent_in(line.song))
-        example = StoredExample(line.song, line.listener, line.values)
+    def _store(self, line: ExampleScore, run: int) -> None:
+        silence.check_values(line, self._silent[line.song])
+        audio = self._audio[line.song, line.listener]
+        example = StoredExample(line.song, line.listener, line.values, audio=audio)
         stored = self._ledger.store(
             self._key, example, run=run, seconds=line.seconds, cpu_seconds=line.cpu_seconds
         )

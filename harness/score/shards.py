@@ -8,14 +8,24 @@ no other.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from harness.protocol.errors import HarnessError, MachineError, SetupError
-from harness.protocol.records import AuditScore, AuditStem, Done, Example, ExampleFailure, ExampleScore, Hello
+from harness.protocol.records import (
+    AuditScore,
+    AuditStem,
+    Done,
+    Example,
+    ExampleFailure,
+    ExampleScore,
+    Hello,
+    SongReferences,
+)
 from harness.sandbox.contract import Result, Sandbox, Stopped, Task
 
 RETRY_WAITS = (2.0, 10.0, 30.0)
@@ -62,6 +72,10 @@ class Shard:
             rest = replace(self, audits=self.audits[1:])
         return (rest, *alone) if rest.size else alone
 
+    def without_examples(self, examples: Sequence[Example]) -> Shard:
+        """The shard without these examples."""
+        return replace(self, examples=tuple(one for one in self.examples if one not in examples))
+
     def without(self, line: Result) -> Shard:
         """The shard without what this line answers."""
         if isinstance(line, AuditScore):
@@ -71,7 +85,7 @@ class Shard:
                 if (a.song, a.listener, a.value) != (line.song, line.listener, line.value)
             )
             return replace(self, audits=audits)
-        if isinstance(line, Done):
+        if isinstance(line, Done | SongReferences):
             return self
         example = Example(song=line.song, listener=line.listener)
         if example in self.examples:
@@ -97,6 +111,10 @@ class ResultSink(Protocol):
 
     def record_error(self, error: HarnessError) -> None:
         """Records that a sandbox failed after its last answer; its answers are stored."""
+        ...
+
+    def spend(self, seconds: float) -> None:
+        """Notes for how long a sandbox has run."""
         ...
 
     def log(self, text: str) -> None:
@@ -175,9 +193,10 @@ class ShardRunner:
 
     def _run_sandbox(self, shard: Shard) -> tuple[Shard, HarnessError | None]:
         """Runs one sandbox on a shard; returns what is still unanswered, and the error that ended it."""
-        source = object()
+        source, started = object(), time.monotonic()
+        task = self._sink.make_task(shard, stop=self._stop)
+        found: HarnessError | None = None
         try:
-            task = self._sink.make_task(shard, stop=self._stop)
             with closing(self._sandbox.run(task)) as lines, suppress(Stopped):
                 for line in lines:
                     self._sink.accept(line, source=source)
@@ -186,8 +205,9 @@ class ShardRunner:
                     if isinstance(line, ExampleScore | AuditScore | ExampleFailure):
                         self._failures_in_a_row = 0
         except HarnessError as error:
-            return shard, error
-        return shard, None
+            found = error
+        self._sink.spend(time.monotonic() - started)
+        return shard.without_examples(task.skipped), found
 
     def _handle_failure(self, shard: Shard, error: HarnessError) -> tuple[Shard, ...]:
         """Returns the shards to run after a failure, or records it as final."""
