@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from harness.protocol.lock import HARNESS
-from harness.protocol.records import Done, Hello, Job, parse_line
-from harness.protocol.variables import CACHE_ENV, PARENT_ENV
+from harness.protocol.records import Done, EndMessage, Hello, Job, parse_line
+from harness.protocol.variables import CACHE_ENV
+from harness.sandbox.feed import message
 
 ROOT = HARNESS.parent
 NONCE = "0" * 32
@@ -72,7 +73,7 @@ def test_the_memory_of_a_large_parent_is_not_counted() -> None:
 
 
 def test_it_exits_when_the_host_closes_its_standard_input() -> None:
-    code = "import time, harness.evaluator.process as p; p.exit_with_parent(); time.sleep(600)"
+    code = "import time, harness.protocol.parent as p; p.exit_with_parent(); time.sleep(600)"
     variables = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, env=variables) as child:
         assert child.stdin is not None
@@ -81,51 +82,37 @@ def test_it_exits_when_the_host_closes_its_standard_input() -> None:
         assert child.wait(60) == 130
 
 
-@pytest.fixture
-def job(tmp_path: Path, synthetic_root: Path, oracle_zip: Path) -> Path:
-    """An unlocked job without examples."""
-    made = Job(
-        nonce=NONCE,
-        scorer_digest="0" * 64,
-        require_lock=False,
-        split="test",
-        engine="fast",
-        submission=str(oracle_zip),
-        data=str(synthetic_root),
-    )
-    path = tmp_path / "job.json"
-    path.write_text(made.model_dump_json())
-    return path
+def evaluate(*, require_lock: bool) -> tuple[list[bytes], int]:
+    """Runs `python -m harness.evaluator` on a job without questions; its lines and its exit code."""
+    job = Job(nonce=NONCE, scorer_digest="0" * 64, require_lock=require_lock, engine="fast")
+    variables = {name: value for name, value in os.environ.items() if name != CACHE_ENV}
+    with subprocess.Popen(
+        [sys.executable, "-m", "harness.evaluator"],
+        cwd=ROOT,
+        env=variables,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        for piece in [*message(job), *message(EndMessage())]:
+            child.stdin.write(piece)
+        child.stdin.flush()
+        return child.stdout.read().splitlines(), child.wait(60)
 
 
-def evaluate(job: Path) -> subprocess.CompletedProcess[bytes]:
-    """Runs `python -m harness.evaluator`."""
-    variables = {name: value for name, value in os.environ.items() if name not in {CACHE_ENV, PARENT_ENV}}
-    command = [sys.executable, "-m", "harness.evaluator", str(job)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, check=False, env=variables)
-
-
-def test_a_job_without_the_lock_is_marked_as_unlocked(job: Path) -> None:
-    done = evaluate(job)
-    assert done.returncode == 0, done.stderr
-    first, last = (parse_line(line, nonce=NONCE) for line in done.stdout.splitlines())
+def test_a_job_without_the_lock_is_marked_as_unlocked() -> None:
+    lines, code = evaluate(require_lock=False)
+    assert code == 0
+    first, last = (parse_line(line, nonce=NONCE) for line in lines)
     assert isinstance(first, Hello)
     assert isinstance(last, Done)
     assert not first.locked
 
 
-def test_a_job_with_another_lock_is_refused(job: Path) -> None:
-    job.write_text(json.dumps(json.loads(job.read_text()) | {"require_lock": True}))
-    done = evaluate(job)
-    assert done.returncode == 3
-    (line,) = done.stdout.splitlines()
+def test_a_job_with_another_lock_is_refused() -> None:
+    (line,), code = evaluate(require_lock=True)
+    assert code == 3
     refusal = json.loads(line)
     assert refusal["type"] == "refusal"
     assert "000000000000… on the host" in refusal["message"]
-
-
-def test_a_data_root_that_is_incomplete_is_refused(job: Path, tmp_path: Path) -> None:
-    job.write_text(json.dumps(json.loads(job.read_text()) | {"data": str(tmp_path / "none")}))
-    done = evaluate(job)
-    assert done.returncode == 3
-    assert [json.loads(line)["type"] for line in done.stdout.splitlines()] == ["hello", "refusal"]

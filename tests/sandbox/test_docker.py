@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,10 +14,13 @@ from docker.errors import NotFound
 
 from harness.protocol.errors import DeadlineError, InternalError, MemoryLimitError, SetupError
 from harness.protocol.records import Example, ExampleScore
-from harness.sandbox.contract import Stopped, Task
+from harness.sandbox.contract import Sandbox, Stopped, Task
+from harness.sandbox.docker import container
 from harness.sandbox.docker.container import LABEL, DockerSandbox
+from harness.sandbox.docker.image import PROGRAMS
 from harness.sandbox.leftovers import sweep
 from harness.sandbox.stamp import process_stamp
+from tests.sandbox.imposters import PYTHON
 from validator import Challenge
 
 if TYPE_CHECKING:
@@ -40,9 +42,9 @@ def own_containers(engine: docker.DockerClient) -> int:
 
 
 def test_the_memory_limit_holds(
-    engine: docker.DockerClient, probe: Callable[[str], str], task: MakeTask
+    engine: docker.DockerClient, probe: Callable[[str], Sandbox], task: MakeTask
 ) -> None:
-    sandbox = DockerSandbox(image=probe("held = [bytearray(2**20) for _ in range(4096)]\nprint(len(held))"))
+    sandbox = probe("held = [bytearray(2**20) for _ in range(4096)]\nprint(len(held))")
     with pytest.raises(MemoryLimitError, match=r"memory limit of 0\.2 GiB"):
         list(sandbox.run(task(memory=200 * 2**20)))
     assert own_containers(engine) == 0
@@ -62,17 +64,17 @@ except OSError:
 """
 
 
-def test_a_fork_bomb_ends_at_the_pids_limit(probe: Callable[[str], str], task: MakeTask) -> None:
+def test_a_fork_bomb_ends_at_the_pids_limit(probe: Callable[[str], Sandbox], task: MakeTask) -> None:
     with pytest.raises(InternalError, match="ended with code 9") as caught:
-        list(DockerSandbox(image=probe(FORK)).run(task()))
+        list(probe(FORK).run(task()))
     assert int(caught.value.detail.partition("FORKS ")[2]) < 64
 
 
 def test_the_deadline_is_the_hosts(
-    engine: docker.DockerClient, probe: Callable[[str], str], task: MakeTask
+    engine: docker.DockerClient, probe: Callable[[str], Sandbox], task: MakeTask
 ) -> None:
     script = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(3600)"
-    sandbox = DockerSandbox(image=probe(script))
+    sandbox = probe(script)
     sandbox.prepare()
     started = time.monotonic()
     with pytest.raises(DeadlineError, match="deadline of 3 s"):
@@ -82,9 +84,9 @@ def test_the_deadline_is_the_hosts(
 
 
 def test_the_host_can_stop_it(
-    engine: docker.DockerClient, probe: Callable[[str], str], task: MakeTask
+    engine: docker.DockerClient, probe: Callable[[str], Sandbox], task: MakeTask
 ) -> None:
-    sandbox = DockerSandbox(image=probe("import time\ntime.sleep(3600)"))
+    sandbox = probe("import time\ntime.sleep(3600)")
     asked = task()
     asked.stop.set()
     with pytest.raises(Stopped):
@@ -110,14 +112,14 @@ def test_the_host_can_stop_it(
 )
 def test_a_broken_evaluator_is_an_internal_error_and_removed(
     engine: docker.DockerClient,
-    probe: Callable[[str], str],
+    probe: Callable[[str], Sandbox],
     task: MakeTask,
     script: str,
     error: type[Exception],
     what: str,
 ) -> None:
     with pytest.raises(error, match=what):
-        list(DockerSandbox(image=probe(script)).run(task()))
+        list(probe(script).run(task()))
     assert own_containers(engine) == 0
 
 
@@ -128,9 +130,10 @@ def test_an_unknown_runtime_is_an_error_before_any_example(image: str) -> None:
 
 
 def test_a_runtime_is_passed_through_and_recorded(
-    engine: docker.DockerClient, probe: Callable[[str], str], task: MakeTask
+    engine: docker.DockerClient, image: str, task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox = DockerSandbox(image=probe("import time\ntime.sleep(600)"), runtime="runc")
+    monkeypatch.setattr(container, "PROGRAMS", {**PROGRAMS, "evaluator": ("sleep", "600")})
+    sandbox = DockerSandbox(image=image, runtime="runc")
     assert sandbox.prepare().sandbox == "docker (runc)"
     made: list[str] = []
     asked = task()
@@ -157,43 +160,40 @@ def test_an_example_is_scored_on_a_read_only_root(image: str, synthetic_root: Pa
     assert all(value is not None and value > 0.5 for value in scores[0].values.values())  # true stems
 
 
-def test_the_container_ends_when_the_host_is_killed(
-    engine: docker.DockerClient, probe: Callable[[str], str], oracle_zip: Path, synthetic_root: Path
-) -> None:
+def test_the_container_ends_when_the_host_is_killed(engine: docker.DockerClient, image: str) -> None:
     """After SIGKILL nobody cleans up: the container's standard input closes, and it ends by itself."""
     script = (
-        "import os, time\nfrom harness.evaluator.process import exit_with_parent\n"
+        "import os, time\nfrom harness.protocol.parent import exit_with_parent\n"
         "exit_with_parent()\nos.mkdir('/tmp/up')\ntime.sleep(3600)"
     )
     host = f"""
-from pathlib import Path
-from harness.sandbox.contract import Task
-from harness.sandbox.docker.container import DockerSandbox
-task = Task(split="test", engine="fast", submission=Path({str(oracle_zip)!r}), data=Path({str(synthetic_root)!r}),
-            seconds=600.0, memory=2**29)
-list(DockerSandbox(image={probe(script)!r}).run(task))
+import time
+from harness.sandbox.docker import container
+container.PROGRAMS = {{"evaluator": ({PYTHON!r}, "-c", {script!r})}}
+with container.DockerSandbox(image={image!r}).start("evaluator", memory=2**29):
+    time.sleep(600)
 """
     child = subprocess.Popen([sys.executable, "-c", host])
     try:
-        (container,) = _wait_for(
+        (started,) = _wait_for(
             lambda: [c for c in containers_of(engine, child.pid) if c.status == "running"]
         )
-        _wait_for(lambda: "up" in str(container.exec_run(["ls", "/tmp"]).output))
+        _wait_for(lambda: "up" in str(started.exec_run(["ls", "/tmp"]).output))
     finally:
         child.kill()
         child.wait()
 
     def ended() -> bool:
         try:
-            container.reload()
+            started.reload()
         except NotFound:  # another run's sweep has removed it
             return True
-        return bool(container.status == "exited")
+        return bool(started.status == "exited")
 
     assert _wait_for(ended)
     sweep()
     with pytest.raises(NotFound):
-        container.reload()
+        started.reload()
 
 
 def _wait_for(look: Callable[[], Any], seconds: float = 60.0) -> Any:

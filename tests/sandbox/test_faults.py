@@ -6,13 +6,11 @@ first song. `cad1 score`'s conductor runs them, with its splitting and its limit
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,45 +29,21 @@ from harness.protocol.errors import (
 )
 from harness.provenance import verify_store
 from harness.sandbox import limits
+from harness.sandbox.docker import container
 from harness.sandbox.docker.container import LABEL, DockerSandbox
+from harness.sandbox.docker.image import PROGRAMS
 from harness.sandbox.stamp import process_stamp
 from harness.score import shards
 from harness.score.conductor import score
 from harness.score.request import Outcome, Request
-from tests.sandbox.imposters import PYTHON, image_tag, tar_of
+from tests.sandbox.imposters import EVALUATOR, PYTHON, image_tag, tar_of
 from tests.values import values
 from validator import Challenge
-from validator.challenge.rules import CAD1
 
 if TYPE_CHECKING:
     import docker
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
-
-PRELUDE = r"""
-import json, os, signal, sys, time
-job = json.load(open("/job/job.json"))
-examples = [(one["song"], one["listener"]) for one in job["examples"]]
-VICTIM = %r
-NAMES = %r
-def say(**line):
-    os.write(1, json.dumps({"nonce": job["nonce"], **line}).encode() + b"\n")
-def hello(**more):
-    line = {"type": "hello", "scorer_digest": job["scorer_digest"], "locked": True, "versions": {}, "cpu": "none"}
-    say(**{**line, **more})
-def values(value, **more):
-    return {**dict.fromkeys(NAMES, value), **more}
-def scored(example, **more):
-    line = {"type": "example", "song": example[0], "listener": example[1], "values": values(0.5),
-            "seconds": 0.0, "cpu_seconds": 0.0}
-    say(**{**line, **more})
-def failed(example, **more):
-    line = {"type": "failure", "song": example[0], "listener": example[1], "fault": "bug", "code": "bug",
-            "path": "", "message": "it broke"}
-    say(**{**line, **more})
-def done(**more):
-    say(**{"type": "done", "examples": len(examples), "failures": 0, "peak_memory": 1, **more})
-"""
 
 AT_VICTIM = r"""
 hello()
@@ -116,7 +90,6 @@ def always(
     return Case(script, State.FAILED, fault, 0, message, raised, start)
 
 
-STEM_OF_VICTIM = 'f"{VICTIM[1]}/{VICTIM[0]}/{VICTIM[1]}_{VICTIM[0]}_left_bass.flac"'
 FORKS = "try:\n    while True:\n        os.fork() or time.sleep(600)\nexcept OSError:\n    sys.exit(9)"
 
 CASES: dict[str, Case] = {
@@ -184,14 +157,20 @@ CASES: dict[str, Case] = {
     "reports too little memory": victim(
         "failed(example, fault='memory')", Fault.MEMORY, "exceeded the memory limit"
     ),
-    "blames the team with an impossible code": victim(
-        "failed(example, fault='submission', code='archive-structure')", Fault.BUG, "cannot know about"
+    "blames the team": victim(
+        "failed(example, fault='submission', message='evil.example')",
+        Fault.BUG,
+        "does not follow the protocol",
     ),
-    "blames the team with a sentence of its own": victim(
-        f"failed(example, fault='submission', code='flac-md5', path={STEM_OF_VICTIM}, message='evil.example')",
-        Fault.SUBMISSION,
-        "1 file cannot be decoded",
-        State.INVALID,
+    "reports other references": victim(
+        "say(type='references', song=VICTIM[0], sha256='0' * 64)", Fault.BUG, "a song that was not sent, or twice"
+    ),
+    "reports a memory of 2^63 bytes": Case(
+        "hello()\nfor example in examples:\n    scored(example)\ndone(peak_memory=2**63)",
+        State.FAILED,
+        Fault.BUG,
+        4,
+        "peak_memory",
     ),
     # --- every example fails: the run ends with an error --------------------------------------------
     "crashes at once": always("sys.exit(7)", Fault.BUG, "3 examples in a row failed", InternalError),
@@ -226,8 +205,15 @@ CASES: dict[str, Case] = {
         4,
         "or twice",
     ),
+    "stays after its last line": Case(
+        "hello()\nfor example in examples:\n    scored(example)\ndone()\ntime.sleep(3600)",
+        State.FAILED,
+        Fault.TIMEOUT,
+        4,
+        "after its last answer",
+    ),
     "continues after its last line": Case(
-        "hello()\nfor example in examples:\n    scored(example)\ndone()\nscored(examples[0])",
+        "hello()\nfor example in examples:\n    scored(example)\ndone()\nscored(example)",
         State.FAILED,
         Fault.BUG,
         4,
@@ -249,15 +235,16 @@ def _short_limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def hostile(engine: docker.DockerClient, image: str, synthetic_root: Path) -> Iterator[str]:
-    """An image with every script; the submission's file name says which one runs."""
+    """An image with every script; an argument says which one runs."""
     at = Challenge.load(synthetic_root, split="test").examples[1]
-    scripts = [PRELUDE % (at, CAD1.columns) + case.script for case in CASES.values()]
-    probe = f"import os\nexec({scripts!r}[int(os.listdir('/submission')[0].partition('.')[0])])\n".encode()
-    dockerfile = f"FROM {image}\nCOPY probe.py /probe.py\nENTRYPOINT {json.dumps([PYTHON, '/probe.py'])}\n"
-    context = tar_of({"Dockerfile": dockerfile.encode(), "probe.py": probe})
+    scripts = [f"{EVALUATOR}\nVICTIM = {at!r}\n{case.script}" for case in CASES.values()]
+    probe = f"import sys\nexec({scripts!r}[int(sys.argv[1])])\n".encode()
+    context = tar_of({"Dockerfile": f"FROM {image}\nCOPY probe.py /probe.py\n".encode(), "probe.py": probe})
     tag = image_tag("hostile")
-    engine.images.build(fileobj=context, custom_context=True, tag=tag, network_mode="none", forcerm=True)
-    yield tag
+    built, _ = engine.images.build(
+        fileobj=context, custom_context=True, tag=tag, network_mode="none", forcerm=True
+    )
+    yield str(built.id)
     engine.images.remove(tag, force=True)
 
 
@@ -287,12 +274,13 @@ def traces(engine: docker.DockerClient) -> dict[str, set[str]]:
 
 def run(request: Request, name: str, image: str) -> tuple[Outcome | None, HarnessError | None]:
     """Scores with the script of that name in the evaluator's place."""
-    named = request.store.parent / f"{list(CASES).index(name)}.zip"
-    shutil.copyfile(request.submission, named)
-    try:
-        return score(replace(request, submission=named), DockerSandbox(image=image)), None
-    except HarnessError as error:
-        return None, error
+    command = (PYTHON, "/probe.py", str(list(CASES).index(name)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(container, "PROGRAMS", {**PROGRAMS, "evaluator": command})
+        try:
+            return score(request, DockerSandbox(image=image)), None
+        except HarnessError as error:
+            return None, error
 
 
 SLOW = {"floods", "hangs and ignores signals", "hangs at once"}
