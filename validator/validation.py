@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from validator.checks.levels import check_remix_levels, check_scale_files, check
 from validator.checks.pool import Plan, examine_in_processes, group_by_example
 from validator.checks.silence import check_references, check_silence
 from validator.checks.summary import Examination
+from validator.formats.flac import in_process_decoder
 from validator.report.report import Report, in_order
 from validator.report.subject import ChallengeInfo, SubmissionInfo
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from validator.challenge.challenge import Challenge
     from validator.checks.summary import AudioSummary
     from validator.findings.finding import Finding
+    from validator.formats.flac import DecoderFactory
 
 FEW_FILES = 8 * CAD1.files_per_example
 """Files up to which one process is faster than starting a second: those of eight examples."""
@@ -42,6 +45,7 @@ def validate(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
     examples: Container[tuple[str, str]] | None = None,
+    decoder: DecoderFactory | None = None,
 ) -> Report:
     """Find everything that is wrong with a submission.
 
@@ -54,6 +58,8 @@ def validate(
         workers: Number of processes that decode; with 1, or with few files, this process decodes.
         progress: Called now and then with (files done, files in all).
         examples: Expect only the files of these (song, listener) pairs, and ignore those of others; None for all.
+        decoder: Opens what decodes the audio, such as a sandbox, once in each process; None to decode in these
+            processes. It is not used with `quick`.
 
     Returns:
         The report, whatever the submission contains.
@@ -68,7 +74,12 @@ def validate(
     path = Path(path)
     limits = archive_limits(challenge)
     findings: list[Finding] = []
-    with ThreadPoolExecutor(1) as background, open_submission(path, limits=limits) as submission:
+    factory = decoder or in_process_decoder
+    with (
+        ThreadPoolExecutor(1) as background,
+        open_submission(path, limits=limits) as submission,
+        ExitStack() as running,
+    ):
         # hashing 21 GB takes most of a minute
         sha256 = background.submit(digest, path) if path.is_file() else None
         findings += submission.problems
@@ -80,12 +91,13 @@ def validate(
             findings += about_names
             results: Iterator[tuple[int, Examination]]
             if quick or workers == 1 or len(present) <= FEW_FILES:
+                opened = None if quick else running.enter_context(factory())
                 examiner = Examiner(
-                    submission, challenge, decode=not quick, compare_references=compare_references
+                    submission, challenge, decoder=opened, compare_references=compare_references
                 )
                 results = ((len(example), examiner.examine(example)) for example in group_by_example(present))
             else:
-                plan = Plan(path, limits, challenge, compare_references)
+                plan = Plan(path, limits, challenge, compare_references, factory)
                 results = examine_in_processes(plan, present, workers=workers)
             examination = Examination()
             done = 0

@@ -6,7 +6,8 @@ import pytest
 
 from tests.validator.corpus import accepted, rejected
 from validator import Severity
-from validator.findings.codes import CODES, new_finding, table
+from validator.findings.codes import CODES, new_finding
+from validator.findings.table import table
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "findings.md"
 

@@ -21,6 +21,7 @@ from validator.challenge.metadata import (
     parse,
     read_document,
 )
+from validator.challenge.references import UNPACK_MUSIC, open_reference
 from validator.challenge.rules import CAD1, Split
 from validator.challenge.songs import Segment, Song
 
@@ -35,7 +36,6 @@ SEGMENT_SLACK = 441
 """Frames at 44.1 kHz by which a segment may extend past its song: segments are given in 1/100 s."""
 
 _UNPACK_METADATA = "Unpack the challenge's metadata package again."
-_UNPACK_MUSIC = "Unpack MUSDB18-HQ again."
 
 
 def load_roster(split: Split) -> tuple[tuple[Song, ...], tuple[Listener, ...]]:
@@ -132,38 +132,15 @@ def _listener(key: str, record: ListenerRecord, metadata: Path) -> Listener:
 
 def _frames(folder: Path, parts: Sequence[str]) -> int:
     """Length of a song's wav files, all stereo, 44.1 kHz, 16 bit and of that length."""
-    import soundfile  # noqa: PLC0415 - the roster needs no audio library
-
     lengths: dict[str, int] = {}
     for part in parts:
-        path = folder / f"{part}.wav"
-        if not path.is_file():
-            raise ChallengeError(
-                f"The data root is incomplete: {path} is missing.",
-                hint="Unpack MUSDB18-HQ there; the songs of split valid belong in train/.",
-            )
-        try:
-            info = soundfile.info(str(path))
-        except soundfile.SoundFileError as error:
-            raise ChallengeError(
-                f"{path} cannot be read as a wav file: {error}", hint=_UNPACK_MUSIC
-            ) from error
-        form = (info.format, info.subtype, info.channels, info.samplerate)
-        if form not in (
-            ("WAV", "PCM_16", 2, CAD1.reference_rate),
-            ("WAVEX", "PCM_16", 2, CAD1.reference_rate),
-        ):
-            raise ChallengeError(
-                f"{path} is {form[0]} {form[1]} at {form[3]} Hz with {form[2]} "
-                f"channel{'' if form[2] == 1 else 's'}; expected stereo 16-bit WAV at {CAD1.reference_rate} Hz.",
-                hint="Use MUSDB18-HQ, the uncompressed edition.",
-            )
-        lengths[part] = info.frames
+        with open_reference(folder / f"{part}.wav") as stream:
+            lengths[part] = stream.frames
     if len(set(lengths.values())) > 1 or lengths["mixture"] == 0:
         raise ChallengeError(
             f"The wav files in {folder} differ in length or are empty: "
             + ", ".join(f"{part} {frames}" for part, frames in lengths.items()),
-            hint=_UNPACK_MUSIC,
+            hint=UNPACK_MUSIC,
         )
     return lengths["mixture"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,8 +17,7 @@ from validator.checks.header import audio_finding, check_header, scale_finding
 from validator.checks.matching import ReferenceSpectra
 from validator.checks.summary import AudioSummary, Examination
 from validator.findings.codes import new_finding
-from validator.formats import libflac
-from validator.formats.flac import AudioError, audio_bytes, decode_flac, too_many_bytes
+from validator.formats.flac import AudioError, audio_bytes, too_many_bytes
 from validator.formats.scale import SCALE_BYTES, ScaleError, parse_scale
 from validator.formats.streaminfo import HEADER_BYTES
 
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from validator.challenge.manifest import ExpectedFile
     from validator.checks.groups import FileKey
     from validator.findings.finding import Finding
+    from validator.formats.flac import FlacDecoder
 
 
 class Examiner:
@@ -41,18 +40,21 @@ class Examiner:
     Args:
         submission: The open submission.
         challenge: The challenge that it is checked against.
-        decode: Whether to decode the audio; otherwise only the first 42 bytes of each file are read.
+        decoder: Decodes the audio; None to read only the first 42 bytes of each file.
         compare_references: Whether to compare decoded audio with the references, if there is a data root.
     """
 
     def __init__(
-        self, submission: Submission, challenge: Challenge, *, decode: bool, compare_references: bool
+        self,
+        submission: Submission,
+        challenge: Challenge,
+        *,
+        decoder: FlacDecoder | None,
+        compare_references: bool,
     ) -> None:
-        self._submission, self._challenge, self._decode = submission, challenge, decode
-        compare = decode and compare_references and challenge.root is not None
+        self._submission, self._challenge, self._decoder = submission, challenge, decoder
+        compare = decoder is not None and compare_references and challenge.root is not None
         self._references = ReferenceSpectra(challenge) if compare else None
-        library = libflac.load() if decode else None
-        self._fast_decoder = libflac.Decoder(library) if library else None
 
     def examine(self, files: Sequence[ExpectedFile]) -> Examination:
         """Check files of one song that are in the submission.
@@ -87,7 +89,7 @@ class Examiner:
 
     def _audio(self, file: ExpectedFile, scales: Mapping[str, float], result: Examination) -> None:
         length = length_of(self._challenge.song(file.song), file.kind)
-        if self._decode:
+        if self._decoder is not None:
             most = audio_bytes(channels=file.channels, frames=length.most)
             if self._submission.members[file.path].size > most:
                 raise too_many_bytes(most)
@@ -98,16 +100,14 @@ class Examiner:
         result.findings += findings
         if info is None:
             return
-        if not self._decode or findings:
+        if self._decoder is None or findings:
             if info.sample_rate == file.rate and info.total_samples:
                 result.summaries.append(AudioSummary(key_of(file), info.total_samples))
             return
-        pcm = self._fast_decoder.decode(data, info) if self._fast_decoder else None
-        if pcm is None:  # soundfile decides about every file that the fast decoder does not accept
-            pcm = decode_flac(
-                data, rate=file.rate, channels=file.channels, bits=CAD1.bits, max_frames=length.most
-            )
-        summary = _summarise(key_of(file), pcm, info.md5 if info.has_md5 else b"")
+        pcm = self._decoder.decode(
+            data, rate=file.rate, channels=file.channels, bits=CAD1.bits, max_frames=length.most
+        )
+        summary = _summarise(key_of(file), pcm, info.md5)
         if file.kind is Kind.STEM:
             summary = self._with_references(file, pcm, summary, scales)
         result.summaries.append(summary)
@@ -137,14 +137,13 @@ def _damaged(path: str, error: DamagedMemberError) -> Finding:
 
 def _summarise(key: FileKey, pcm: npt.NDArray[np.int16], md5: bytes) -> AudioSummary:
     peak = max(int(pcm.max()), -int(pcm.min()))
-    digest = md5 or hashlib.md5(np.ascontiguousarray(pcm).data, usedforsecurity=False).digest()
     if pcm.ndim == 1:
-        return AudioSummary(key, frames=len(pcm), digest=digest, peak=peak)
+        return AudioSummary(key, frames=len(pcm), digest=md5, peak=peak)
     power = float(np.mean(np.square(pcm, dtype=np.float32)))
     return AudioSummary(
         key,
         frames=len(pcm),
-        digest=digest,
+        digest=md5,
         peak=peak,
         clipped=clipped_runs(pcm) if peak >= FULL_SCALE else 0,
         level=10 * math.log10(power) - 20 * math.log10(CAD1.full_scale) if power > 0 else -math.inf,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from validator.challenge.rules import CAD1
 from validator.findings.codes import new_finding
-from validator.formats.flac import AudioError, check_format
+from validator.formats.flac import AudioError, check_completeness, check_format
 from validator.formats.scale import SCALE_MOST, ScaleError
 from validator.formats.streaminfo import HEADER_BYTES, StreamInfo, StreamInfoError, parse
 
@@ -56,13 +56,10 @@ def check_header(file: ExpectedFile, head: bytes, length: Length) -> tuple[Strea
     difference = check_format(info, rate=file.rate, channels=file.channels, bits=CAD1.bits)
     if difference is not None:
         findings.append(audio_finding(file.path, difference))
-    if info.total_samples == 0:
-        findings.append(
-            new_finding(
-                "flac-unknown-length", file.path, "The FLAC header does not give the length of the audio."
-            )
-        )
-    elif info.sample_rate == file.rate and info.total_samples not in length:
+    incomplete = check_completeness(info)
+    if incomplete is not None:
+        findings.append(audio_finding(file.path, incomplete))
+    if info.total_samples and info.sample_rate == file.rate and info.total_samples not in length:
         findings.append(_length_finding(file, info.total_samples, length))
     return info, findings
 

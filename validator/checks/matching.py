@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from validator.challenge.metadata import ChallengeError
+from validator.challenge.references import read_reference
 from validator.challenge.rules import CAD1
 from validator.checks.nalr import response
 
@@ -143,9 +143,8 @@ class SongReferences:
         self._spectra: dict[tuple[str, str], npt.NDArray[np.complex64]] = {}
         self._bins: dict[tuple[str, str], npt.NDArray[np.float64]] = {}
         self._levels_db: dict[tuple[str, str], float] = {}
-        span = song.objective_slice or (0, None)
         for stem in CAD1.stems:
-            pcm = _read(song, stem, span)
+            pcm = read_reference(song, stem)
             for channel, side in enumerate(CAD1.sides):
                 key = (side, stem)
                 signal = pcm[:, channel]
@@ -248,18 +247,6 @@ class SongReferences:
         weight = reference[usable] * 10 ** (wanted / 10)
         offset = float(np.average(measured - wanted, weights=weight))
         return offset, float(np.std(measured - wanted)), float(np.std(measured)), float(np.std(wanted))
-
-
-def _read(song: Song, stem: str, span: tuple[int, int | None]) -> npt.NDArray[np.int16]:
-    """The scored part of a reference: int16, shape (frames, 2)."""
-    import soundfile  # noqa: PLC0415 - checking headers needs no audio library
-
-    path = song.reference_path(stem)
-    try:
-        pcm, _ = soundfile.read(str(path), start=span[0], stop=span[1], dtype="int16", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise ChallengeError(f"{path} cannot be read: {error}", hint="Unpack MUSDB18-HQ again.") from error
-    return np.asarray(pcm)
 
 
 class ReferenceSpectra:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import multiprocessing
 import signal
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from validator.archive.sizes import SizeLimits
     from validator.challenge.challenge import Challenge
     from validator.challenge.manifest import ExpectedFile
+    from validator.formats.flac import DecoderFactory
 
 TASKS_AHEAD = 4
 """Tasks queued per process: enough to keep it busy, few enough that results do not pile up."""
@@ -43,12 +45,14 @@ class Plan:
         limits: How large it may be.
         challenge: The challenge that it is checked against.
         compare_references: Whether to compare the audio with the references.
+        decoder: Opens the decoder of a process.
     """
 
     path: Path
     limits: SizeLimits
     challenge: Challenge
     compare_references: bool
+    decoder: DecoderFactory
 
 
 _examiner: Examiner | Exception | None = None
@@ -57,11 +61,13 @@ _open = ExitStack()
 
 def _initialise(plan: Plan) -> None:
     global _examiner  # noqa: PLW0603 - a process of the pool serves one submission
+    atexit.register(_open.close)  # a decoder may be a container, which has to be ended
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles the interrupt and ends the pool
     try:
         submission = _open.enter_context(open_submission(plan.path, limits=plan.limits))
+        decoder = _open.enter_context(plan.decoder())
         _examiner = Examiner(
-            submission, plan.challenge, decode=True, compare_references=plan.compare_references
+            submission, plan.challenge, decoder=decoder, compare_references=plan.compare_references
         )
     except Exception as error:  # the pool would hide it, so the first task raises it
         _examiner = error

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import soundfile
@@ -34,14 +36,19 @@ class AudioError(Exception):
         code: Code of the finding.
         message: One sentence.
         expected, found: As in a finding.
+        frames: Frames decoded before the damage or the end of the file, if decoding found one; see
+            `decoding_error`.
     """
 
-    def __init__(self, code: str, message: str, *, expected: str = "", found: str = "") -> None:
+    def __init__(
+        self, code: str, message: str, *, expected: str = "", found: str = "", frames: int | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.expected = expected
         self.found = found
+        self.frames = frames
 
 
 class _Stream(soundfile.SoundFile):  # type: ignore[misc]
@@ -111,6 +118,36 @@ def with_total(data: bytes | memoryview, total: int) -> bytes:
     return b"".join((data[:18], packed.to_bytes(8, "big"), data[26:]))
 
 
+class FlacDecoder(Protocol):
+    """Decodes FLAC files, in this process or in a sandbox; not to be shared by threads."""
+
+    def decode(
+        self, data: bytes, *, rate: int, channels: int, bits: int, max_frames: int
+    ) -> npt.NDArray[np.int16]:
+        """What `decode_flac` does with a whole file, and with the same exceptions."""
+        ...
+
+
+class InProcessDecoder:
+    """Decodes in this process: for a team's own files, and inside the sandbox."""
+
+    def decode(
+        self, data: bytes, *, rate: int, channels: int, bits: int, max_frames: int
+    ) -> npt.NDArray[np.int16]:
+        """See `decode_flac`."""
+        return decode_flac(data, rate=rate, channels=channels, bits=bits, max_frames=max_frames)
+
+
+DecoderFactory: TypeAlias = Callable[[], AbstractContextManager[FlacDecoder]]
+"""Opens a decoder; it can be pickled, since every worker process opens its own."""
+
+
+@contextmanager
+def in_process_decoder() -> Iterator[InProcessDecoder]:
+    """The default factory of a `FlacDecoder`."""
+    yield InProcessDecoder()
+
+
 def decode_flac(
     source: io.BufferedIOBase | bytes,
     *,
@@ -120,6 +157,9 @@ def decode_flac(
     max_frames: int,
 ) -> npt.NDArray[np.int16]:
     """Decode a FLAC file and check it against its own header.
+
+    It is `checked_header`, `decode_frames` and `check_md5` in one. A host that decodes in a sandbox calls the first
+    and the last itself.
 
     Args:
         source: The whole file, or a binary stream of it.
@@ -132,36 +172,117 @@ def decode_flac(
         int16, full scale ±32768, shape (frames,) for one channel, else (frames, channels).
 
     Raises:
-        AudioError: `member-too-large` (above `audio_bytes`), `not-flac`, `flac-header`, `sample-rate`,
-            `bit-depth`, `channels`, `length` (above budget), `flac-unknown-length`, `flac-corrupt`,
-            `flac-truncated` (less audio than declared), `flac-trailing` (more), `flac-md5`.
+        AudioError: what `checked_header`, `decode_frames` and `check_md5` raise.
         DamagedMemberError: raised by a stream of `validator.archive.submission` whose contents are damaged.
     """
     cap = audio_bytes(channels=channels, frames=max_frames)
     data = source if isinstance(source, bytes) else source.read(cap + 1)
+    info = checked_header(data, rate=rate, channels=channels, bits=bits, max_frames=max_frames)
+    pcm = decode_frames(data, info)
+    check_md5(little_endian(pcm), info)
+    return pcm
+
+
+def checked_header(data: bytes, *, rate: int, channels: int, bits: int, max_frames: int) -> StreamInfo:
+    """Everything about a FLAC file that is decided without decoding it.
+
+    Args:
+        data: The whole file.
+        rate: Required sample rate in Hz.
+        channels: Required number of channels.
+        bits: Required bit depth.
+        max_frames: Most frames that it may declare.
+
+    Raises:
+        AudioError: `not-flac`, `flac-header`, `sample-rate`, `bit-depth`, `channels`, `flac-unknown-length`,
+            `length` (above `max_frames`), `flac-no-md5`, `member-too-large` (above `audio_bytes`).
+    """
     try:
         info = parse(data[:HEADER_BYTES])
     except StreamInfoError as error:
         raise AudioError(error.code, error.message, expected="FLAC", found=error.found) from error
-    wrong = check_format(info, rate=rate, channels=channels, bits=bits)
+    wrong = check_format(info, rate=rate, channels=channels, bits=bits) or check_completeness(info)
     if wrong is not None:
         raise wrong
-    declared = info.total_samples
-    if declared == 0:
-        raise AudioError("flac-unknown-length", "The FLAC header does not give the length of the audio.")
-    if declared > max_frames:
+    if info.total_samples > max_frames:
         raise AudioError(
             "length",
-            f"The audio is {declared} frames long; at most {max_frames} are allowed.",
+            f"The audio is {info.total_samples} frames long; at most {max_frames} are allowed.",
             expected=f"at most {max_frames} frames",
-            found=f"{declared} frames",
+            found=f"{info.total_samples} frames",
         )
+    cap = audio_bytes(channels=channels, frames=max_frames)
     if len(data) > cap:
         raise too_many_bytes(cap)
-    pcm = _decode(data, info)
-    if info.has_md5 and hashlib.md5(little_endian(pcm), usedforsecurity=False).digest() != info.md5:
+    return info
+
+
+def check_completeness(info: StreamInfo) -> AudioError | None:
+    """What a header lacks that every encoder can write: the length, or else the MD5; None if it has both."""
+    if info.total_samples == 0:
+        return AudioError("flac-unknown-length", "The FLAC header does not give the length of the audio.")
+    if not info.has_md5:
+        return AudioError(
+            "flac-no-md5",
+            "The FLAC header has no MD5 of the audio.",
+            expected="the MD5 of the audio, as FLAC encoders write it",
+            found="16 zero bytes",
+        )
+    return None
+
+
+def check_md5(pcm: bytes | memoryview, info: StreamInfo) -> None:
+    """Compare decoded audio with the MD5 in its header.
+
+    Args:
+        pcm: The samples as interleaved little-endian bytes; see `little_endian`.
+        info: The header.
+
+    Raises:
+        AudioError: `flac-md5`.
+    """
+    if hashlib.md5(pcm, usedforsecurity=False).digest() != info.md5:
         raise AudioError("flac-md5", "The MD5 of the audio differs from the one in the header.")
-    return pcm
+
+
+DECODING_CODES: frozenset[str] = frozenset(("flac-header", "flac-corrupt", "flac-truncated", "flac-trailing"))
+"""What `decode_frames` can find, which a host that decodes in a sandbox cannot find itself."""
+
+
+def decoding_error(code: str, *, info: StreamInfo, frames: int | None) -> AudioError:
+    """The error of `decode_frames`, from its code and its number of frames alone.
+
+    A sandbox reports no more than these two, so that no text of a sandbox is ever shown.
+
+    Args:
+        code: One of `DECODING_CODES`.
+        info: The header of the file.
+        frames: Frames that were decoded before the damage or the end of the file; None for the other codes.
+
+    Raises:
+        ValueError: `decode_frames` cannot raise this.
+    """
+    if code not in DECODING_CODES:
+        raise ValueError(f"decoding cannot find {code!r}")
+    declared = info.total_samples
+    if code in ("flac-corrupt", "flac-truncated"):
+        if frames is None or not 0 <= frames < declared:
+            raise ValueError(f"{code} after {frames} of {declared} frames")
+    elif frames is not None:
+        raise ValueError(f"{code} has no number of frames, but {frames} is given")
+    length = f"{declared} frames"
+    if code == "flac-corrupt":
+        message = f"The file is damaged: it cannot be decoded after frame {frames} of {declared}."
+        return AudioError(code, message, expected=length, found="damaged audio", frames=frames)
+    if code == "flac-truncated":
+        message = (
+            f"The file ends early: its header declares {declared} frames, but it contains about {frames}."
+        )
+        return AudioError(code, message, expected=length, found=f"about {frames} frames", frames=frames)
+    if code == "flac-trailing":
+        message = f"The header declares {declared} frames, but more audio follows."
+        return AudioError(code, message, expected=length, found="more")
+    return AudioError(code, "The FLAC file contradicts its own header.")
 
 
 def little_endian(pcm: npt.NDArray[np.int16]) -> Any:
@@ -169,58 +290,55 @@ def little_endian(pcm: npt.NDArray[np.int16]) -> Any:
     return np.ascontiguousarray(pcm, dtype="<i2").data
 
 
-def _decode(data: bytes, info: StreamInfo) -> npt.NDArray[np.int16]:
-    declared, channels = info.total_samples, info.channels
-    pcm: npt.NDArray[np.int16] = np.empty(declared if channels == 1 else (declared, channels), dtype=np.int16)
-    done, error = _fill(pcm, data, _BLOCK)
-    if error is not None and done < declared:
-        # again in small steps, to find how far it can be decoded
-        done, error = _fill(pcm, data, max(info.max_block, declared // _STEPS))
-    if done == declared:
-        if error is None:
-            return pcm
-        raise error
-    if has_later_frame(data, done=done, declared=declared, block=info.max_block):
-        raise AudioError(
-            "flac-corrupt",
-            f"The file is damaged: it cannot be decoded after frame {done} of {declared}.",
-            expected=f"{declared} frames",
-            found="damaged audio",
-        )
-    raise AudioError(
-        "flac-truncated",
-        f"The file ends early: its header declares {declared} frames, but it contains about {done}.",
-        expected=f"{declared} frames",
-        found=f"about {done} frames",
-    )
+def decode_frames(data: bytes, info: StreamInfo) -> npt.NDArray[np.int16]:
+    """Decode a FLAC file whose header was checked: the part that runs in a sandbox.
 
-
-def _fill(pcm: npt.NDArray[np.int16], data: bytes, block: int) -> tuple[int, Exception | None]:
-    """Decode into `pcm` block by block.
+    Args:
+        data: The whole file.
+        info: Its header, as `checked_header` gives it: at most 16 bits, and a length within the budget.
 
     Returns:
-        The number of frames decoded, and the error that stopped the decoder or that concerns what follows; or None.
+        int16, shape (frames,) for one channel, else (frames, channels); its MD5 is not checked.
+
+    Raises:
+        AudioError: one of `DECODING_CODES`: `flac-header`, `flac-corrupt`, `flac-truncated` (less audio than
+            declared), `flac-trailing` (more).
     """
-    declared, done = len(pcm), 0
+    declared, channels = info.total_samples, info.channels
+    pcm: npt.NDArray[np.int16] = np.empty(declared if channels == 1 else (declared, channels), dtype=np.int16)
+    done, failed = _fill(pcm, data, info, block=_BLOCK)
+    if failed:  # again in small steps, to find how far it can be decoded
+        done, _ = _fill(pcm, data, info, block=max(info.max_block, declared // _STEPS))
+    if done == declared:
+        return pcm
+    later = has_later_frame(data, done=done, declared=declared, block=info.max_block)
+    raise decoding_error("flac-corrupt" if later else "flac-truncated", info=info, frames=done)
+
+
+def _fill(pcm: npt.NDArray[np.int16], data: bytes, info: StreamInfo, *, block: int) -> tuple[int, bool]:
+    """Decode into `pcm`, `block` frames at a time.
+
+    Returns:
+        The number of frames decoded, and whether an error stopped the decoder before the declared length.
+
+    Raises:
+        AudioError: `flac-header`, `flac-trailing`.
+    """
+    declared, done = info.total_samples, 0
     beyond = np.empty((1, *pcm.shape[1:]), dtype=np.int16)
     try:
         with _Stream(io.BytesIO(with_total(data, min(declared + _BLOCK, _TOTAL_MASK)))) as stream:
-            if stream.format != "FLAC" or stream.channels != (1 if pcm.ndim == 1 else pcm.shape[1]):
-                raise AudioError("flac-header", "The FLAC file contradicts its own header.")
+            if stream.format != "FLAC" or stream.channels != info.channels:
+                raise decoding_error("flac-header", info=info, frames=None)
             while done < declared:
                 count = len(stream.read(out=pcm[done : done + block]))
                 if count == 0:
-                    return done, None
+                    return done, False
                 done += count
             count = len(stream.read(out=beyond))
-    except soundfile.SoundFileError as error:
+    except soundfile.SoundFileError:
         # bytes after the last frame that are not audio, such as a tag, are allowed
-        return done, None if done == declared else error
-    if count == 0:
-        return done, None
-    return done, AudioError(
-        "flac-trailing",
-        f"The header declares {declared} frames, but more audio follows.",
-        expected=f"{declared} frames",
-        found="more",
-    )
+        return done, done < declared
+    if count:
+        raise decoding_error("flac-trailing", info=info, frames=None)
+    return done, False

@@ -47,15 +47,6 @@ def lengths_within_two_samples(dest):
 
 
 @CORPUS.case()
-def no_md5(dest):
-    files = {
-        name: forge.with_streaminfo(data, md5=bytes(16)) if name.endswith(".flac") else data
-        for name, data in forge.stems().items()
-    }
-    return saved(dest, forge.zip_bytes(files))
-
-
-@CORPUS.case()
 def padding_and_tags(dest):
     blocks = (4, forge.comments(b"ARTIST=ann")), (1, bytes(8192))
     files = {

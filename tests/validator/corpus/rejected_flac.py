@@ -185,9 +185,7 @@ def declares_one_more_than_there_is():
 
 @bad_file(STEM, "flac-trailing")
 def audio_after_the_declared_length():
-    return forge.with_streaminfo(
-        forge.audio(frames=forge.STEM_FRAMES * 2), total=forge.STEM_FRAMES, md5=bytes(16)
-    )
+    return forge.with_streaminfo(forge.audio(frames=forge.STEM_FRAMES * 2), total=forge.STEM_FRAMES)
 
 
 @bad_file(STEM, "flac-trailing")
@@ -238,3 +236,18 @@ def wrong_md5():
 @bad_file(STEM, "flac-md5")
 def md5_of_other_audio():
     return forge.with_streaminfo(forge.audio(1), md5=forge.audio(2)[26:42])
+
+
+@bad_file(STEM, "flac-no-md5")
+def no_md5():
+    return forge.with_streaminfo(forge.audio(), md5=bytes(16))
+
+
+@bad_file(REMIX, "flac-no-md5")
+def remix_without_md5():
+    return forge.with_streaminfo(forge.audio(9, forge.REMIX_FRAMES, 2, 32000), md5=bytes(16))
+
+
+@bad_file(STEM, "flac-unknown-length")
+def neither_length_nor_md5():
+    return forge.with_streaminfo(forge.audio(), total=0, md5=bytes(16))
