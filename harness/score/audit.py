@@ -6,18 +6,15 @@ submission, and two runs draw the same.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.ledger.entities import AuditRecord, StoredExample
+from harness.protocol.aggregation import default_number
 from harness.protocol.errors import InternalError
 from harness.protocol.records import AuditStem
 from validator.challenge.rules import CAD1
-
-EXAMPLES_PER_AUDIT = 200
-MIN_AUDITS = 3
 
 
 @dataclass(frozen=True)
@@ -30,11 +27,6 @@ class AuditDraw:
     def record(self, pyclarity: float) -> AuditRecord:
         """Both values, for the ledger."""
         return AuditRecord(self.stem.song, self.stem.listener, self.stem.value, self.fast, pyclarity)
-
-
-def default_number(examples: int) -> int:
-    """One stem per 200 examples, at least 3."""
-    return max(MIN_AUDITS, math.ceil(examples / EXAMPLES_PER_AUDIT))
 
 
 def draw(

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TypeVar
 
-from harness.ledger.entities import Failure, Key, StoredExample, mean
+from harness.ledger.entities import Failure, Key, StoredExample
 from harness.ledger.leases import Lease
 from harness.ledger.ledger import Ledger
+from harness.protocol.aggregation import mean
 from harness.protocol.errors import HarnessError, SetupError
 from harness.protocol.records import (
     AuditScore,
