@@ -15,8 +15,8 @@ import sys
 from harness.protocol import lock
 from harness.protocol.frames import FAILURE, FLAC, MESSAGE, PCM, FrameError, frame, read_frame
 from harness.protocol.parent import exit_with_parent
-from validator.challenge.fingerprints import little_endian
 from validator.formats.flac import AudioError, decode_frames
+from validator.formats.pcm import little_endian
 from validator.formats.streaminfo import HEADER_BYTES, parse
 
 MAX_FLAC_BYTES = 1 << 30

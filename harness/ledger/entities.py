@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from harness.protocol.aggregation import AUDIT_TOLERANCE, mean
 from harness.protocol.records import RunRecord
-
-AUDIT_TOLERANCE = 1e-9
-"""Largest difference between the two engines that passes an audit: far below what any ranking shows."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +102,14 @@ class StoredExample:
         song: Name of the song.
         listener: Id of the listener.
         values: HAAQI (0 to 1) by name, such as `left_bass`; None where the reference is silent.
+        audio: SHA-256 of what was scored: the PCM and scale of the eight stems. Empty if it is not known: for
+            self-reported scores, and for those that a ledger before version 4 stored.
     """
 
     song: str
     listener: str
     values: Mapping[str, float | None]
+    audio: str = ""
 
     @property
     def score(self) -> float | None:
@@ -124,13 +124,25 @@ class StoredExample:
 
 @dataclass(frozen=True)
 class AuditRecord:
-    """The score of one stem by both engines; `stem` is the name of its value, such as `left_bass`."""
+    """The score of one stem by both engines.
+
+    Attributes:
+        song: Name of the song.
+        listener: Id of the listener.
+        stem: Name of the value, such as `left_bass`.
+        fast: HAAQI by the engine that scored the submission.
+        pyclarity: HAAQI by pyclarity.
+        audio: As in `StoredExample`, of what was audited.
+        attempt: From 1; set by the ledger. The latest attempt counts.
+    """
 
     song: str
     listener: str
     stem: str
     fast: float
     pyclarity: float
+    audio: str = ""
+    attempt: int = 1
 
     @property
     def difference(self) -> float:
@@ -141,6 +153,19 @@ class AuditRecord:
     def passed(self) -> bool:
         """Whether the difference is no more than rounding."""
         return self.difference <= AUDIT_TOLERANCE
+
+
+@dataclass(frozen=True)
+class AuditPlan:
+    """How the stems of a submission that are audited are drawn, see `harness.protocol.aggregation.draw_audits`.
+
+    Attributes:
+        salt: Random text made at receipt; empty if the audits were stored by a ledger before version 4.
+        number: How many stems are audited.
+    """
+
+    salt: str
+    number: int
 
 
 @dataclass(frozen=True)
@@ -196,12 +221,6 @@ class RunDetails:
     examples: int
     seconds: float
     cpu_seconds: float
-
-
-def mean(values: Iterable[float | None]) -> float | None:
-    """The mean of the defined values, by an exact sum: the same bits in any order. None if there are none."""
-    defined = [value for value in values if value is not None]
-    return math.fsum(defined) / len(defined) if defined else None
 
 
 def now() -> str:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from harness.ledger.entities import Entry, Roster, StoredExample, mean
+from harness.ledger.entities import Entry, Roster, StoredExample
 from harness.ledger.ledger import Ledger
+from harness.protocol.aggregation import mean
 from harness.protocol.errors import SetupError, SubmissionError
 from harness.protocol.lock import sha256
 from harness.provenance.envelope import check_key, check_signature, sign

@@ -7,8 +7,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.ledger.entities import Entry, Roster, mean
+from harness.ledger.entities import Entry, Roster
 from harness.ledger.ledger import Ledger
+from harness.protocol.aggregation import mean
 from harness.protocol.records import Digest, Haaqi, Name
 from validator.challenge.rules import CAD1, SEED_RULE
 

@@ -11,7 +11,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.ledger.entities import AUDIT_TOLERANCE, StoredExample
+from harness.ledger.entities import StoredExample
+from harness.protocol.aggregation import AUDIT_TOLERANCE
 from harness.provenance.record import Record
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"

@@ -12,8 +12,9 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.ledger.entities import Entry, Roster, StoredExample, mean
+from harness.ledger.entities import Entry, Roster, StoredExample
 from harness.ledger.ledger import Ledger
+from harness.protocol.aggregation import mean
 from harness.protocol.errors import SubmissionError, UsageError
 from validator.challenge.rules import CAD1
 

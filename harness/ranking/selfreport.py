@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.ledger.entities import Entry, Key, Scorer, mean
+from harness.ledger.entities import Entry, Key, Scorer
 from harness.ledger.ledger import Ledger
 from harness.ledger.rosters import roster_of
+from harness.protocol.aggregation import mean
 from harness.protocol.lock import sha256
 from harness.ranking.scores import read_scores
 from harness.ranking.store import write_ranking

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from harness.ledger.entities import Entry, Key, Roster, Scorer, mean
+from harness.ledger.entities import Entry, Key, Roster, Scorer
 from harness.ledger.ledger import Ledger
+from harness.protocol.aggregation import mean
 
 PUBLISHED: dict[str, tuple[tuple[str, float], ...]] = {
     "valid": (("Baseline Demucs (published)", 0.2592), ("Baseline Open-Unmix (published)", 0.2273)),

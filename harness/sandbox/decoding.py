@@ -192,7 +192,10 @@ class _Session:
             return self.running.broke_protocol("a failure that is not valid")
         if failure.code not in DECODING_CODES:
             return self.running.broke_protocol("a failure of a kind that it can't know")
-        return decoding_error(failure.code, info=info, frames=failure.frames)
+        try:
+            return decoding_error(failure.code, info=info, frames=failure.frames)
+        except ValueError as error:
+            return self.running.broke_protocol(str(error))
 
     def _send(self, data: bytes) -> None:
         try:

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from harness.protocol.frames import MESSAGE, PCM, frame
 from harness.protocol.records import AuditMessage, BatchMessage, ListenerMessage, SongMessage
-from validator.challenge.fingerprints import little_endian
 from validator.challenge.rules import CAD1
+from validator.formats.pcm import little_endian
 
 Pieces = Iterator[bytes | memoryview]
 """Bytes to write one after the other."""

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from harness.ledger.entities import AuditRecord, Entry, Key, Roster, Scorer, StoredExample, mean
+from harness.ledger.entities import AuditRecord, Entry, Key, Roster, Scorer, StoredExample
 from harness.ledger.ledger import Ledger
 from harness.ledger.states import Case, State
+from harness.protocol.aggregation import mean
 from harness.protocol.errors import InternalError, SetupError
 from tests.values import values
 from validator.challenge.rules import CAD1

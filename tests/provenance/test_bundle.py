@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from harness import provenance
-from harness.ledger.entities import Entry, Key, mean
+from harness.ledger.entities import Entry, Key
 from harness.ledger.ledger import Ledger
+from harness.protocol.aggregation import mean
 from harness.protocol.errors import SetupError, UsageError
 from harness.provenance import packing
 from harness.provenance.packing import ENVELOPE, pack, unpack

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from harness.ledger.entities import StoredExample
-from harness.score.audit import default_number, draw
+from harness.score.audit import draw
 from tests.values import values
 
 EXAMPLES = {
@@ -15,11 +13,6 @@ EXAMPLES = {
     for song in range(5)
     for listener in range(6)
 }
-
-
-@pytest.mark.parametrize(("examples", "number"), [(1, 3), (4, 3), (600, 3), (601, 4), (700, 4), (2597, 13)])
-def test_one_stem_per_200_examples_and_at_least_3(examples: int, number: int) -> None:
-    assert default_number(examples) == number
 
 
 def test_the_hash_determines_the_draw() -> None:

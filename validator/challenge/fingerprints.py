@@ -5,19 +5,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from validator.challenge.rules import CAD1, value_name
+from validator.formats.pcm import little_endian
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     import numpy.typing as npt
-
-
-def little_endian(pcm: npt.NDArray[np.int16]) -> memoryview:
-    """The samples' bytes, interleaved and little-endian; no copy is made of a little-endian C-order array."""
-    return memoryview(np.ascontiguousarray(pcm, dtype="<i2")).cast("B")
 
 
 def references_digest(references: Mapping[str, npt.NDArray[np.int16]]) -> str:

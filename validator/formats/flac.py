@@ -16,6 +16,7 @@ import numpy as np
 import soundfile
 
 from validator.formats.frames import has_later_frame
+from validator.formats.pcm import little_endian
 from validator.formats.streaminfo import HEADER_BYTES, StreamInfo, StreamInfoError, parse
 
 if TYPE_CHECKING:
@@ -283,11 +284,6 @@ def decoding_error(code: str, *, info: StreamInfo, frames: int | None) -> AudioE
         message = f"The header declares {declared} frames, but more audio follows."
         return AudioError(code, message, expected=length, found="more")
     return AudioError(code, "The FLAC file contradicts its own header.")
-
-
-def little_endian(pcm: npt.NDArray[np.int16]) -> Any:
-    """The samples as bytes for the MD5 of a FLAC header; no copy is made of a little-endian C-order array."""
-    return np.ascontiguousarray(pcm, dtype="<i2").data
 
 
 def decode_frames(data: bytes, info: StreamInfo) -> npt.NDArray[np.int16]:
