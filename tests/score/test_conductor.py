@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,58 +16,14 @@ from harness.ledger.ledger import Ledger
 from harness.ledger.rosters import challenge_digest, roster_of
 from harness.ledger.states import Case, State, Step
 from harness.protocol.errors import DeadlineError, InternalError, MachineError, SetupError
-from harness.protocol.records import AuditScore, ExampleFailure, ExampleScore, Hello
-from harness.sandbox.contract import Environment, Records, Stopped, Task
+from harness.protocol.records import ExampleFailure, Hello
+from harness.sandbox.contract import Records, Stopped, Task
 from harness.score import heartbeat, shards
-from harness.score.conductor import score, submission_digest
+from harness.score.conductor import score
 from harness.score.request import Request
-from tests.values import values
+from tests.score.fakes import NONCE, FakeSandbox
 from validator import Challenge
-
-NONCE = "0" * 32
-
-
-class FakeSandbox:
-    """Gives every stem the same score; fails for the examples in `behaviour`."""
-
-    name = "fake"
-
-    def __init__(self, *, audit: float = 0.0, locked: bool = True) -> None:
-        self.tasks: list[Task] = []
-        self.behaviour: dict[tuple[str, str], BaseException | ExampleFailure] = {}
-        self._audit = audit
-        self._locked = locked
-        self._lock = threading.Lock()
-
-    def prepare(self) -> Environment:
-        return Environment("fake", "d" * 64, locked=self._locked)
-
-    def run(self, task: Task) -> Records:
-        with self._lock:
-            self.tasks.append(task)
-        yield Hello(nonce=NONCE, scorer_digest="d" * 64, locked=self._locked, versions={}, cpu="none")
-        for example in task.examples:
-            failure = self.behaviour.get((example.song, example.listener))
-            if isinstance(failure, BaseException):
-                raise failure
-            yield failure or ExampleScore(
-                nonce=NONCE,
-                song=example.song,
-                listener=example.listener,
-                values=values(0.25),
-                seconds=0.1,
-                cpu_seconds=0.1,
-            )
-        for item in task.audits:
-            yield AuditScore(
-                nonce=NONCE,
-                song=item.song,
-                listener=item.listener,
-                value=item.value,
-                haaqi=0.25 + self._audit,
-                seconds=0.1,
-            )
-
+from validator.archive.submission import digest
 
 @pytest.fixture(autouse=True)
 def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,16 +50,15 @@ def failure(example: tuple[str, str], fault: str) -> ExampleFailure:
             "song": example[0],
             "listener": example[1],
             "fault": fault,
-            "code": "flac-md5",
-            "path": f"{example[1]}/{example[0]}/{example[1]}_{example[0]}_left_bass.flac",
             "message": "broken",
         }
     )
 
 
 def key_of(request: Request) -> Key:
-    digest = submission_digest(request.submission)
-    return Key(digest, challenge_digest(request.challenge), Scorer("d" * 64, request.engine, locked=True))
+    found = digest(request.submission)
+    assert found is not None
+    return Key(found, challenge_digest(request.challenge), Scorer("d" * 64, request.engine, locked=True))
 
 
 def history(request: Request) -> list[Step]:
@@ -120,8 +76,7 @@ def test_a_whole_submission_is_scored_ranked_and_audited(request_: Request) -> N
     assert len(outcome.audits) == 3
     assert not outcome.faults
     assert "0.2500" in (request_.store / "ranking.md").read_text()
-    songs = [{example.song for example in task.examples} for task in sandbox.tasks]
-    assert all(len(names) <= 1 for names in songs), "a shard holds the listeners of one song"
+    assert all(len(names) <= 1 for names in sandbox.songs), "a shard holds the listeners of one song"
 
 
 def test_a_failed_audit_is_an_internal_error_and_the_team_is_not_ranked(request_: Request) -> None:
@@ -152,24 +107,30 @@ def test_an_audit_is_not_repeated(request_: Request) -> None:
     assert len(outcome.audits) == 3
 
 
-def test_a_broken_file_affects_only_its_example(request_: Request) -> None:
-    sandbox = FakeSandbox()
-    broken = request_.challenge.examples[1]
-    sandbox.behaviour[broken] = failure(broken, "submission")
-    outcome = score(request_, sandbox)
+def damaged(request: Request, example: tuple[str, str], folder: Path) -> tuple[Request, str]:
+    """The submission with one FLAC of the example cut in half, and that file's path."""
+    song, listener = example
+    path = f"{listener}/{song}/{listener}_{song}_left_bass.flac"
+    with zipfile.ZipFile(request.submission) as source, zipfile.ZipFile(folder / "bad.zip", "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            target.writestr(name, data[: len(data) // 2] if name.endswith(path) else data)
+    return replace(request, submission=folder / "bad.zip"), path
+
+
+def test_a_broken_file_affects_only_its_example(request_: Request, tmp_path: Path) -> None:
+    broken, path = damaged(request_, request_.challenge.examples[1], tmp_path)
+    outcome = score(broken, FakeSandbox())
     assert outcome.scored == 3
     assert outcome.average is None
     (finding,) = outcome.findings
-    song, listener = broken
-    path = f"{listener}/{song}/{listener}_{song}_left_bass.flac"
-    assert (finding.code, finding.path) == ("flac-md5", path)
+    assert (finding.code, finding.path) == ("flac-truncated", path)
     assert not outcome.faults
-    assert history(request_)[-1].state is State.INVALID
-    with Ledger(request_.store) as ledger:
-        (failed,) = ledger.failures(key_of(request_))
-    assert (failed.fault, failed.code, failed.path) == ("submission", "flac-md5", path)
-    assert "broken" not in failed.message, "the container's own words"
-    assert "not ranked, 3 of 4" in (request_.store / "ranking.md").read_text()
+    assert history(broken)[-1].state is State.INVALID
+    with Ledger(broken.store) as ledger:
+        (failed,) = ledger.failures(key_of(broken))
+    assert (failed.fault, failed.code, failed.path) == ("submission", "flac-truncated", path)
+    assert "not ranked, 3 of 4" in (broken.store / "ranking.md").read_text()
 
 
 @pytest.mark.parametrize(("fault", "code"), [("memory", 4), ("setup", 3), ("bug", 5)])
@@ -224,11 +185,12 @@ def test_the_run_continues_when_the_engine_comes_back(request_: Request) -> None
 
     def restart_engine(text: str) -> None:
         lines.append(text)
-        del sandbox.behaviour[example]
+        if "vanished" in text:
+            del sandbox.behaviour[example]
 
     outcome = score(request_, sandbox, log=restart_engine)
     assert (outcome.scored, outcome.faults) == (4, [])
-    assert lines == ["the engine vanished Retrying in 0 s."]
+    assert lines[1:] == ["the engine vanished Retrying in 0 s."]
 
 
 def test_an_interrupted_submission_is_received_again(request_: Request) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from functools import partial
 
 import pytest
 
@@ -18,13 +18,14 @@ from harness.protocol.errors import (
     SetupError,
 )
 from harness.protocol.records import AuditScore, AuditStem, Done, Example, ExampleFailure, ExampleScore, Hello
-from harness.sandbox.contract import Environment, Records, Result, Task
+from harness.sandbox.contract import Records, Result, Task
+from harness.sandbox.feed import AuditQuestion, BatchQuestion, ExampleAudio, Question
 from harness.score import shards
 from harness.score.shards import Shard, ShardRunner
+from tests.score.fakes import NONCE, FakeSandbox
 from tests.values import values
 from validator.challenge.rules import CAD1
 
-NONCE = "0" * 32
 WAITS = shards.RETRY_WAITS
 EXAMPLES = [Example(song="A", listener=f"L{number}") for number in range(5)]
 
@@ -45,38 +46,64 @@ def answer(example: Example) -> ExampleScore:
     )
 
 
-class ScriptedSandbox:
+class ScriptedSandbox(FakeSandbox):
     """A sandbox that fails on some examples, the first `times` times."""
 
-    name = "scripted"
-
     def __init__(self, bad: Mapping[str, HarnessError], *, times: int = 10**6) -> None:
+        super().__init__()
         self.bad = bad
         self.times = times
-        self.tasks: list[Task] = []
         self.failed: Counter[str] = Counter()
-
-    def prepare(self) -> Environment:
-        return Environment("scripted", "d" * 64, locked=True)
+        self.asked: list[tuple[Example, ...]] = []
+        self.batches: list[int] = []
 
     def run(self, task: Task) -> Records:
-        self.tasks.append(task)
+        questions = list(task.questions())
+        self.asked.append(examples_of(questions))
+        self.batches.append(max((len(q.examples) for q in questions if isinstance(q, BatchQuestion)), default=0))
         yield Hello(nonce=NONCE, scorer_digest="d" * 64, locked=True, versions={}, cpu="none")
-        for example in task.examples:
-            if example.listener in self.bad and self.failed[example.listener] < self.times:
-                self.failed[example.listener] += 1
-                raise self.bad[example.listener]
-            yield answer(example)
-        for item in task.audits:
-            yield AuditScore(
-                nonce=NONCE,
-                song=item.song,
-                listener=item.listener,
-                value=item.value,
-                haaqi=0.5,
-                seconds=0.0,
-            )
+        for question in questions:
+            if isinstance(question, BatchQuestion):
+                yield from self.score(examples_of([question]))
+            elif isinstance(question, AuditQuestion):
+                yield AuditScore(
+                    nonce=NONCE,
+                    song=question.song,
+                    listener=question.example.listener,
+                    value=question.value,
+                    haaqi=0.5,
+                    seconds=0.0,
+                )
         yield Done(nonce=NONCE, examples=0, failures=0, peak_memory=1)
+
+    def score(self, batch: tuple[Example, ...]) -> Iterator[ExampleScore]:
+        """Answers each example when it is scored, unless it fails."""
+        for example in batch:
+            self.check(example)
+            yield answer(example)
+
+    def check(self, example: Example) -> None:
+        """Raises the example's error."""
+        if example.listener in self.bad and self.failed[example.listener] < self.times:
+            self.failed[example.listener] += 1
+            raise self.bad[example.listener]
+
+
+def examples_of(questions: Iterable[Question]) -> tuple[Example, ...]:
+    """The examples in questions."""
+    batches = [question for question in questions if isinstance(question, BatchQuestion)]
+    return tuple(
+        Example(song=batch.song, listener=one.listener) for batch in batches for one in batch.examples
+    )
+
+
+def questions_of(shard: Shard) -> Generator[Question, None, None]:
+    """The questions of a shard, without any audio."""
+    for first in range(0, len(shard.examples), shard.batch):
+        batch = shard.examples[first : first + shard.batch]
+        yield BatchQuestion(batch[0].song, tuple(ExampleAudio(one.listener, {}, {}, {}) for one in batch))
+    for stem in shard.audits:
+        yield AuditQuestion(stem.song, ExampleAudio(stem.listener, {}, {}, {}), stem.value)
 
 
 class RecordingSink:
@@ -87,23 +114,22 @@ class RecordingSink:
         self.failed: list[tuple[Shard, HarnessError]] = []
         self.logged: list[str] = []
         self.errors: list[HarnessError] = []
+        self.spent = 0.0
 
     def make_task(self, shard: Shard, *, stop: threading.Event) -> Task:
         return Task(
-            split="test",
             engine="fast",
-            submission=Path("s.zip"),
-            data=Path("data"),
+            questions=partial(questions_of, shard),
             seconds=1.0,
             memory=1,
-            examples=shard.examples,
-            audits=shard.audits,
-            batch=shard.batch,
             stop=stop,
         )
 
     def accept(self, line: Hello | Result, *, source: object) -> None:
         self.lines.append(line)
+
+    def spend(self, seconds: float) -> None:
+        self.spent += seconds
 
     def record_failure(self, shard: Shard, error: HarnessError) -> None:
         self.failed.append((shard, error))
@@ -141,7 +167,7 @@ def test_a_failing_example_is_isolated_and_the_others_are_scored(run: Run, kind:
     assert shard.examples == (EXAMPLES[2],)
     assert type(error) is kind
     assert sandbox.failed["L2"] == 1 + shards.TRIES_ALONE
-    assert [task.examples for task in sandbox.tasks].count((EXAMPLES[2],)) == shards.TRIES_ALONE
+    assert sandbox.asked.count((EXAMPLES[2],)) == shards.TRIES_ALONE
 
 
 def test_nothing_is_scored_twice(run: Run) -> None:
@@ -161,7 +187,7 @@ def test_a_shard_resumes_after_a_machine_fault(run: Run) -> None:
     sandbox = ScriptedSandbox({"L2": MachineError("the engine vanished")}, times=3)
     sink = run(sandbox)
     assert sink.scored == ["L0", "L1", "L2", "L3", "L4"]
-    assert [len(task.examples) for task in sandbox.tasks] == [5, 3, 3, 3]
+    assert [len(asked) for asked in sandbox.asked] == [5, 3, 3, 3]
     assert all("Retrying in" in text for text in sink.logged)
 
 
@@ -265,17 +291,10 @@ def test_a_shard_without_an_answer() -> None:
 class BatchSandbox(ScriptedSandbox):
     """A sandbox that answers a batch once all of it is scored; a failing example holds back the others' answers."""
 
-    def run(self, task: Task) -> Records:
-        self.tasks.append(task)
-        yield Hello(nonce=NONCE, scorer_digest="d" * 64, locked=True, versions={}, cpu="none")
-        for first in range(0, len(task.examples), task.batch):
-            batch = task.examples[first : first + task.batch]
-            for example in batch:
-                if example.listener in self.bad and self.failed[example.listener] < self.times:
-                    self.failed[example.listener] += 1
-                    raise self.bad[example.listener]
-            yield from map(answer, batch)
-        yield Done(nonce=NONCE, examples=0, failures=0, peak_memory=1)
+    def score(self, batch: tuple[Example, ...]) -> Iterator[ExampleScore]:
+        for example in batch:
+            self.check(example)
+        yield from map(answer, batch)
 
 
 def test_a_failing_batch_is_split_at_once(run: Run) -> None:
@@ -286,8 +305,8 @@ def test_a_failing_batch_is_split_at_once(run: Run) -> None:
     ((shard, _),) = sink.failed
     assert shard.examples == (many[9],)
     assert sandbox.failed["L09"] == 1 + shards.TRIES_ALONE
-    sizes = sorted((len(task.examples), task.batch) for task in sandbox.tasks)
-    assert sizes == [*[(1, 1)] * (8 + shards.TRIES_ALONE - 1), (4, 8), (20, 8)]
+    sizes = sorted(zip(map(len, sandbox.asked), sandbox.batches, strict=True))
+    assert sizes == [*[(1, 1)] * (8 + shards.TRIES_ALONE - 1), (4, 4), (20, 8)]
 
 
 def test_audits_are_split_like_examples(run: Run) -> None:

@@ -11,9 +11,11 @@ import soundfile
 
 from harness.protocol.errors import InternalError, SetupError
 from harness.protocol.records import ExampleScore
-from harness.score.silence import check_values, silent_columns
+from harness.score.audio import read_references
+from harness.score.silence import check_values
 from tests.values import values
 from validator import Challenge
+from validator.challenge.songs import Song
 
 
 @pytest.fixture
@@ -35,6 +37,10 @@ def silence(root: Path, channel: int, *, but: int | None = None) -> Challenge:
     return challenge
 
 
+def silent_in(song: Song) -> frozenset[str]:
+    return read_references(song).silent
+
+
 def line(special: dict[str, float | None]) -> ExampleScore:
     return ExampleScore(
         nonce="0" * 32,
@@ -48,27 +54,27 @@ def line(special: dict[str, float | None]) -> ExampleScore:
 
 def test_a_silent_channel_is_found_by_its_column(root: Path) -> None:
     challenge = silence(root, channel=1)
-    assert silent_columns(challenge.songs[0]) == {"right_drums"}
-    assert silent_columns(challenge.songs[1]) == frozenset()
+    assert silent_in(challenge.songs[0]) == {"right_drums"}
+    assert silent_in(challenge.songs[1]) == frozenset()
 
 
 def test_one_nonzero_sample_is_not_silence(root: Path) -> None:
     challenge = silence(root, channel=1, but=17)
-    assert silent_columns(challenge.songs[0]) == frozenset()
+    assert silent_in(challenge.songs[0]) == frozenset()
 
 
 def test_only_the_scored_part_counts(root: Path) -> None:
     challenge = silence(root, channel=0)
     path = challenge.songs[0].reference_path("drums")
     assert np.any(soundfile.read(path)[0][:, 0]), "there is sound outside the segment"
-    assert silent_columns(challenge.songs[0]) == {"left_drums"}
+    assert silent_in(challenge.songs[0]) == {"left_drums"}
 
 
 def test_a_missing_reference_is_a_setup_error(root: Path) -> None:
     challenge = Challenge.load(root, split="test")
     challenge.songs[0].reference_path("bass").unlink()
     with pytest.raises(SetupError, match=r"bass\.wav"):
-        silent_columns(challenge.songs[0])
+        silent_in(challenge.songs[0])
 
 
 def test_exactly_the_silent_values_are_undefined() -> None:

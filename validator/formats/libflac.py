@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import cffi
 import numpy as np
 
-from validator.formats.flac import little_endian, with_total
+from validator.formats.flac import with_total
+from validator.formats.pcm import little_endian
 from validator.formats.streaminfo import HEADER_BYTES
 
 if TYPE_CHECKING:
