@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     job = Job.model_validate_json(path.read_bytes())
     lines = LineWriter(job.nonce)
     root = lock.HARNESS.parent
-    differences = _lock_differences(job, root)
+    differences = lock.Lock.load().own_differences("evaluator", host=job.scorer_digest)
     if job.require_lock and differences:
         lines.send(
             Refusal(
@@ -67,18 +67,6 @@ def main(arguments: list[str]) -> int:
         Done(nonce=job.nonce, examples=lines.examples, failures=lines.failures, peak_memory=peak_memory())
     )
     return 0
-
-
-def _lock_differences(job: Job, root: Path) -> list[str]:
-    """How this environment differs from the host's lock, one sentence each."""
-    own = lock.Lock.load()
-    differences = own.differences(root, pyclarity=lock.pyclarity_root())
-    differences += lock.version_differences(root)
-    if own.digest != job.scorer_digest:
-        differences.insert(
-            0, f"harness/scorer.lock is {own.digest[:12]}… here, but {job.scorer_digest[:12]}… on the host"
-        )
-    return differences
 
 
 if __name__ == "__main__":

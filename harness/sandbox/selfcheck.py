@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+from harness.protocol import limits
 from harness.protocol.errors import InternalError
 from harness.protocol.records import Hello
-from harness.sandbox import limits
 from harness.sandbox.contract import Environment, Sandbox, Task
 from harness.sandbox.stamp import temporary_folder
 

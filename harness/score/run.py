@@ -10,6 +10,7 @@ from typing import TypeVar
 from harness.ledger.entities import Failure, Key, StoredExample, mean
 from harness.ledger.leases import Lease
 from harness.ledger.ledger import Ledger
+from harness.protocol import limits
 from harness.protocol.errors import HarnessError, SetupError
 from harness.protocol.records import (
     AuditScore,
@@ -21,7 +22,6 @@ from harness.protocol.records import (
     Hello,
     RunRecord,
 )
-from harness.sandbox import limits
 from harness.sandbox.contract import Environment, Result, Sandbox, Task
 from harness.score import audit, failures, silence
 from harness.score.request import LogCallback, Outcome, ProgressCallback, Request

@@ -92,10 +92,10 @@ def imposter(
             return DockerSandbox(image=request.getfixturevalue("probe")(script))
         evaluator = write_evaluator(tmp_path / "tree", script)
         if name == "process":
-            monkeypatch.setattr(process, "find_evaluator", lambda lock: evaluator)
+            monkeypatch.setattr(process, "find_program", lambda lock, name: evaluator)
             return ProcessSandbox()
         request.getfixturevalue("bwrap")
-        monkeypatch.setattr(bubblewrap, "find_evaluator", lambda lock: evaluator)
+        monkeypatch.setattr(bubblewrap, "find_program", lambda lock, name: evaluator)
         return BubblewrapSandbox()
 
     return make

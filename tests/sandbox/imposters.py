@@ -10,10 +10,11 @@ import textwrap
 from itertools import count
 from pathlib import Path
 
-from harness.sandbox.local.environment import Evaluator
+from harness.sandbox.docker.image import PROGRAMS
+from harness.sandbox.local.environment import Program
 
-PYTHON = "/opt/cad1/venv/bin/python"
-"""The interpreter in the evaluator image."""
+PYTHON = PROGRAMS["evaluator"][0]
+"""The evaluator's interpreter in the image."""
 
 _NUMBERS = count()
 
@@ -35,11 +36,11 @@ def tar_of(files: dict[str, bytes]) -> io.BytesIO:
     return buffer
 
 
-def write_evaluator(tree: Path, script: str) -> Evaluator:
+def write_evaluator(tree: Path, script: str) -> Program:
     """An evaluator whose `python -m harness.evaluator` is a script; this Python runs it."""
     package = tree / "harness" / "evaluator"
     package.mkdir(parents=True, exist_ok=True)
     for folder in (package.parent, package):
         (folder / "__init__.py").write_text("")
     (package / "__main__.py").write_text(textwrap.dedent(script))
-    return Evaluator(Path(sys.executable), tree, kernels=None, locked=True)
+    return Program(Path(sys.executable), tree, kernels=None, locked=True)

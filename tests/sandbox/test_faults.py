@@ -21,6 +21,7 @@ import pytest
 
 from harness.ledger.ledger import Ledger
 from harness.ledger.states import State
+from harness.protocol import limits
 from harness.protocol.errors import (
     DeadlineError,
     Fault,
@@ -30,7 +31,6 @@ from harness.protocol.errors import (
     SetupError,
 )
 from harness.provenance import verify_store
-from harness.sandbox import limits
 from harness.sandbox.docker.container import LABEL, DockerSandbox
 from harness.sandbox.stamp import process_stamp
 from harness.score import shards

@@ -16,7 +16,7 @@ from harness.protocol.errors import DeadlineError, InternalError, MemoryLimitErr
 from harness.protocol.records import Done, Example, ExampleFailure, ExampleScore, Hello
 from harness.sandbox.contract import Sandbox, Stopped, Task
 from harness.sandbox.local import child, environment, process
-from harness.sandbox.local.environment import Evaluator
+from harness.sandbox.local.environment import Program
 from harness.sandbox.local.process import ProcessSandbox
 from harness.sandbox.selfcheck import check_sandbox
 from validator import Challenge
@@ -189,7 +189,7 @@ def test_a_missing_python_is_a_setup_error(
     fake: Callable[[str], Sandbox], task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox = fake("")
-    nothing = Evaluator(Path("/nonexistent/python"), Path("/tmp"), kernels=None, locked=True)
-    monkeypatch.setattr(process, "find_evaluator", lambda lock: nothing)
+    nothing = Program(Path("/nonexistent/python"), Path("/tmp"), kernels=None, locked=True)
+    monkeypatch.setattr(process, "find_program", lambda lock, name: nothing)
     with pytest.raises(SetupError, match="can't be started"):
         list(sandbox.run(task()))

@@ -7,16 +7,16 @@ import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from harness.protocol import limits
 from harness.protocol.errors import InternalError, MachineError
 from harness.protocol.lock import Lock
 from harness.protocol.records import Hello, Job
 from harness.protocol.variables import PARENT_ENV
-from harness.sandbox import limits
 from harness.sandbox.access import SharedPaths
 from harness.sandbox.contract import Environment, Records, Result, Task, make_job, printable
 from harness.sandbox.conversation import Conversation
 from harness.sandbox.docker.engine import check_runtime, connect, engine_failed
-from harness.sandbox.docker.image import IMAGE, check_image
+from harness.sandbox.docker.image import IMAGE, PROGRAMS, check_image
 from harness.sandbox.seccomp import NOBODY, docker_profile
 from harness.sandbox.stamp import is_alive, own_stamp, temporary_folder
 from harness.sandbox.stream import ChunkQueue, listen, memory_exceeded
@@ -139,7 +139,7 @@ class DockerSandbox:
         try:
             return self.client.containers.create(
                 image,
-                ["/job/job.json"],
+                [*PROGRAMS["evaluator"], "/job/job.json"],
                 volumes=mounts,
                 mem_limit=memory,
                 memswap_limit=memory,

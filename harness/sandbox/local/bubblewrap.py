@@ -22,15 +22,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
+from harness.protocol import limits
 from harness.protocol.errors import SetupError
 from harness.protocol.lock import Lock
 from harness.protocol.variables import CACHE_ENV, PARENT_ENV
-from harness.sandbox import limits
 from harness.sandbox.access import SharedPaths
 from harness.sandbox.contract import Environment, Records, Task, make_job, printable
 from harness.sandbox.local import launch
 from harness.sandbox.local.child import converse, kill
-from harness.sandbox.local.environment import Evaluator, copy_sources, find_evaluator, variables
+from harness.sandbox.local.environment import Program, copy_sources, find_program, variables
 from harness.sandbox.seccomp import NOBODY, program
 from harness.sandbox.stamp import RUN_ENV, own_stamp, temporary_folder
 
@@ -62,7 +62,7 @@ class BubblewrapSandbox:
 
     def __init__(self) -> None:
         self._environment: Environment | None = None
-        self._evaluator: Evaluator | None = None
+        self._evaluator: Program | None = None
         self._bwrap = ""
         self._prefixes: list[Path] = []
         self._shared = SharedPaths()
@@ -72,7 +72,7 @@ class BubblewrapSandbox:
         lock = Lock.load()
         lock.check_host()
         self._bwrap, version = find_bwrap()
-        self._evaluator = find_evaluator(lock)
+        self._evaluator = find_program(lock, "evaluator")
         self._prefixes = prefixes(self._evaluator.python)
         self._try()
         self._environment = Environment(
@@ -121,7 +121,7 @@ class BubblewrapSandbox:
         self._check_readable(*shared)
         return {str(path): path for path in shared}
 
-    def _prepared(self) -> Evaluator:
+    def _prepared(self) -> Program:
         assert self._evaluator is not None  # prepare has run
         return self._evaluator
 

@@ -14,9 +14,9 @@ from typing import IO
 
 import psutil
 
+from harness.protocol import limits
 from harness.protocol.errors import InternalError, SetupError
 from harness.protocol.records import Hello, Job
-from harness.sandbox import limits
 from harness.sandbox.contract import Result, Task, printable
 from harness.sandbox.conversation import Conversation
 from harness.sandbox.stream import STDERR, STDOUT, ChunkQueue, listen, memory_exceeded

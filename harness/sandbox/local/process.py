@@ -16,7 +16,7 @@ from harness.protocol.lock import Lock
 from harness.protocol.variables import CACHE_ENV, PARENT_ENV
 from harness.sandbox.contract import Environment, Records, Task, make_job
 from harness.sandbox.local.child import converse, kill
-from harness.sandbox.local.environment import Evaluator, find_evaluator, variables
+from harness.sandbox.local.environment import Program, find_program, variables
 from harness.sandbox.stamp import RUN_ENV, own_stamp, temporary_folder
 
 
@@ -32,13 +32,13 @@ class ProcessSandbox:
 
     def __init__(self) -> None:
         self._environment: Environment | None = None
-        self._evaluator: Evaluator | None = None
+        self._evaluator: Program | None = None
 
     def prepare(self) -> Environment:
         """See `Sandbox.prepare`."""
         lock = Lock.load()
         lock.check_host()
-        self._evaluator = find_evaluator(lock)
+        self._evaluator = find_program(lock, "evaluator")
         self._environment = Environment(
             sandbox=self.name,
             scorer_digest=lock.digest,

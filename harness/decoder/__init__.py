@@ -1,0 +1,1 @@
+"""Inside the first sandbox: FLAC bytes in, PCM out."""
