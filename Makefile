@@ -64,9 +64,12 @@ image: install ## Build the evaluator image
 lock: install ## Rewrite scorer.lock after a change of scoring code: older scores then rank in separate tables
 	$(BIN)/python -m harness.protocol.lock
 
-requirements: ## Rewrite scorer-requirements.txt with hashes (needs uv)
-	uv pip compile --quiet --no-deps --generate-hashes --no-header --no-emit-index-url --no-annotate \
-	    --universal --python-version 3.11 harness/scorer-requirements.in --output-file harness/scorer-requirements.txt
+requirements: ## Rewrite scorer-requirements.txt and decoder-requirements.txt with hashes (needs uv)
+	for name in scorer decoder; do \
+	    uv pip compile --quiet --no-deps --generate-hashes --no-header --no-emit-index-url --no-annotate \
+	        --universal --python-version 3.11 harness/$$name-requirements.in --output-file harness/$$name-requirements.txt \
+	        || exit 1; \
+	done
 
 bench: $(LOCKED)/.done ## Compare our HAAQI with pyclarity's in one run: time and memory, stage by stage (Python 3.11)
 	$(LOCKED)/bin/python bench/haaqi.py

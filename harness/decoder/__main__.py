@@ -51,15 +51,11 @@ def main() -> int:
 
 def _description() -> dict[str, object]:
     """What decodes: the lock of these sources, how they differ from it, and the versions of the packages."""
-    root = lock.HARNESS.parent
     own = lock.Lock.load()
-    differences = own.differences(root, pyclarity=None, host=True) + lock.version_differences(
-        root, requirements=lock.DECODER_REQUIREMENTS
-    )
-    versions = lock.installed_versions(root, requirements=lock.DECODER_REQUIREMENTS)
+    versions = lock.installed_versions(lock.HARNESS.parent, "decoder")
     return {
         "scorer_digest": own.digest,
-        "differences": differences,
+        "differences": [one[:4000] for one in own.own_differences("decoder", host=own.digest)[:64]],
         "versions": versions | {"python": platform.python_version()},
     }
 

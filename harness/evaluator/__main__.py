@@ -31,7 +31,7 @@ def main() -> int:
         return 3
     lines = LineWriter(job.nonce)
     root = lock.HARNESS.parent
-    differences = _lock_differences(job, root)
+    differences = lock.Lock.load().own_differences("evaluator", host=job.scorer_digest)
     if job.require_lock and differences:
         lines.send(
             Refusal(
@@ -59,18 +59,6 @@ def main() -> int:
         Done(nonce=job.nonce, examples=lines.examples, failures=lines.failures, peak_memory=peak_memory())
     )
     return 0
-
-
-def _lock_differences(job: Job, root: Path) -> list[str]:
-    """How this environment differs from the host's lock, one sentence each."""
-    own = lock.Lock.load()
-    differences = own.differences(root, pyclarity=lock.pyclarity_root())
-    differences += lock.version_differences(root)
-    if own.digest != job.scorer_digest:
-        differences.insert(
-            0, f"harness/scorer.lock is {own.digest[:12]}… here, but {job.scorer_digest[:12]}… on the host"
-        )
-    return differences
 
 
 if __name__ == "__main__":

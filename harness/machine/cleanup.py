@@ -11,7 +11,7 @@ from harness.protocol.lock import Lock
 from harness.sandbox.docker.engine import connect, engine_failed
 from harness.sandbox.docker.image import LOCK_LABEL
 from harness.sandbox.leftovers import sweep
-from harness.sandbox.local.environment import ENVIRONMENT_PREFIX, environment_folder
+from harness.sandbox.local.environment import ENVIRONMENT_PREFIX, PROGRAMS, environment_folder
 from harness.sandbox.wheels import cache_folder
 from harness.score.dead_runs import remove_dead_leases, remove_partial_files
 
@@ -66,8 +66,9 @@ def _remove_images() -> Iterator[str]:
 
 def _remove_environments() -> Iterator[str]:
     """Removes virtual environments of the process sandbox for other locks."""
-    current = environment_folder(Lock.load())
+    lock = Lock.load()
+    current = {environment_folder(lock, program) for program in PROGRAMS}
     for folder in sorted(cache_folder().glob(f"{ENVIRONMENT_PREFIX}*")):
-        if folder.is_dir() and folder != current:
+        if folder.is_dir() and folder not in current:
             shutil.rmtree(folder)
             yield f"removed environment {folder}"

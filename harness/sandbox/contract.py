@@ -18,9 +18,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Protocol
 
 from harness.protocol.errors import DeadlineError, InternalError, MemoryLimitError
+from harness.protocol.lock import ProgramName
 from harness.protocol.records import (
     AuditScore,
     Done,
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
 
 MAX_DIAGNOSTICS = 64 * 1024
 """Bytes of a program's standard error that are kept for the organiser: room for a few tracebacks."""
-
-ProgramName = Literal["decoder", "evaluator"]
-PROGRAM_NAMES: tuple[ProgramName, ...] = get_args(ProgramName)
 
 Answer = ExampleScore | ExampleFailure | AuditScore
 """The answer to one question of a job."""

@@ -6,9 +6,9 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 
+from harness.protocol import limits
 from harness.protocol.errors import InternalError
 from harness.protocol.records import Hello
-from harness.sandbox import limits
 from harness.sandbox.contract import Environment, Sandbox, Task
 from harness.sandbox.decoding import SandboxedDecoder
 from harness.sandbox.feed import Question

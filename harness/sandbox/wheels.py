@@ -1,4 +1,4 @@
-"""The wheel folder: every locked package as a wheel for one platform, checked against the requirement file.
+"""A wheel folder: every package of a requirement file as a wheel for one platform, each with a hash of that file.
 
 It is filled before anything is built or installed, so that building and installing need no network.
 """
@@ -15,10 +15,11 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from harness.protocol.errors import SetupError
-from harness.protocol.lock import HARNESS, REQUIREMENTS, pinned_versions, sha256
+from harness.protocol.lock import HARNESS, REQUIREMENTS, ProgramName, pinned_versions, sha256
 
 IMAGE_PLATFORM: tuple[str, ...] = (
     "--platform=manylinux_2_31_x86_64",
+    "--platform=manylinux_2_28_x86_64",
     "--platform=manylinux_2_17_x86_64",
     "--platform=manylinux2014_x86_64",
     "--python-version=3.11",
@@ -29,9 +30,9 @@ IMAGE_PLATFORM: tuple[str, ...] = (
 """The image's platform: Debian bookworm (glibc 2.36) on x86-64, CPython 3.11."""
 
 
-def requirements_file() -> Path:
-    """The hash-locked requirement file of this installation."""
-    return HARNESS.parent / REQUIREMENTS
+def requirements_file(program: ProgramName) -> Path:
+    """A program's hash-locked requirement file in this installation."""
+    return HARNESS.parent / REQUIREMENTS[program]
 
 
 def cache_folder() -> Path:
@@ -44,13 +45,13 @@ def hashes(text: str) -> set[str]:
     return set(re.findall(r"--hash=sha256:([0-9a-f]{64})", text))
 
 
-def check(folder: Path) -> list[Path]:
-    """The wheels of a folder, each with a hash that the requirement file allows.
+def check(folder: Path, program: ProgramName) -> list[Path]:
+    """The wheels of a folder, each with a hash that the program's requirement file allows.
 
     Raises:
         SetupError: If one is missing or has another hash.
     """
-    requirements = requirements_file()
+    requirements = requirements_file(program)
     allowed = hashes(requirements.read_text(encoding="utf-8"))
     wheels = sorted(folder.glob("*.whl"))
     for wheel in wheels:
@@ -60,7 +61,7 @@ def check(folder: Path) -> list[Path]:
                 hint="Delete it and run the command again to download it again.",
             )
     have = {re.sub(r"[-_.]+", "-", wheel.name.split("-")[0]).lower() for wheel in wheels}
-    missing = [name for name in pinned_versions(HARNESS.parent) if name.lower() not in have]
+    missing = [name for name in pinned_versions(HARNESS.parent, program) if name.lower() not in have]
     if missing:
         raise SetupError(
             f"The wheel folder {folder} lacks {', '.join(missing)}.",
@@ -69,11 +70,14 @@ def check(folder: Path) -> list[Path]:
     return wheels
 
 
-def fill(folder: Path, *, platform: Sequence[str] = (), python: str = sys.executable) -> list[Path]:
-    """Downloads the wheels with pip, hashes required, unless the folder is complete; checks all of them.
+def fill(
+    folder: Path, program: ProgramName, *, platform: Sequence[str] = (), python: str = sys.executable
+) -> list[Path]:
+    """Downloads a program's wheels with pip, hashes required, unless the folder is complete; checks all of them.
 
     Args:
         folder: Where the wheels go; made if necessary.
+        program: Whose requirement file.
         platform: pip's options for a platform other than `python`'s own.
         python: The interpreter whose pip downloads.
 
@@ -83,7 +87,7 @@ def fill(folder: Path, *, platform: Sequence[str] = (), python: str = sys.execut
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         try:
-            return check(folder)
+            return check(folder, program)
         except SetupError:
             pass  # not filled yet, or damaged: download, then check again
         for wheel in folder.glob("*.whl"):
@@ -91,7 +95,10 @@ def fill(folder: Path, *, platform: Sequence[str] = (), python: str = sys.execut
         command = [python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command += ["--require-hashes", "--only-binary=:all:", *platform, "--dest", str(folder)]
         done = subprocess.run(
-            [*command, "--requirement", str(requirements_file())], capture_output=True, text=True, check=False
+            [*command, "--requirement", str(requirements_file(program))],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise SetupError(
@@ -100,4 +107,4 @@ def fill(folder: Path, *, platform: Sequence[str] = (), python: str = sys.execut
                 f"{folder}; the process sandbox also needs a Python 3.11 for this platform.",
                 detail=done.stderr[-4000:],
             )
-        return check(folder)
+        return check(folder, program)

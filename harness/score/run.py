@@ -30,7 +30,7 @@ from harness.protocol.records import (
     RunRecord,
     SongReferences,
 )
-from harness.sandbox import limits
+from harness.protocol import limits
 from harness.sandbox.contract import Decoder, Environment, Result, Sandbox, Task
 from harness.sandbox.feed import AuditQuestion, BatchQuestion, ExampleAudio, Question, SongQuestion
 from harness.score import audit, failures, silence

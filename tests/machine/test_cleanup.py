@@ -118,17 +118,19 @@ def test_environments_of_other_locks_are_removed_on_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "cache"
-    current, other = cache / f"scorer-{Lock.load().digest[:16]}", cache / "scorer-0123456789abcdef"
-    for folder in (current, other):
+    monkeypatch.setattr(environment, "cache_folder", lambda: cache)
+    current = {environment.environment_folder(Lock.load(), program) for program in environment.PROGRAMS}
+    assert len(current) == 2
+    other = cache / "scorer-0123456789abcdef-decoder"
+    for folder in (*current, other):
         folder.mkdir(parents=True)
     monkeypatch.setattr(cleanup, "cache_folder", lambda: cache)
-    monkeypatch.setattr(environment, "cache_folder", lambda: cache)
     assert clean(tmp_path / "store") == ["Nothing to remove."]
     assert other.exists()
     lines = clean(tmp_path / "store", images=True)
     assert f"removed environment {other}" in lines
     assert any(line.startswith("could not list the engine's images") for line in lines)
-    assert list(cache.iterdir()) == [current]
+    assert set(cache.iterdir()) == current
 
 
 def test_a_damaged_ledger_is_a_setup_error(store: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -18,7 +19,12 @@ ROOMS = (
     *("harness/decoder", "harness/evaluator", "harness/haaqi", "harness/protocol"),
     *("validator/archive", "validator/challenge", "validator/findings", "validator/formats"),
 )
-SINGLE_FILES = {"harness/__init__.py", "validator/__init__.py", lock.DOCKERFILE, lock.REQUIREMENTS}
+SINGLE_FILES = {
+    "harness/__init__.py",
+    "validator/__init__.py",
+    lock.DOCKERFILE,
+    *lock.REQUIREMENTS.values(),
+}
 
 
 @pytest.fixture
@@ -59,7 +65,7 @@ def test_everything_that_the_evaluator_imports_is_locked() -> None:
     assert imported <= set(scoring_files(HARNESS.parent))
 
 
-def test_the_lock_is_whole_folders_and_four_files() -> None:
+def test_the_lock_is_whole_folders_and_five_files() -> None:
     """Code elsewhere, such as the ranking's page, must not separate old scores from new ones."""
     names = set(scoring_files(HARNESS.parent))
     assert names >= SINGLE_FILES
@@ -105,7 +111,14 @@ def test_an_unchanged_tree_has_no_differences(tree: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["harness/evaluator/job.py", "validator/formats/flac.py", lock.DOCKERFILE, lock.REQUIREMENTS]
+    "name",
+    [
+        "harness/evaluator/job.py",
+        "harness/protocol/limits.py",
+        "validator/formats/flac.py",
+        lock.DOCKERFILE,
+        *lock.REQUIREMENTS.values(),
+    ],
 )
 def test_one_changed_byte_is_named(tree: Path, name: str) -> None:
     path = tree / name
@@ -136,12 +149,56 @@ def test_a_damaged_lock_is_a_setup_error(tmp_path: Path) -> None:
         Lock.load(tmp_path / "none")
 
 
-def test_every_pin_has_hashes() -> None:
-    text = (HARNESS.parent / lock.REQUIREMENTS).read_text()
+@pytest.mark.parametrize("program", get_args(lock.ProgramName))
+def test_every_pin_has_hashes_and_no_registry(program: lock.ProgramName) -> None:
+    text = (HARNESS.parent / lock.REQUIREMENTS[program]).read_text()
+    assert len(lock.pinned_versions(HARNESS.parent, program)) == text.count("==")
+    for block in text.split("==")[1:]:
+        assert "--hash=sha256:" in block
+    assert "//" not in text
+
+
+def test_the_evaluator_has_pyclaritys_versions_and_the_decoder_a_current_soundfile() -> None:
     pins = lock.pinned_versions(HARNESS.parent)
     assert pins["pyclarity"] == "0.3.2"
     assert pins["numpy"] == "1.24.4"
     assert pins["scipy"] == "1.10.1"
     assert pins["numba"] == "0.57.1"
-    for block in text.split("\n\n")[0].split("==")[1:]:
-        assert "--hash=sha256:" in block
+    decoder = lock.pinned_versions(HARNESS.parent, "decoder")
+    assert tuple(map(int, decoder["soundfile"].split("."))) >= (0, 13, 1)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "harness/protocol/__pycache__/lock.cpython-311.pyc",
+        "harness/protocol/lock.pyc",
+        "harness/haaqi/index.cpython-311-x86_64-linux-gnu.so",
+        "validator/notes.txt",
+        "numpy.py",
+        "numpy/__init__.py",
+    ],
+)
+def test_a_file_that_the_lock_does_not_list_is_named(tree: Path, name: str) -> None:
+    assert lock.stray_files(tree) == []
+    (tree / name).parent.mkdir(parents=True, exist_ok=True)
+    (tree / name).write_bytes(b"")
+    stray = "numpy" if name == "numpy/__init__.py" else name
+    assert lock.stray_files(tree) == [f"{stray} is in the tree and not in the lock"]
+
+
+def test_the_folders_beside_the_images_sources_hide_no_package(tree: Path) -> None:
+    for name in lock.BESIDE_THE_TREE:
+        (tree / name).mkdir()
+    assert lock.stray_files(tree) == []
+    packages = {name for program in get_args(lock.ProgramName) for name in _pins(program)}
+    assert not lock.BESIDE_THE_TREE & {*packages, *sys.stdlib_module_names, "clarity"}
+
+
+def _pins(program: lock.ProgramName) -> set[str]:
+    return {name.replace("-", "_") for name in lock.pinned_versions(HARNESS.parent, program)}
+
+
+def test_a_linked_folder_in_the_tree_is_named(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    (tree / "harness/evaluator/more").symlink_to(tmp_path_factory.mktemp("elsewhere"))
+    assert lock.stray_files(tree) == ["harness/evaluator/more is in the tree and not in the lock"]

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.protocol.errors import SetupError
-from harness.protocol.lock import Lock
+from harness.protocol.lock import Lock, ProgramName
 from harness.protocol.records import Engine, Example
-from harness.sandbox.contract import ProgramName, Sandbox, Task
+from harness.sandbox.contract import Sandbox, Task
 from harness.sandbox.docker import container
 from harness.sandbox.docker.container import DockerSandbox
 from harness.sandbox.docker.image import PROGRAMS

@@ -10,7 +10,7 @@ import textwrap
 from itertools import count
 from pathlib import Path
 
-from harness.sandbox.contract import ProgramName
+from harness.protocol.lock import ProgramName
 from harness.sandbox.docker.image import PROGRAMS
 from harness.sandbox.local.environment import Program
 from validator.challenge.rules import CAD1

@@ -232,9 +232,9 @@ import sys
 from pathlib import Path
 from harness.sandbox.local import bubblewrap
 from harness.sandbox.contract import Task
-from harness.sandbox.local.environment import Evaluator
-evaluator = Evaluator(Path(sys.executable), Path({str(tree)!r}), None, True)
-bubblewrap.find_evaluator = lambda lock: evaluator
+from harness.sandbox.local.environment import Program
+evaluator = Program(Path(sys.executable), Path({str(tree)!r}), None, True)
+bubblewrap.find_program = lambda lock, name: evaluator
 task = Task("test", "fast", Path({str(oracle_zip)!r}), Path({str(synthetic_root)!r}), seconds=600.0, memory=2**30)
 for line in bubblewrap.BubblewrapSandbox().run(task):
     print("ready", flush=True)

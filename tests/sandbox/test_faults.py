@@ -28,7 +28,7 @@ from harness.protocol.errors import (
     SetupError,
 )
 from harness.provenance import verify_store
-from harness.sandbox import limits
+from harness.protocol import limits
 from harness.sandbox.docker import container
 from harness.sandbox.docker.container import LABEL, DockerSandbox
 from harness.sandbox.docker.image import PROGRAMS

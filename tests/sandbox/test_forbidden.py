@@ -192,7 +192,7 @@ def test_an_ordinary_users_bubblewrap_refuses_them_too(
         (folder / "data").mkdir()
         for path in (folder, *folder.rglob("*")):
             os.chown(path, ORDINARY, ORDINARY)
-        monkeypatch.setattr(bubblewrap, "find_evaluator", lambda lock: evaluator)
+        monkeypatch.setattr(bubblewrap, "find_program", lambda lock, name: evaluator)
         asked = Task("test", "fast", submission, folder / "data", seconds=120.0, memory=2**30)
         reading, writing = os.pipe()
         child = os.fork()

@@ -30,7 +30,7 @@ MakeTask = Callable[..., Task]
 
 
 def test_the_build_context_holds_the_lock_and_what_it_lists() -> None:
-    with tarfile.open(fileobj=BytesIO(build_context(HARNESS.parent, []))) as tar:
+    with tarfile.open(fileobj=BytesIO(build_context(HARNESS.parent, {}))) as tar:
         members = {member.name: member for member in tar}
     own = {name for name in Lock.load().entries if not name.startswith("pyclarity/")}
     assert set(members) == own | {SCORER_LOCK, RENDERED_DOCKERFILE}
@@ -40,7 +40,7 @@ def test_the_build_context_holds_the_lock_and_what_it_lists() -> None:
 
 
 def test_the_build_context_is_reproducible() -> None:
-    assert build_context(HARNESS.parent, []) == build_context(HARNESS.parent, [])
+    assert build_context(HARNESS.parent, {}) == build_context(HARNESS.parent, {})
 
 
 def test_the_dockerfile_takes_the_processor_from_its_one_place() -> None:
@@ -68,7 +68,7 @@ def test_one_changed_byte_in_the_image_is_refused_and_named(
 def test_one_changed_byte_of_pyclarity_is_refused_and_named(
     derived: Callable[..., str], task: MakeTask
 ) -> None:
-    eb = "/opt/cad1/venv/lib/python3.11/site-packages/clarity/evaluator/haspi/eb.py"
+    eb = "/opt/cad1/evaluator/lib/python3.11/site-packages/clarity/evaluator/haspi/eb.py"
     with pytest.raises(SetupError, match=r"pyclarity/evaluator/haspi/eb\.py has SHA-256"):
         list(DockerSandbox(image=derived(f"RUN echo >> {eb}")).run(task()))
 

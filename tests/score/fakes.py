@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from harness.protocol.lock import ProgramName
 from harness.protocol.records import (
     AuditScore,
     Done,
@@ -14,7 +15,7 @@ from harness.protocol.records import (
     Hello,
     SongReferences,
 )
-from harness.sandbox.contract import Decoder, Environment, ProgramName, Records, Running, Sandbox, Task
+from harness.sandbox.contract import Decoder, Environment, Records, Running, Sandbox, Task
 from harness.sandbox.feed import AuditQuestion, BatchQuestion, SongQuestion
 from tests.values import values
 from validator.challenge.fingerprints import references_digest

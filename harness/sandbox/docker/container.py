@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from harness.protocol.errors import MachineError
-from harness.protocol.lock import Lock
-from harness.sandbox import limits
-from harness.sandbox.contract import Environment, ProgramName, Running, Sandbox
+from harness.protocol.lock import Lock, ProgramName
+from harness.protocol import limits
+from harness.sandbox.contract import Environment, Running, Sandbox
 from harness.sandbox.docker.engine import check_runtime, connect, engine_failed
 from harness.sandbox.docker.image import IMAGE, PROGRAMS, check_image
 from harness.sandbox.seccomp import NOBODY, docker_profile

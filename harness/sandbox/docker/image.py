@@ -1,24 +1,38 @@
-"""The evaluator image: its build context, its build without a network, and its check against the lock."""
+"""The sandbox image: its build context, its build without a network, and its checks against the lock."""
 
 from __future__ import annotations
 
 import io
 import json
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from harness.haaqi.target import environment
 from harness.protocol.errors import SetupError
-from harness.protocol.lock import DOCKERFILE, HARNESS, SCORER_LOCK, Lock, locate, scoring_files
+from harness.protocol.lock import (
+    DOCKERFILE,
+    HARNESS,
+    SCORER_LOCK,
+    Lock,
+    ProgramName,
+    locate,
+    scoring_files,
+)
 from harness.sandbox.wheels import IMAGE_PLATFORM, cache_folder, fill
 
 if TYPE_CHECKING:
     import docker
 
 IMAGE = "cad1-evaluator:latest"
+
+PROGRAMS: dict[ProgramName, tuple[str, ...]] = {
+    name: (f"/opt/cad1/{name}/bin/python", "-m", f"harness.{name}") for name in get_args(ProgramName)
+}
+"""The command of each program in the image."""
+
 LOCK_LABEL = "cad1-harness.lock"
 ENTRIES_LABEL = "cad1-harness.lock.entries"
 BASE_LABEL = "cad1-harness.base"
@@ -63,9 +77,18 @@ def render(dockerfile: str) -> str:
     return dockerfile.replace(TARGET_PLACEHOLDER, target)
 
 
-def build_context(root: Path, wheels: list[Path]) -> bytes:
-    """A tar of the wheels, the files of the lock and the rendered Dockerfile, with every date and owner fixed."""
-    files = {f"wheels/{wheel.name}": wheel.read_bytes() for wheel in wheels}
+def build_context(root: Path, wheels: Mapping[ProgramName, list[Path]]) -> bytes:
+    """A tar of the wheels, the files of the lock and the rendered Dockerfile, with every date and owner fixed.
+
+    Args:
+        root: The tree that holds `harness` and `validator`.
+        wheels: The wheels of each program's environment.
+    """
+    files = {
+        f"wheels/{program}/{wheel.name}": wheel.read_bytes()
+        for program, some in wheels.items()
+        for wheel in some
+    }
     files |= {name: locate(name, root).read_bytes() for name in [*scoring_files(root), SCORER_LOCK]}
     files[RENDERED_DOCKERFILE] = render(files[DOCKERFILE].decode()).encode()
     buffer = io.BytesIO()
@@ -96,7 +119,10 @@ def build(
     lock = Lock.load()
     lock.check_host()
     base = base or default_base()
-    wheels = fill(cache_folder() / "wheels-image", platform=IMAGE_PLATFORM)
+    wheels = {
+        program: fill(cache_folder() / "wheels-image" / program, program, platform=IMAGE_PLATFORM)
+        for program in PROGRAMS
+    }
     try:
         try:
             image = client.images.get(base)
@@ -112,7 +138,7 @@ def build(
             forcerm=True,
             decode=True,
             network_mode="none",
-            buildargs={"BASE_IMAGE": base},
+            buildargs={"BASE_IMAGE": base, "LOCK": lock.digest},
             labels={
                 LOCK_LABEL: lock.digest,
                 ENTRIES_LABEL: json.dumps(lock.entries, separators=(",", ":")),

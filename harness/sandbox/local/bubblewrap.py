@@ -23,21 +23,19 @@ from pathlib import Path
 from typing import IO
 
 from harness.protocol.errors import SetupError
-from harness.protocol.lock import Lock
+from harness.protocol.lock import Lock, ProgramName
 from harness.protocol.variables import CACHE_ENV
-from harness.sandbox import limits
+from harness.protocol import limits
 from harness.sandbox.access import SharedPaths
 from harness.sandbox.contract import (
-    PROGRAM_NAMES,
     Environment,
-    ProgramName,
     Running,
     Sandbox,
     printable,
 )
 from harness.sandbox.local import launch
 from harness.sandbox.local.child import RunningChild, kill
-from harness.sandbox.local.environment import Program, copy_sources, find_program, variables
+from harness.sandbox.local.environment import PROGRAMS, Program, copy_sources, find_program, variables
 from harness.sandbox.seccomp import NOBODY, program
 from harness.sandbox.stamp import RUN_ENV, own_stamp, temporary_folder
 
@@ -79,7 +77,7 @@ class BubblewrapSandbox(Sandbox):
         lock = Lock.load()
         lock.check_host()
         self._bwrap, version = find_bwrap()
-        self._programs = {name: find_program(lock, name) for name in PROGRAM_NAMES}
+        self._programs = {name: find_program(lock, name) for name in PROGRAMS}
         self._prefixes = {found.python: prefixes(found.python) for found in self._programs.values()}
         self._try()
         self._environment = Environment(

@@ -15,8 +15,9 @@ from typing import IO
 import psutil
 
 from harness.protocol.errors import InternalError, SetupError
-from harness.sandbox import limits
-from harness.sandbox.contract import KEPT, ProgramName, Running, printable
+from harness.protocol.lock import ProgramName
+from harness.protocol import limits
+from harness.sandbox.contract import KEPT, Running, printable
 from harness.sandbox.stream import STDERR, STDOUT, ChunkQueue
 
 WATCH_SECONDS = 0.1

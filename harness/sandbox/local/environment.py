@@ -1,4 +1,4 @@
-"""The locked environment outside containers: its variables, and the virtual environment in the user's cache."""
+"""The locked environments outside containers: their variables, and a virtual environment for each program."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from filelock import FileLock
 
 from harness.haaqi.target import environment
 from harness.protocol.errors import SetupError
-from harness.protocol.lock import HARNESS, SCORER_LOCK, Lock, locate, scoring_files
+from harness.protocol.lock import (
+    HARNESS,
+    REQUIREMENTS,
+    SCORER_LOCK,
+    Lock,
+    ProgramName,
+    locate,
+    scoring_files,
+)
 from harness.sandbox.wheels import cache_folder, fill
 
 PROCESSOR = ("NUMBA_CPU_", "NPY_", "OPENBLAS_CORETYPE")
@@ -22,6 +31,8 @@ PROCESSOR = ("NUMBA_CPU_", "NPY_", "OPENBLAS_CORETYPE")
 
 PYTHON = (3, 11)
 """The locked packages are built for this Python."""
+
+PROGRAMS: tuple[ProgramName, ...] = get_args(ProgramName)
 
 ENVIRONMENT_PREFIX = "scorer-"
 READY = "proved"
@@ -37,13 +48,13 @@ def target_variables() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Evaluator:
-    """The interpreter and sources that run `harness.evaluator` on this machine.
+class Program:
+    """The interpreter and sources that run `harness.evaluator` or `harness.decoder` on this machine.
 
     Attributes:
         python: The interpreter.
         tree: The folder that holds `harness` and `validator`.
-        kernels: The folder of precompiled kernels, if there is one.
+        kernels: The folder of precompiled kernels, if there is one: the evaluator's.
         locked: Whether it is the locked environment.
     """
 
@@ -60,24 +71,25 @@ def find_python() -> str | None:
     return shutil.which("python3.11")
 
 
-def find_evaluator(lock: Lock) -> Evaluator:
-    """The locked environment if there is a Python 3.11; else the packages installed with the harness, unlocked.
+def find_program(lock: Lock, name: ProgramName) -> Program:
+    """A program's locked environment if there is a Python 3.11; else the harness's own packages, unlocked.
 
     Raises:
         SetupError: If the locked environment can't be made.
     """
     base = find_python()
     if base is None:
-        return Evaluator(Path(sys.executable), HARNESS.parent, kernels=None, locked=False)
-    home = make_environment(lock, base)
-    return Evaluator(venv_python(home / "venv"), home / "tree", kernels=home / "numba", locked=True)
+        return Program(Path(sys.executable), HARNESS.parent, kernels=None, locked=False)
+    home = make_environment(lock, base, program=name)
+    kernels = home / "kernels" if name == "evaluator" else None
+    return Program(venv_python(home / "venv"), home / "tree", kernels=kernels, locked=True)
 
 
 def variables(*, temporary: str) -> dict[str, str]:
-    """All environment variables that the evaluator needs.
+    """All environment variables that a program needs.
 
     Args:
-        temporary: The folder for its temporary files, as the evaluator sees it.
+        temporary: The folder for its temporary files, as the program sees it.
     """
     return target_variables() | {
         "TMPDIR": temporary,
@@ -94,47 +106,57 @@ def venv_python(venv: Path) -> Path:
     return venv / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
-def environment_folder(lock: Lock) -> Path:
-    """The folder of a lock's environment, which may not exist yet."""
-    return cache_folder() / f"{ENVIRONMENT_PREFIX}{lock.digest[:16]}"
+def environment_folder(lock: Lock, program: ProgramName) -> Path:
+    """The folder of a program's environment under a lock, which may not exist yet."""
+    return cache_folder() / f"{ENVIRONMENT_PREFIX}{lock.digest[:16]}-{program}"
 
 
 def is_ready(lock: Lock) -> bool:
-    """Whether a lock's environment was made and has passed its self-test."""
-    return (environment_folder(lock) / READY).is_file()
+    """Whether a lock's environments were made and have passed their self-tests."""
+    return all((environment_folder(lock, program) / READY).is_file() for program in PROGRAMS)
 
 
-def make_environment(lock: Lock, python: str) -> Path:
-    """The folder with the locked virtual environment and the locked sources, made if it does not exist.
+def make_environment(lock: Lock, python: str, *, program: ProgramName) -> Path:
+    """The folder with a program's virtual environment and the locked sources, made if it does not exist.
 
     Raises:
-        SetupError: If the packages can't be installed, or the environment fails its self-test.
+        SetupError: If the packages can't be installed, or the environment fails its check or its self-test.
     """
-    home = environment_folder(lock)
+    home = environment_folder(lock, program)
     home.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(home.parent / f"{home.name}.lock"):
-        if is_ready(lock):
+        if (home / READY).is_file():
             return home
         shutil.rmtree(home, ignore_errors=True)
-        wheels = fill(cache_folder() / "wheels-process", python=python)
-        copy_sources(home / "tree")
-        _run([python, "-m", "venv", str(home / "venv")], "made")
+        wheels = fill(cache_folder() / "wheels-process" / program, program, python=python)
+        tree, inside = home / "tree", str(venv_python(home / "venv"))
+        copy_sources(tree)
+        # Neither pip nor setuptools: a .pth file of setuptools would run at every start.
+        _run([python, "-m", "venv", "--without-pip", str(home / "venv")], program, "made")
         _run(
             [
-                str(venv_python(home / "venv")),
-                *("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"),
-                *("--find-links", str(wheels[0].parent), "--require-hashes", "--no-deps"),
-                *("--only-binary=:all:", "--requirement", str(home / "tree/harness/scorer-requirements.txt")),
+                *(
+                    python,
+                    "-m",
+                    "pip",
+                    "--python",
+                    inside,
+                    "install",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                ),
+                *("--no-index", "--find-links", str(wheels[0].parent), "--require-hashes", "--no-deps"),
+                *("--only-binary=:all:", "--requirement", str(tree / REQUIREMENTS[program])),
             ],
+            program,
             "filled",
         )
-        kernels = {"NUMBA_CACHE_DIR": str(home / "numba"), "PYTHONHASHSEED": "0"}
+        settings = variables(temporary=str(home)) | {"NUMBA_CACHE_DIR": str(home / "kernels")}
         report = _run(
-            [str(venv_python(home / "venv")), "-m", "harness.evaluator.selftest"],
-            "tested",
-            cwd=home / "tree",
-            variables=target_variables() | kernels,
+            [inside, "-m", f"harness.{program}.selftest"], program, "tested", cwd=tree, variables=settings
         )
+        check = [inside, "-m", "harness.protocol.lock", "--check", program, lock.digest]
+        report += _run(check, program, "checked", cwd=tree, variables=settings)
         (home / READY).write_text(report, encoding="utf-8")
     return home
 
@@ -150,12 +172,17 @@ def copy_sources(tree: Path) -> None:
 
 
 def _run(
-    command: list[str], what: str, *, cwd: Path | None = None, variables: dict[str, str] | None = None
+    command: list[str],
+    program: ProgramName,
+    what: str,
+    *,
+    cwd: Path | None = None,
+    variables: dict[str, str] | None = None,
 ) -> str:
     """Runs one step without Python's and Numba's variables of this process; returns its output.
 
     Raises:
-        SetupError: If it fails: the environment could not be `what`.
+        SetupError: If it fails: the program's environment could not be `what`.
     """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "NUMBA_"))}
     done = subprocess.run(
@@ -168,7 +195,7 @@ def _run(
     )
     if done.returncode:
         raise SetupError(
-            f"The evaluator's own Python environment could not be {what}.",
+            f"The {program}'s own Python environment could not be {what}.",
             hint=f"Check that {cache_folder()} has free disk space and that Python 3.11 has `venv` and pip.",
             detail=(done.stdout + done.stderr)[-4000:],
         )

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.protocol.errors import SetupError
-from harness.protocol.lock import Lock
+from harness.protocol.lock import Lock, ProgramName
 from harness.protocol.variables import CACHE_ENV
-from harness.sandbox.contract import PROGRAM_NAMES, Environment, ProgramName, Running, Sandbox
+from harness.sandbox.contract import Environment, Running, Sandbox
 from harness.sandbox.local.child import RunningChild, kill
-from harness.sandbox.local.environment import Program, find_program, variables
+from harness.sandbox.local.environment import PROGRAMS, Program, find_program, variables
 from harness.sandbox.stamp import RUN_ENV, own_stamp, temporary_folder
 
 
@@ -40,7 +40,7 @@ class ProcessSandbox(Sandbox):
         """See `Sandbox.prepare`."""
         lock = Lock.load()
         lock.check_host()
-        self._programs = {name: find_program(lock, name) for name in PROGRAM_NAMES}
+        self._programs = {name: find_program(lock, name) for name in PROGRAMS}
         self._environment = Environment(
             sandbox=self.name,
             scorer_digest=lock.digest,

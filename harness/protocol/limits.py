@@ -1,4 +1,4 @@
-"""A sandbox's limits: time and memory, which follow from the length of the audio, and processes, files and disk."""
+"""Limits of a sandbox: time and memory, by the length of the audio, and processes, files and disk."""
 
 from __future__ import annotations
 

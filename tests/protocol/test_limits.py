@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.sandbox import limits
+from harness.protocol import limits
 
 
 @pytest.mark.parametrize(
