@@ -1,8 +1,8 @@
 """`python -m harness.decoder`: decodes FLAC files inside a sandbox, one after the other.
 
-Standard input and output carry frames (`harness.protocol.frames`). The first frame of the output says what decodes;
-then each FLAC frame of the input is answered by its samples, or by the code of what is wrong with it. The host checks
-whatever comes out: length and MD5 must be those of the file's own header.
+Standard input and output carry frames (`harness.protocol.frames`). The first frame of the output says what
+decodes; then each FLAC frame of the input is answered by its samples, or by the code of what is wrong with it. The
+host checks whatever comes out: length and MD5 must be those of the file's own header.
 """
 
 from __future__ import annotations

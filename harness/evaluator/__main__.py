@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import platform
 import sys
-from pathlib import Path
 
 from harness.evaluator.inbox import Inbox
 from harness.evaluator.lines import LineWriter

@@ -87,8 +87,10 @@ class BatchSamples:
             self._read += 1
 
 
-def signals(samples: BatchSamples, *, listener: int, scales: Sequence[float]) -> Iterator[NDArray[np.float32]]:
-    """The stems of one listener as the official scorer takes them: int16 / 32768 as float32, times the scale factor.
+def signals(
+    samples: BatchSamples, *, listener: int, scales: Sequence[float]
+) -> Iterator[NDArray[np.float32]]:
+    """The stems of one listener as the official scorer takes them: int16 / 32768 as float32, times the scale.
 
     Args:
         samples: The samples of the batch.

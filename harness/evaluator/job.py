@@ -83,9 +83,7 @@ class JobRunner:
 
     def _references(self, song: str) -> References:
         stems = {stem: self._inbox.samples().reshape(-1, len(CAD1.sides)) for stem in CAD1.stems}
-        self._lines.send(
-            SongReferences(nonce=self._lines.nonce, song=song, sha256=references_digest(stems))
-        )
+        self._lines.send(SongReferences(nonce=self._lines.nonce, song=song, sha256=references_digest(stems)))
         return make_references(song, stems)
 
     def _score(self, engine: SongEngine, song: str, listeners: Sequence[ListenerMessage]) -> None:

@@ -116,9 +116,7 @@ class EndMessage(_Frozen):
     type: Literal["end"] = "end"
 
 
-Message = Annotated[
-    Job | SongMessage | BatchMessage | AuditMessage | EndMessage, Field(discriminator="type")
-]
+Message = Annotated[Job | SongMessage | BatchMessage | AuditMessage | EndMessage, Field(discriminator="type")]
 MESSAGE_ADAPTER: TypeAdapter[Message] = TypeAdapter(Message)
 """Parses the host's messages, inside the evaluator."""
 
@@ -160,7 +158,7 @@ class ExampleScore(_Line):
 
 
 class ExampleFailure(_Line):
-    """An example that could not be scored, and the cause; never the submission, which the evaluator does not see."""
+    """An example that could not be scored, and the cause: never the submission, which the evaluator can't see."""
 
     type: Literal["failure"] = "failure"
     song: Name

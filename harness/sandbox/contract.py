@@ -1,12 +1,12 @@
 """The contract of a sandbox.
 
-A sandbox starts one of two programs: the decoder, which gets FLAC files and returns samples, and the evaluator, which
-gets samples and references and returns scores. Both get everything over standard input and answer over standard
-output; neither sees a file of the host. `harness.sandbox.decoding` and `harness.sandbox.evaluation` talk to them and
-check what comes out, so that no implementation has to.
+A sandbox starts one of two programs: the decoder, which gets FLAC files and returns samples, and the evaluator,
+which gets samples and references and returns scores. Both get everything over standard input and answer over
+standard output; neither sees a file of the host. `harness.sandbox.decoding` and `harness.sandbox.evaluation` talk to
+them and check what comes out, so that no implementation has to.
 
-Whatever a sandbox does raises only SetupError (no engine; image or environment differ from the lock), DeadlineError,
-MemoryLimitError, InternalError (a program crashed or broke the protocol) and Stopped.
+Whatever a sandbox does raises only SetupError (no engine; image or environment differ from the lock),
+DeadlineError, MemoryLimitError, InternalError (a program crashed or broke the protocol) and Stopped.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from harness.protocol.records import (
     Hello,
     SongReferences,
 )
-
 from validator.formats.flac import FlacDecoder
 
 if TYPE_CHECKING:

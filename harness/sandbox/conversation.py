@@ -26,8 +26,8 @@ from harness.sandbox.feed import AuditQuestion, BatchQuestion, Question, SongQue
 class Conversation:
     """Checks an evaluator's output: hello first, one answer to each question, done last, nothing else.
 
-    Call `ask` before a question is sent, from the thread that sends them, and `asked_all` after the last. Pass bytes
-    of standard output to `feed`; call `finish` when the output has ended.
+    Call `ask` before a question is sent, from the thread that sends them, and `asked_all` after the last. Pass
+    bytes of standard output to `feed`; call `finish` when the output has ended.
 
     Args:
         job: The job.

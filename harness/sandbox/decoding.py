@@ -101,7 +101,9 @@ class SandboxedDecoder:
                 self.close()
                 if attempt == TRIES:
                     raise AudioError(
-                        "flac-corrupt", "The decoder fails on this file.", found="a file that can't be decoded"
+                        "flac-corrupt",
+                        "The decoder fails on this file.",
+                        found="a file that can't be decoded",
                     ) from error
             except BaseException:
                 self.close()
@@ -118,9 +120,7 @@ class SandboxedDecoder:
             self._block = self._sandbox.start("decoder", memory=MEMORY)
             session = _Session(self._block.__enter__(), self._stop)
             hello = session.hello()
-            if environment.locked and (
-                hello.differences or hello.scorer_digest != environment.scorer_digest
-            ):
+            if environment.locked and (hello.differences or hello.scorer_digest != environment.scorer_digest):
                 raise SetupError(
                     "The decoder does not match scorer.lock.",
                     hint="Run `cad1 image build`, or delete the environment that `cad1 doctor` names.",

@@ -63,9 +63,7 @@ def _listen(
     sender.raise_error()
 
 
-def _end(
-    running: Running, conversation: Conversation, clock: Clock, task: Task
-) -> Iterator[Hello | Result]:
+def _end(running: Running, conversation: Conversation, clock: Clock, task: Task) -> Iterator[Hello | Result]:
     """What comes after the last line: only the end of the output is allowed."""
     for raw in read_output(running, clock, task.stop):
         if raw is not None:

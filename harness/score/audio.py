@@ -106,9 +106,7 @@ class AudioReader:
         scales: dict[str, float] = {}
         for name in CAD1.scoring_order:
             side, stem = side_and_stem(name)
-            stems[name] = self._decode(
-                CAD1.stem_name(listener, song, side, stem), song, Kind.STEM, decoder
-            )
+            stems[name] = self._decode(CAD1.stem_name(listener, song, side, stem), song, Kind.STEM, decoder)
             scales[name] = self._scale(CAD1.scale_name(listener, song, side, stem))
         levels = {side: self._challenge.listener(listener).levels(side) for side in CAD1.sides}
         return SubmittedAudio(
@@ -141,9 +139,7 @@ class AudioReader:
             ) from error
         if len(pcm) not in length:
             raise UnscorableError(
-                new_finding(
-                    "length", path, f"The audio has {len(pcm)} frames; expected {length.nominal}."
-                )
+                new_finding("length", path, f"The audio has {len(pcm)} frames; expected {length.nominal}.")
             )
         return pcm
 

@@ -1,4 +1,4 @@
-"""The time that a submission may take in total: whoever makes each example slow does not hold the machine for days."""
+"""The time that a run may take in total: whoever makes each example slow does not hold the machine for days."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ song by song, and stores each example as it arrives. The ledger keeps every stat
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 
 from harness.ledger.entities import Entry, Key, Roster, Scorer
 from harness.ledger.ledger import Ledger
@@ -122,8 +121,8 @@ def _finish(run: Run, heartbeat: Heartbeat, outcome: Outcome) -> None:
     except SubmissionChangedError as error:
         raise SetupError(
             f"{error}",
-            hint="Nothing of what changed was scored. Keep the submission as it arrived where nothing writes to it, "
-            "and score it again.",
+            hint="Nothing of what changed was scored. Keep the submission as it arrived where nothing writes to "
+            "it, and score it again.",
         ) from error
     if heartbeat.error is not None:
         raise heartbeat.error

@@ -1,7 +1,7 @@
 """Examples without a score: the cause, and the sentence that a team may read about it.
 
-What a sandbox reports about a failure is untrusted. The host believes only its kind; the sentence is the host's own.
-The sandbox's words are kept for the organiser.
+What a sandbox reports about a failure is untrusted. The host believes only its kind; the sentence is the host's
+own. The sandbox's words are kept for the organiser.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import TypeVar
 from harness.ledger.entities import AuditRecord, Failure, Key, StoredExample
 from harness.ledger.leases import Lease
 from harness.ledger.ledger import Ledger
+from harness.protocol import limits
 from harness.protocol.aggregation import default_number, draw_audits, mean
 from harness.protocol.errors import (
     DeadlineError,
@@ -30,7 +31,6 @@ from harness.protocol.records import (
     RunRecord,
     SongReferences,
 )
-from harness.protocol import limits
 from harness.sandbox.contract import Decoder, Environment, Result, Sandbox, Task
 from harness.sandbox.feed import AuditQuestion, BatchQuestion, ExampleAudio, Question, SongQuestion
 from harness.score import audit, failures, silence
@@ -184,7 +184,12 @@ class Run:
         """The stems still to spot-check with pyclarity; none before every example of the challenge has a score."""
         plan = self._ledger.audit_plan(self._key)
         examples = self._ledger.examples(self._key)
-        if plan is None or not plan.salt or self._request.audits == 0 or len(examples) < len(self._request.challenge.examples):
+        if (
+            plan is None
+            or not plan.salt
+            or self._request.audits == 0
+            or len(examples) < len(self._request.challenge.examples)
+        ):
             return []
         passed = {(a.song, a.listener, a.stem) for a in self._ledger.audits(self._key) if a.passed}
         drawn = draw_audits(
@@ -252,9 +257,7 @@ class Run:
             self._silent[song] = references.silent
         return references
 
-    def _read(
-        self, example: Example, decoder: Decoder, skipped: list[Example]
-    ) -> ExampleAudio | None:
+    def _read(self, example: Example, decoder: Decoder, skipped: list[Example]) -> ExampleAudio | None:
         """The audio of an example; None if it can't be scored, which is recorded."""
         try:
             found = self._reader.read(example.song, example.listener, decoder)

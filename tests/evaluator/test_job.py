@@ -160,9 +160,7 @@ def test_an_undefined_value_stays_undefined_and_nan_is_an_error() -> None:
         (ZeroDivisionError("oh"), "bug"),
     ],
 )
-def test_the_cause_of_a_failure(
-    error: Exception, fault: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_cause_of_a_failure(error: Exception, fault: str, capsys: pytest.CaptureFixture[str]) -> None:
     record = failure_of(error, nonce=NONCE, song="S", listener="L")
     assert record.fault == fault
     assert ("ZeroDivisionError" in capsys.readouterr().err) == (fault == "bug")

@@ -38,7 +38,7 @@ MIB = 2**20
 
 @pytest.fixture
 def task(synthetic_root: Path, oracle_zip: Path) -> Callable[..., Task]:
-    """A task on the synthetic challenge, with limits that a test may change; its files are decoded in this process."""
+    """A task on the synthetic challenge, with limits that a test may change; this process decodes."""
     challenge = Challenge.load(synthetic_root, split="test")
 
     def make(

@@ -40,7 +40,6 @@ def reply(kind, content):
 """Reads and writes frames, for a script."""
 
 _EVALUATOR = r"""
-NAMES, STEMS, ORDER = %r, %r, %r
 job = json.loads(frame()[1])
 count = 0
 def say(**line):
@@ -58,7 +57,8 @@ def failed(example, **more):
     line = {"type": "failure", "song": example[0], "listener": example[1], "fault": "bug", "message": "it broke"}
     say(**{**line, **more})
 def audited(audit, **more):
-    line = {"type": "audit", "song": audit[0], "listener": audit[1], "value": audit[2], "haaqi": 0.5, "seconds": 0.0}
+    line = {"type": "audit", "song": audit[0], "listener": audit[1], "value": audit[2], "haaqi": 0.5,
+            "seconds": 0.0}
     say(**{**line, **more})
 def done(**more):
     say(**{"type": "done", "examples": count, "failures": 0, "peak_memory": 1, **more})
@@ -87,9 +87,11 @@ def questions():
         else:
             return
 examples = questions()
-""" % (CAD1.columns, CAD1.stems, CAD1.scoring_order)
+"""
 
-EVALUATOR = FRAMES + _EVALUATOR
+_RULES = f"NAMES, STEMS, ORDER = {CAD1.columns!r}, {CAD1.stems!r}, {CAD1.scoring_order!r}\n"
+
+EVALUATOR = FRAMES + _RULES + _EVALUATOR
 """An evaluator that follows the protocol, in pieces, for a script that does not."""
 
 DECODER = (

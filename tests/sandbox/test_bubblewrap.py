@@ -23,7 +23,7 @@ from harness.sandbox.local.bubblewrap import BubblewrapSandbox, find_bwrap, pref
 from harness.sandbox.local.process import ProcessSandbox
 from harness.sandbox.selfcheck import check_sandbox
 from harness.sandbox.stamp import RUN_ENV, own_stamp
-from tests.sandbox.imposters import write_evaluator
+from tests.sandbox.imposters import write_program
 from validator import Challenge
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("bwrap", "nothing_left")]
@@ -204,28 +204,28 @@ def test_it_scores_the_same_bits_as_the_process_sandbox(synthetic_root: Path, ta
 def test_it_is_the_locked_environment(synthetic_root: Path) -> None:
     if environment.find_python() is None:
         pytest.skip("there is no Python 3.11 on this machine")
-    found, hello = check_sandbox(BubblewrapSandbox(), data=synthetic_root)
-    assert found.locked
-    assert hello.locked
-    assert found.sandbox == "bubblewrap"
-    assert "bubblewrap 0." in found.base_image
-    assert hello.versions["pyclarity"] == "0.3.2"
+    found = check_sandbox(BubblewrapSandbox())
+    assert found.environment.locked
+    assert found.hello.locked
+    assert found.environment.sandbox == "bubblewrap"
+    assert "bubblewrap 0." in found.environment.base_image
+    assert found.hello.versions["pyclarity"] == "0.3.2"
 
 
 def test_without_python_311_the_result_is_unlocked_and_the_installation_is_hidden(
     synthetic_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "find_python", lambda: None)
-    found, hello = check_sandbox(BubblewrapSandbox(), data=synthetic_root)
-    assert not found.locked
-    assert not hello.locked
+    found = check_sandbox(BubblewrapSandbox())
+    assert not found.environment.locked
+    assert not found.hello.locked
 
 
 def test_it_ends_when_the_host_is_killed(
     oracle_zip: Path, synthetic_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree, temporary = tmp_path / "tree", tmp_path / "temporary"
-    write_evaluator(tree, f"import os, time\nif os.fork() == 0: time.sleep(600)\n{HELLO}")
+    write_program(tree, f"import os, time\nif os.fork() == 0: time.sleep(600)\n{HELLO}")
     temporary.mkdir()
     host = f"""
 import sys
@@ -235,7 +235,7 @@ from harness.sandbox.contract import Task
 from harness.sandbox.local.environment import Program
 evaluator = Program(Path(sys.executable), Path({str(tree)!r}), None, True)
 bubblewrap.find_program = lambda lock, name: evaluator
-task = Task("test", "fast", Path({str(oracle_zip)!r}), Path({str(synthetic_root)!r}), seconds=600.0, memory=2**30)
+task = Task("fast", lambda: (_ for _ in ()), seconds=600.0, memory=2**30)
 for line in bubblewrap.BubblewrapSandbox().run(task):
     print("ready", flush=True)
 """

@@ -82,7 +82,7 @@ def test_every_sandbox_decodes_to_the_same_samples_and_finds_the_same_errors(san
         assert np.array_equal(decode(decoder, good), noise()), "an error ends nothing"
 
 
-def test_what_the_header_decides_never_reaches_the_decoder(imposter: MakeSandbox) -> None:
+def test_what_the_header_decides_never_reaches_the_decoder() -> None:
     class Forbidden(ProcessSandbox):
         def start(self, *_: object, **__: object) -> object:  # type: ignore[override]
             raise AssertionError("a decoder was started")
@@ -230,7 +230,10 @@ def test_another_lock_is_refused(imposter: MakeSandbox) -> None:
     from harness.protocol.errors import SetupError
 
     sandbox = imposter("process", script, program="decoder")
-    with SandboxedDecoder(sandbox) as decoder, pytest.raises(SetupError, match=r"does not match scorer\.lock"):
+    with (
+        SandboxedDecoder(sandbox) as decoder,
+        pytest.raises(SetupError, match=r"does not match scorer\.lock"),
+    ):
         decoder.start()
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -175,9 +176,7 @@ with container.DockerSandbox(image={image!r}).start("evaluator", memory=2**29):
 """
     child = subprocess.Popen([sys.executable, "-c", host])
     try:
-        (started,) = _wait_for(
-            lambda: [c for c in containers_of(engine, child.pid) if c.status == "running"]
-        )
+        (started,) = _wait_for(lambda: [c for c in containers_of(engine, child.pid) if c.status == "running"])
         _wait_for(lambda: "up" in str(started.exec_run(["ls", "/tmp"]).output))
     finally:
         child.kill()

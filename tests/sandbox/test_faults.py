@@ -19,6 +19,7 @@ import pytest
 
 from harness.ledger.ledger import Ledger
 from harness.ledger.states import State
+from harness.protocol import limits
 from harness.protocol.errors import (
     DeadlineError,
     Fault,
@@ -28,7 +29,6 @@ from harness.protocol.errors import (
     SetupError,
 )
 from harness.provenance import verify_store
-from harness.protocol import limits
 from harness.sandbox.docker import container
 from harness.sandbox.docker.container import LABEL, DockerSandbox
 from harness.sandbox.docker.image import PROGRAMS
@@ -163,7 +163,9 @@ CASES: dict[str, Case] = {
         "does not follow the protocol",
     ),
     "reports other references": victim(
-        "say(type='references', song=VICTIM[0], sha256='0' * 64)", Fault.BUG, "a song that was not sent, or twice"
+        "say(type='references', song=VICTIM[0], sha256='0' * 64)",
+        Fault.BUG,
+        "a song that was not sent, or twice",
     ),
     "reports a memory of 2^63 bytes": Case(
         "hello()\nfor example in examples:\n    scored(example)\ndone(peak_memory=2**63)",

@@ -24,7 +24,7 @@ from harness.sandbox.contract import Sandbox, Task
 from harness.sandbox.local import bubblewrap
 from harness.sandbox.local.bubblewrap import BubblewrapSandbox
 from harness.sandbox.wheels import cache_folder
-from tests.sandbox.imposters import write_evaluator
+from tests.sandbox.imposters import write_program
 
 ORDINARY = 23456
 """The id of an ordinary user without a name or a home folder."""
@@ -186,14 +186,11 @@ def test_an_ordinary_users_bubblewrap_refuses_them_too(
         pytest.skip("needs root, and /usr/bin/python3; an ordinary user's run tests this in the test above")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        evaluator = replace(write_evaluator(folder / "tree", script(context)), python=python)
-        submission = folder / "submission_E001.zip"
-        submission.write_bytes(b"")
-        (folder / "data").mkdir()
+        evaluator = replace(write_program(folder / "tree", script(context)), python=python)
         for path in (folder, *folder.rglob("*")):
             os.chown(path, ORDINARY, ORDINARY)
         monkeypatch.setattr(bubblewrap, "find_program", lambda lock, name: evaluator)
-        asked = Task("test", "fast", submission, folder / "data", seconds=120.0, memory=2**30)
+        asked = Task("fast", lambda: (_ for _ in ()), seconds=120.0, memory=2**30)
         reading, writing = os.pipe()
         child = os.fork()
         if child == 0:

@@ -147,9 +147,7 @@ def test_the_hosts_environment_does_not_leak(
     assert "NUMBA_NUM_THREADS" in caught.value.detail
 
 
-def test_a_silent_reference_has_no_value(
-    synthetic_root: Path, oracle_zip: Path, tmp_path: Path
-) -> None:
+def test_a_silent_reference_has_no_value(synthetic_root: Path, oracle_zip: Path, tmp_path: Path) -> None:
     """On real files: the left bass of one song is silenced in the reference."""
     root = shutil.copytree(synthetic_root, tmp_path / "root")
     challenge = Challenge.load(root, split="test")

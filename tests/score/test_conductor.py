@@ -25,6 +25,7 @@ from tests.score.fakes import NONCE, FakeSandbox
 from validator import Challenge
 from validator.archive.submission import digest
 
+
 @pytest.fixture(autouse=True)
 def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "RETRY_WAITS", (0.0,))

@@ -17,6 +17,7 @@ from harness.protocol.records import ExampleFailure
 from harness.score.failures import SENTENCES, from_error, from_finding, from_sandbox
 from validator.findings.codes import new_finding
 
+
 def line(fault: str) -> ExampleFailure:
     return ExampleFailure.model_validate(
         {

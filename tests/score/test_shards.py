@@ -60,7 +60,9 @@ class ScriptedSandbox(FakeSandbox):
     def run(self, task: Task) -> Records:
         questions = list(task.questions())
         self.asked.append(examples_of(questions))
-        self.batches.append(max((len(q.examples) for q in questions if isinstance(q, BatchQuestion)), default=0))
+        self.batches.append(
+            max((len(q.examples) for q in questions if isinstance(q, BatchQuestion)), default=0)
+        )
         yield Hello(nonce=NONCE, scorer_digest="d" * 64, locked=True, versions={}, cpu="none")
         for question in questions:
             if isinstance(question, BatchQuestion):
@@ -279,7 +281,7 @@ def test_a_shard_without_an_answer() -> None:
     shard = Shard(examples=tuple(EXAMPLES), audits=audits)
     assert shard.without(answer(EXAMPLES[1])).examples == (EXAMPLES[0], *EXAMPLES[2:])
     failed = ExampleFailure(
-        nonce=NONCE, song="A", listener="L0", fault="bug", code="bug", path="", message="bad"
+        nonce=NONCE, song="A", listener="L0", fault="bug", message="bad"
     )
     assert shard.without(failed).examples == tuple(EXAMPLES[1:])
     assert Shard(audits=audits).without(failed).audits == audits[1:]

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from harness.protocol import limits
 from harness.protocol.errors import MachineError
 from harness.protocol.lock import Lock, ProgramName
-from harness.protocol import limits
 from harness.sandbox.contract import Environment, Running, Sandbox
 from harness.sandbox.docker.engine import check_runtime, connect, engine_failed
 from harness.sandbox.docker.image import IMAGE, PROGRAMS, check_image
@@ -160,7 +160,9 @@ class RunningContainer(Running):
         self._container = container
         try:
             # The attached standard input tells the program that this process is alive: see `exit_with_parent`.
-            attached: Any = container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+            attached: Any = container.attach_socket(
+                params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+            )
             self._attached = attached
             self._socket: socket.socket = getattr(attached, "_sock", attached)
             self._socket.settimeout(None)
@@ -200,7 +202,7 @@ class RunningContainer(Running):
             raise self.ended_early(state.get("ExitCode"))
 
     def close(self) -> None:
-        """Closes the connection itself, not only Python's view of it: an open one delays the container's removal."""
+        """Closes the connection, not only Python's view of it: an open one delays the container's removal."""
         self.chunks.stop()
         with contextlib.suppress(OSError):  # the engine has closed its side
             self._socket.shutdown(socket.SHUT_RDWR)

@@ -22,10 +22,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
+from harness.protocol import limits
 from harness.protocol.errors import SetupError
 from harness.protocol.lock import Lock, ProgramName
 from harness.protocol.variables import CACHE_ENV
-from harness.protocol import limits
 from harness.sandbox.access import SharedPaths
 from harness.sandbox.contract import (
     Environment,
@@ -131,8 +131,8 @@ class BubblewrapSandbox(Sandbox):
             for inside, path in binds.items():
                 command += ["--ro-bind", str(path), inside]
             command += ["--ro-bind", launch.__file__, "/job/launch.py", "--remount-ro", "/", "--clearenv"]
-            for name, value in settings.items():
-                command += ["--setenv", name, value]
+            for variable, value in settings.items():
+                command += ["--setenv", variable, value]
             tree = str(found.tree) if found.locked else UNLOCKED_TREE
             command += ["--chdir", tree if tree in binds else "/", "--seccomp", str(filter_descriptor)]
             users = stack.enter_context(_user_map(os.geteuid()))

@@ -14,9 +14,9 @@ from typing import IO
 
 import psutil
 
+from harness.protocol import limits
 from harness.protocol.errors import InternalError, SetupError
 from harness.protocol.lock import ProgramName
-from harness.protocol import limits
 from harness.sandbox.contract import KEPT, Running, printable
 from harness.sandbox.stream import STDERR, STDOUT, ChunkQueue
 
