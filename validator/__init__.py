@@ -1,13 +1,14 @@
 """What a submission to CAD1 Task 1 must be, and everything that is wrong with one, found at once.
 
-Names are imported on first use: the evaluator's sandbox contains only the packages that scoring needs, and
-`import validator` must work there too.
+Names are imported on first use: the sandboxes contain only the packages that they need, and `import validator` must
+work there too.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from validator.archive.members import SubmissionChangedError as SubmissionChangedError
     from validator.archive.submission import SubmissionNotFound as SubmissionNotFound
     from validator.challenge.challenge import Challenge as Challenge
     from validator.challenge.metadata import ChallengeError as ChallengeError
@@ -22,6 +23,7 @@ _MODULES = {
     "Finding": "validator.findings.finding",
     "Report": "validator.report.report",
     "Severity": "validator.findings.finding",
+    "SubmissionChangedError": "validator.archive.members",
     "SubmissionNotFound": "validator.archive.submission",
     "validate": "validator.validation",
 }

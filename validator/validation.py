@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from validator.archive.submission import digest, open_submission
+from validator.archive.submission import open_submission
 from validator.challenge.manifest import archive_limits
 from validator.challenge.rules import CAD1
 from validator.checks.clipping import check_clipping
@@ -27,6 +27,7 @@ from validator.report.subject import ChallengeInfo, SubmissionInfo
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
 
+    from validator.archive.submission import Submission
     from validator.challenge.challenge import Challenge
     from validator.checks.summary import AudioSummary
     from validator.findings.finding import Finding
@@ -52,7 +53,56 @@ def validate(
     Args:
         path: A zip, a tar, a tar.gz or a folder.
         challenge: The challenge that it is checked against.
-        quick: Read only headers; decode nothing.
+        quick: Read only headers; see `validate_open` for this and what follows.
+        compare_references: Compare the audio with the references.
+        workers: Number of processes that decode.
+        progress: Called now and then with (files done, files in all).
+        examples: The (song, listener) pairs that are expected; None for all.
+        decoder: Opens what decodes the audio; None to decode in these processes.
+
+    Returns:
+        The report, whatever the submission contains.
+
+    Raises:
+        SubmissionNotFound: there is nothing at `path`.
+        Exception: what `validate_open` raises.
+    """
+    path = Path(path)
+    with open_submission(path, limits=archive_limits(challenge)) as submission:
+        return validate_open(
+            submission,
+            challenge,
+            name=path.resolve().name,
+            quick=quick,
+            compare_references=compare_references,
+            workers=workers,
+            progress=progress,
+            examples=examples,
+            decoder=decoder,
+        )
+
+
+def validate_open(
+    submission: Submission,
+    challenge: Challenge,
+    *,
+    name: str,
+    quick: bool = False,
+    compare_references: bool = True,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    examples: Container[tuple[str, str]] | None = None,
+    decoder: DecoderFactory | None = None,
+) -> Report:
+    """Find everything that is wrong with a submission that is open, and hash it.
+
+    Whoever then reads its members gets what was hashed, or an exception; see `Submission.digest`.
+
+    Args:
+        submission: The submission, opened with `validator.challenge.manifest.archive_limits`.
+        challenge: The challenge that it is checked against.
+        name: What the report calls it.
+        quick: Read only headers; decode nothing, and do not hash a folder.
         compare_references: Compare the audio with the references, if the challenge has a data root and `quick` is
             not set.
         workers: Number of processes that decode; with 1, or with few files, this process decodes.
@@ -65,25 +115,18 @@ def validate(
         The report, whatever the submission contains.
 
     Raises:
-        SubmissionNotFound: there is nothing at `path`.
         ChallengeError: a reference cannot be read (only with `compare_references`).
+        SubmissionChangedError: the submission is changing.
         ValueError: `workers` is less than 1.
+        Exception: what `decoder` raises for a fault of the machine.
     """
     if workers < 1:
         raise ValueError(f"workers is {workers}; it must be at least 1")
-    path = Path(path)
-    limits = archive_limits(challenge)
-    findings: list[Finding] = []
     factory = decoder or in_process_decoder
-    with (
-        ThreadPoolExecutor(1) as background,
-        open_submission(path, limits=limits) as submission,
-        ExitStack() as running,
-    ):
+    findings = list(submission.problems)
+    with ThreadPoolExecutor(1) as background, ExitStack() as running:
         # hashing 21 GB takes most of a minute
-        sha256 = background.submit(digest, path) if path.is_file() else None
-        findings += submission.problems
-        size, files = submission.size, len(submission.members)
+        sha256 = None if quick and submission.is_folder else background.submit(submission.digest)
         if submission.readable:
             present, about_names = check_names(
                 submission.members, challenge, refused=submission.refused, examples=examples
@@ -97,7 +140,8 @@ def validate(
                 )
                 results = ((len(example), examiner.examine(example)) for example in group_by_example(present))
             else:
-                plan = Plan(path, limits, challenge, compare_references, factory)
+                limits = archive_limits(challenge)
+                plan = Plan(submission.handle(), limits, challenge, compare_references, factory)
                 results = examine_in_processes(plan, present, workers=workers)
             examination = Examination()
             done = 0
@@ -110,13 +154,14 @@ def validate(
             findings += check_lengths(examination.summaries, challenge)
             if not quick:
                 findings += _check_audio(examination.summaries, challenge)
+        digest = None if sha256 is None else sha256.result()
     return Report(
-        submission=SubmissionInfo(path.resolve().name, None if sha256 is None else sha256.result(), size),
+        submission=SubmissionInfo(name, digest, submission.size),
         challenge=ChallengeInfo(
             challenge.split, len(challenge.songs), len(challenge.listeners), len(challenge.examples)
         ),
         findings=in_order(findings),
-        files=files,
+        files=len(submission.members),
         depth="headers" if quick else "decoded",
     )
 

@@ -132,10 +132,11 @@ def _to_harness_error(error: Exception) -> HarnessError:
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "cad1"
         return UsageError(error.format_message(), hint=f"`{path} --help` lists the arguments and options.")
+    from validator.archive.members import SubmissionChangedError
     from validator.archive.submission import SubmissionNotFound
     from validator.challenge.metadata import ChallengeError
 
-    if isinstance(error, ChallengeError):
+    if isinstance(error, ChallengeError | SubmissionChangedError):
         return SetupError(str(error), hint=error.hint)
     if isinstance(error, SubmissionNotFound):
         return UsageError(str(error))

@@ -9,6 +9,7 @@ from validator.archive.submission import SubmissionNotFound, open_submission
 from validator.challenge.manifest import ExpectedFile, Kind, archive_limits, expected_files
 from validator.checks.filenames import check_names
 from validator.checks.pool import Plan, examine_in_processes, group_by_example
+from validator.formats.flac import in_process_decoder
 
 
 class Deadly(ExpectedFile):
@@ -26,7 +27,7 @@ def submission(tmp_path):
 
 
 def plan_of(path):
-    return Plan(path, archive_limits(forge.CHALLENGE), forge.CHALLENGE, compare_references=False)
+    return Plan(path, archive_limits(forge.CHALLENGE), forge.CHALLENGE, False, in_process_decoder)
 
 
 def test_a_crash_is_reported_for_its_file(submission):

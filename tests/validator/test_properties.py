@@ -277,14 +277,17 @@ def test_the_modules_of_the_sandbox_import_few_others():
     packages = {"archive", "challenge", "findings", "formats"}
     assert {name.split(".")[0] for name in own} == packages
     assert own - packages == {
-        *SANDBOXED, "archive.folder", "archive.members", "archive.sizes", "archive.tarfiles",
+        *SANDBOXED, "archive.folder", "archive.members", "archive.sealed", "archive.sizes", "archive.tarfiles",
         "archive.zipdirectory", "archive.zipfiles", "challenge.listeners", "challenge.loading",
-        "challenge.metadata", "challenge.rules", "challenge.songs", "findings.codes", "findings.finding",
+        "challenge.metadata", "challenge.references", "challenge.rules", "challenge.songs", "findings.codes", "findings.finding",
         "formats.frames", "formats.streaminfo",
     }  # fmt: skip
 
 
-PUBLIC = ["Challenge", "ChallengeError", "Finding", "Report", "Severity", "SubmissionNotFound", "validate"]
+PUBLIC = [
+    "Challenge", "ChallengeError", "Finding", "Report", "Severity", "SubmissionChangedError",
+    "SubmissionNotFound", "validate",
+]  # fmt: skip
 
 
 def test_public_names():

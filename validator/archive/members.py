@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import threading
 import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +12,6 @@ from validator.findings.codes import new_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from validator.findings.finding import Finding
 
@@ -33,6 +30,23 @@ _JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 
 class DamagedMemberError(Exception):
     """A member's contents do not match the archive's directory."""
+
+
+class SubmissionChangedError(Exception):
+    """What is read is not what was hashed: the submission changes while it is in use.
+
+    Attributes:
+        message: One sentence.
+        hint: How to fix it.
+    """
+
+    def __init__(self, found: str) -> None:
+        super().__init__(found)
+        self.message = f"The submission was changed while it was in use: {found}."
+        self.hint = "Copy the submission to where nobody writes, and run the command again."
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class UnreadableArchiveError(Exception):
@@ -71,10 +85,6 @@ class Container(Protocol):
         """The whole contents of a member, fully checked; raises `DamagedMemberError` if they are damaged."""
         ...
 
-    def close(self) -> None:
-        """Close the file."""
-        ...
-
 
 @dataclass
 class Index:
@@ -91,30 +101,6 @@ class Index:
         self.problems.append(new_finding(code, printable(path), message, expected=expected, found=found))
 
 
-class RandomFile:
-    """A regular file that several threads may read at any offset."""
-
-    def __init__(self, path: Path) -> None:
-        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-        self._fd = os.open(path, flags)
-        self._lock = threading.Lock()
-        self.size = os.fstat(self._fd).st_size
-
-    def read_at(self, offset: int, count: int) -> bytes:
-        """Up to `count` bytes from `offset`; fewer only at the end of the file."""
-        if offset < 0 or count <= 0:
-            return b""
-        if hasattr(os, "pread"):
-            return os.pread(self._fd, count, offset)
-        with self._lock:  # pragma: no cover - Windows
-            os.lseek(self._fd, offset, os.SEEK_SET)
-            return os.read(self._fd, count)
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._fd)
-
-
 class Source(Protocol):
     """Bytes that can be read at any offset: a file, or an unpacked file."""
 
@@ -122,10 +108,6 @@ class Source(Protocol):
 
     def read_at(self, offset: int, count: int) -> bytes:
         """Up to `count` bytes from `offset`; fewer only at the end."""
-        ...
-
-    def close(self) -> None:
-        """Close the file."""
         ...
 
 
@@ -176,10 +158,6 @@ class ArchiveReader:
             if stream.read(1) or len(data) < member.size:  # reading the end makes the stream check itself
                 raise DamagedMemberError(f"it does not contain the {member.size} bytes declared")
             return data
-
-    def close(self) -> None:
-        """Close the archive."""
-        self._source.close()
 
 
 def printable(path: str) -> str:

@@ -122,10 +122,6 @@ class GzipFile:
         self._cursor = (done, at, pending, inflate)
         return b"".join(parts)
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
 
 def _number(field: bytes, noun: str) -> int:
     if field[0] & 0x80:  # GNU base-256, for sizes above 8 GiB

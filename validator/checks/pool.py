@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from validator.archive.sizes import SizeLimits
+    from validator.archive.submission import Handle
     from validator.challenge.challenge import Challenge
     from validator.challenge.manifest import ExpectedFile
     from validator.formats.flac import DecoderFactory
@@ -41,14 +42,14 @@ class Plan:
     """What every process needs; it is sent to each process once.
 
     Attributes:
-        path: The submission.
+        source: The submission.
         limits: How large it may be.
         challenge: The challenge that it is checked against.
         compare_references: Whether to compare the audio with the references.
         decoder: Opens the decoder of a process.
     """
 
-    path: Path
+    source: Handle | Path
     limits: SizeLimits
     challenge: Challenge
     compare_references: bool
@@ -64,7 +65,7 @@ def _initialise(plan: Plan) -> None:
     atexit.register(_open.close)  # a decoder may be a container, which has to be ended
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles the interrupt and ends the pool
     try:
-        submission = _open.enter_context(open_submission(plan.path, limits=plan.limits))
+        submission = _open.enter_context(open_submission(plan.source, limits=plan.limits))
         decoder = _open.enter_context(plan.decoder())
         _examiner = Examiner(
             submission, plan.challenge, decoder=decoder, compare_references=plan.compare_references

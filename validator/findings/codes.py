@@ -226,9 +226,9 @@ _CODES = (
         "flac-no-md5",
         ERROR,
         "A FLAC header has no MD5 of the audio",
-        "Without it nobody can prove that the file was decoded to the audio that its team made: a damaged or forged "
+        "Without it nobody can prove that a file was decoded to the audio that its team made: a damaged or forged "
         "file may give other audio in every decoder. Every ordinary encoder writes it.",
-        "Write the file again with an ordinary encoder, such as `soundfile.write` or `flac` (to a file, not a pipe).",
+        "Write the file again with an ordinary encoder, such as `soundfile.write`, to a file and not to a pipe.",
     ),
     Code(
         "flac-md5",

@@ -11,7 +11,8 @@ class SubmissionInfo:
 
     Attributes:
         name: Name of the file or folder, without its path.
-        sha256: SHA-256 of the file in hex; None for a folder (`validator.archive.submission.digest` defines one).
+        sha256: SHA-256 in hex, as `validator.archive.submission.Submission.digest` defines it; None for what is too
+            large, and for a folder of which only headers were read.
         size: Bytes of the file, or of all files of the folder.
     """
 
