@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
 from pathlib import Path
@@ -12,9 +12,10 @@ from typing import Any, Self, TypeVar
 
 from harness.ledger.log import COLUMNS, LogEntry
 from harness.ledger.migration import migrate
-from harness.ledger.schema import IDENTITY, VERSION, create_tables, read_schema
+from harness.ledger.schema import VERSION, create_tables, read_schema
 from harness.ledger.snapshot import open_snapshot
 from harness.ledger.transaction import Transaction
+from harness.ledger.versions import identity_of
 from harness.protocol.errors import InternalError, SetupError
 
 FILE = "ledger.sqlite"
@@ -255,12 +256,16 @@ class Database:
     def contents(self) -> dict[str, list[dict[str, Any]]]:
         """Every row of the tables that the log covers, by column."""
         tables = {}
-        for table in IDENTITY:
-            with self._lock, self._errors_explained("read"):
-                cursor = self._db.execute(f"SELECT * FROM {table} ORDER BY {', '.join(IDENTITY[table])}")  # noqa: S608
+        with self._lock, self._errors_explained("read"):
+            for table, columns in self.identity().items():
+                cursor = self._db.execute(f"SELECT * FROM {table} ORDER BY {', '.join(columns)}")  # noqa: S608
                 names = [column[0] for column in cursor.description]
                 tables[table] = [dict(zip(names, row, strict=True)) for row in cursor]
         return tables
+
+    def identity(self) -> Mapping[str, tuple[str, ...]]:
+        """The tables that the log covers, and the columns that identify a row, in this ledger's version."""
+        return identity_of(self._version())
 
     def schema(self) -> list[tuple[str, str, str]]:
         """The tables, indexes and triggers: type, name and SQL, sorted."""

@@ -24,6 +24,7 @@ _KEY = "(submission, challenge, scorer, engine, locked) = (?, ?, ?, ?, ?)"
 _COLUMNS = (
     "submission, challenge, scorer, engine, locked, team, runner, started, beat, done_at_start, done, total"
 )
+_ALL = f"SELECT {_COLUMNS} FROM leases ORDER BY team"  # noqa: S608  (constants)
 
 
 @dataclass(frozen=True)
@@ -147,16 +148,16 @@ class Leases:
             )
 
     def all(self) -> list[Lease]:
-        """Every lease, the oldest first."""
+        """Every lease, by team."""
         return self._database.read(
-            f"SELECT {_COLUMNS} FROM leases ORDER BY started",  # noqa: S608
+            _ALL,
             make=_lease_from_row,
         )
 
     def remove_dead(self, is_dead: Callable[[Lease], bool]) -> list[Lease]:
         """Removes the leases of dead runs and marks their cases as failed; returns these leases."""
         with self._database.transaction() as transaction:
-            rows = transaction.execute(f"SELECT {_COLUMNS} FROM leases ORDER BY started").fetchall()  # noqa: S608
+            rows = transaction.execute(_ALL).fetchall()
             dead = [lease for lease in map(_lease_from_row, rows) if is_dead(lease)]
             for lease in dead:
                 _free(transaction, lease.key, left_by=lease.runner)

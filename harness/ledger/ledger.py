@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from harness.ledger.audits import Audits
 from harness.ledger.database import Database
 from harness.ledger.entities import (
+    AuditPlan,
     AuditRecord,
     Entry,
     Failure,
@@ -24,15 +26,16 @@ from harness.ledger.entities import (
     StoredExample,
 )
 from harness.ledger.history import History
+from harness.ledger.insertion import KEY, add_roster, enter, store_example
 from harness.ledger.leases import Leases
 from harness.ledger.log import GENESIS, LogEntry
 from harness.ledger.steps import single_line
-from harness.ledger.transaction import Transaction
-from harness.ledger.values import parse_values, render_values
-from harness.protocol.errors import Fault, InternalError
+from harness.ledger.values import parse_values
+from harness.protocol.errors import Fault, InternalError, SetupError
 from harness.protocol.records import RunRecord
 
-_KEY = "(submission, challenge, scorer, engine, locked) = (?, ?, ?, ?, ?)"
+MAX_PEAK = 2**62
+"""More bytes than any machine has; SQLite holds integers below 2**63."""
 
 
 class Ledger:
@@ -57,6 +60,7 @@ class Ledger:
         self._database = database
         self.history = History(database)
         self.leases = Leases(database)
+        self._audits = Audits(database)
 
     @classmethod
     def on(cls, database: Database) -> Ledger:
@@ -95,7 +99,7 @@ class Ledger:
     def add_roster(self, roster: Roster) -> None:
         """Stores the songs and listeners of a challenge; does nothing if they are stored already."""
         with self._database.transaction() as transaction:
-            _add_roster(transaction, roster)
+            add_roster(transaction, roster)
 
     def rosters(self) -> dict[str, Roster]:
         """Every stored challenge, by digest."""
@@ -106,25 +110,25 @@ class Ledger:
         return {roster.digest: roster for roster in rows}
 
     def enter(self, entry: Entry) -> None:
-        """Enters a submission for a team; again only updates the time, which makes it the latest."""
+        """Enters a submission for a team; again makes it the latest, with a new time."""
         with self._database.transaction() as transaction:
-            _enter(transaction, entry)
+            enter(transaction, entry)
 
     def report(self, entry: Entry, roster: Roster, examples: Iterable[StoredExample]) -> None:
         """Enters scores that a team computed itself, in one transaction."""
         with self._database.transaction() as transaction:
-            _add_roster(transaction, roster)
+            add_roster(transaction, roster)
             for example in examples:
-                _store(transaction, entry.key, example, run=None, seconds=0.0, cpu_seconds=0.0)
-            _enter(transaction, entry)
+                store_example(transaction, entry.key, example, run=None, seconds=0.0, cpu_seconds=0.0)
+            enter(transaction, entry)
 
     def entries(self) -> list[Entry]:
-        """All entries, the oldest first."""
+        """All entries, in the order in which they were entered, whatever the clock said."""
         with self.snapshot():
             known = self.rosters()
             return self._database.read(
                 "SELECT team, submission, challenge, scorer, engine, locked, name, bytes, kind, entered"
-                " FROM entries ORDER BY entered, id",
+                " FROM entries ORDER BY arrived, id",
                 make=lambda row: _entry_from_row(row, known),
             )
 
@@ -139,7 +143,16 @@ class Ledger:
             return number
 
     def note_peak(self, run: int, peak: int) -> None:
-        """Stores the peak memory of one of a run's sandboxes, in bytes; the largest is kept."""
+        """Stores the peak memory of one of a run's sandboxes, in bytes; the largest is kept.
+
+        Raises:
+            InternalError: It is more than `MAX_PEAK`, or negative.
+        """
+        if not 0 <= peak <= MAX_PEAK:
+            raise InternalError(
+                f"A sandbox reports a peak memory of {peak} bytes; expected 0 to {MAX_PEAK}.",
+                hint="Please report it; the scores are not affected.",
+            )
         with self._database.transaction() as transaction:
             cursor = transaction.execute(
                 "INSERT INTO peaks VALUES (?, ?) ON CONFLICT DO UPDATE SET bytes = excluded.bytes"
@@ -154,7 +167,7 @@ class Ledger:
         return self._database.read(
             "SELECT runs.id, started, record, max(peaks.bytes), count(*), sum(seconds), sum(cpu_seconds)"  # noqa: S608
             " FROM examples JOIN runs ON runs.id = examples.run LEFT JOIN peaks ON peaks.run = runs.id"
-            f" WHERE {_KEY} GROUP BY runs.id ORDER BY runs.id",
+            f" WHERE {KEY} GROUP BY runs.id ORDER BY runs.id",
             key.values,
             make=lambda row: RunDetails(row[0], row[1], RunRecord.model_validate_json(row[2]), *row[3:]),
         )
@@ -177,14 +190,14 @@ class Ledger:
             InternalError: Its values are not those of the challenge, or one is neither a finite float nor None.
         """
         with self._database.transaction() as transaction:
-            return _store(transaction, key, example, run=run, seconds=seconds, cpu_seconds=cpu_seconds)
+            return store_example(transaction, key, example, run=run, seconds=seconds, cpu_seconds=cpu_seconds)
 
     def examples(self, key: Key) -> dict[tuple[str, str], StoredExample]:
         """A submission's scored examples by (song, listener)."""
         found = self._database.read(
-            f"SELECT song, listener, haaqi FROM examples WHERE {_KEY}",  # noqa: S608  (constants)
+            f"SELECT song, listener, haaqi, audio FROM examples WHERE {KEY}",  # noqa: S608  (constants)
             key.values,
-            make=lambda row: StoredExample(row[0], row[1], parse_values(row[2])),
+            make=lambda row: StoredExample(row[0], row[1], parse_values(row[2]), row[3]),
         )
         return {(example.song, example.listener): example for example in found}
 
@@ -204,7 +217,7 @@ class Ledger:
         with self._database.transaction() as transaction:
             identity = (*key.values, failure.song, failure.listener)
             if transaction.execute(
-                f"SELECT 1 FROM examples WHERE {_KEY} AND (song, listener) = (?, ?)",  # noqa: S608
+                f"SELECT 1 FROM examples WHERE {KEY} AND (song, listener) = (?, ?)",  # noqa: S608
                 identity,
             ).fetchone():
                 return False
@@ -221,37 +234,67 @@ class Ledger:
     def failures(self, key: Key) -> list[Failure]:
         """Why a submission's examples have no score, by song and listener."""
         return self._database.read(
-            f"SELECT song, listener, fault, code, message, path, at FROM failures WHERE {_KEY}"  # noqa: S608
+            f"SELECT song, listener, fault, code, message, path, at FROM failures WHERE {KEY}"  # noqa: S608
             " ORDER BY song, listener",
             key.values,
             make=lambda row: Failure(*row),
         )
 
+    def plan_audit(self, key: Key, *, number: int) -> AuditPlan:
+        """The plan of a submission's audit: made and stored the first time, with a new salt; later what is stored.
+
+        Args:
+            key: The submission and what scores it.
+            number: How many stems are audited; not used if there is a plan.
+        """
+        return self._audits.plan(key, number=number)
+
+    def audit_plan(self, key: Key) -> AuditPlan | None:
+        """The stored plan of a submission's audit; None if it is not audited."""
+        return self._audits.stored_plan(key)
+
     def store_audit(self, key: Key, audit: AuditRecord) -> None:
-        """Stores the audit of one stem, in place of an earlier one of the same stem."""
-        with self._database.transaction() as transaction:
-            identity = (
-                key.submission,
-                key.challenge,
-                key.scorer.digest,
-                audit.song,
-                audit.listener,
-                audit.stem,
-            )
-            transaction.execute(
-                "INSERT OR REPLACE INTO audits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*identity, audit.fast, audit.pyclarity, transaction.at),
-            )
-            transaction.log("audited", {"difference": audit.difference}, ("audits", identity))
+        """Stores an audit of one stem as a new attempt; the ledger counts attempts itself."""
+        self._audits.store(key, audit)
 
     def audits(self, key: Key) -> list[AuditRecord]:
-        """A submission's audited stems."""
-        return self._database.read(
-            "SELECT song, listener, stem, fast, pyclarity FROM audits"
-            " WHERE (submission, challenge, scorer) = (?, ?, ?) ORDER BY song, listener, stem",
-            key.values[:3],
-            make=lambda row: AuditRecord(*row),
+        """The latest attempt of each audited stem of a submission, by song, listener and stem."""
+        return self._audits.latest(key)
+
+    def add_reference(self, challenge: str, song: str, sha256: str) -> None:
+        """Stores the SHA-256 of a song's reference samples; does nothing if it is stored already.
+
+        Args:
+            challenge: Digest of the challenge.
+            song: Name of the song.
+            sha256: In hexadecimal.
+
+        Raises:
+            SetupError: Another SHA-256 is stored: the song's audio has changed.
+        """
+        with self._database.transaction() as transaction:
+            row = transaction.execute(
+                "SELECT sha256 FROM song_references WHERE (challenge, song) = (?, ?)", (challenge, song)
+            ).fetchone()
+            if row is None:
+                transaction.execute("INSERT INTO song_references VALUES (?, ?, ?)", (challenge, song, sha256))
+                transaction.log("reference", {"song": song}, ("song_references", (challenge, song)))
+            elif row[0] != sha256:
+                raise SetupError(
+                    f"The reference of {song!r} has changed since this store scored it first: its samples have the "
+                    f"SHA-256 {sha256[:12]}…, expected {row[0][:12]}….",
+                    hint="Restore the song's wav files in the data root. If the new ones are right, score into "
+                    "another `--store`: scores of two references are never mixed.",
+                )
+
+    def references(self, challenge: str) -> dict[str, str]:
+        """The SHA-256 of the reference samples of each song of a challenge that was scored."""
+        rows = self._database.read(
+            "SELECT song, sha256 FROM song_references WHERE challenge = ? ORDER BY song",
+            (challenge,),
+            make=lambda row: (str(row[0]), str(row[1])),
         )
+        return dict(rows)
 
     def log(self) -> list[LogEntry]:
         """Everything that was done to this ledger, the oldest first."""
@@ -270,64 +313,3 @@ def _entry_from_row(row: tuple[Any, ...], known: Collection[str]) -> Entry:
     if challenge not in known:
         raise ValueError(f"an entry of {team} for a challenge that is not there")
     return Entry(team, Key(submission, challenge, Scorer(scorer_digest, engine, bool(locked))), *rest)
-
-
-def _add_roster(transaction: Transaction, roster: Roster) -> None:
-    cursor = transaction.execute(
-        "INSERT INTO challenges VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (roster.digest, roster.split, json.dumps(roster.songs), json.dumps(roster.listeners)),
-    )
-    if cursor.rowcount == 1:
-        transaction.log("challenge", {"split": roster.split}, ("challenges", (roster.digest,)))
-
-
-def _enter(transaction: Transaction, entry: Entry) -> None:
-    key, scorer = entry.key, entry.key.scorer
-    same: tuple[Any, ...] = (entry.team, key.challenge, key.submission, entry.kind)
-    before = transaction.execute(
-        "SELECT scorer, engine, locked FROM entries WHERE (team, challenge, submission, kind) = (?, ?, ?, ?)",
-        same,
-    ).fetchall()
-    number = transaction.execute(
-        "INSERT INTO entries (team, challenge, submission, kind, scorer, engine, locked, name, bytes, entered)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET entered = excluded.entered, name = excluded.name RETURNING id",
-        (*same, scorer.digest, scorer.engine, int(scorer.locked), entry.name, entry.bytes)
-        + (entry.entered or transaction.at,),
-    ).fetchone()[0]
-    kind = "entered" if entry.kind == "scored" else entry.kind
-    if before and (scorer.digest, scorer.engine, int(scorer.locked)) not in before:
-        kind = "re-scored"
-    facts = {
-        "team": entry.team,
-        "submission": key.submission,
-        "scorer": scorer.digest,
-        "engine": scorer.engine,
-    }
-    transaction.log(kind, facts, ("entries", (number,)))
-
-
-def _store(
-    transaction: Transaction,
-    key: Key,
-    example: StoredExample,
-    *,
-    run: int | None,
-    seconds: float,
-    cpu_seconds: float,
-) -> bool:
-    identity = (*key.values, example.song, example.listener)
-    row = (*identity, render_values(example.values), seconds, cpu_seconds, run, transaction.at)
-    cursor = transaction.execute(
-        f"INSERT INTO examples VALUES ({', '.join('?' * len(row))}) ON CONFLICT DO NOTHING",  # noqa: S608
-        row,
-    )
-    if cursor.rowcount != 1:
-        return False
-    removed = transaction.execute(
-        f"DELETE FROM failures WHERE {_KEY} AND (song, listener) = (?, ?)",  # noqa: S608  (constants)
-        identity,
-    )
-    rows = [("examples", identity), *([("failures", identity)] if removed.rowcount else [])]
-    transaction.log("scored" if run is not None else "stored", {"run": run}, *rows)
-    return True

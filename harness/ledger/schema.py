@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 3
+VERSION = 4
 """Version of the tables; every change of a table increases it and adds a step to `harness.ledger.migration`."""
 
 TABLES: dict[str, str] = {
@@ -26,6 +26,7 @@ TABLES: dict[str, str] = {
     engine TEXT NOT NULL,
     locked INTEGER NOT NULL,
     entered TEXT NOT NULL,
+    arrived INTEGER NOT NULL,
     UNIQUE (team, challenge, submission, kind, scorer, engine, locked)
 ) STRICT""",
     "runs": """CREATE TABLE runs (
@@ -42,23 +43,44 @@ TABLES: dict[str, str] = {
     song TEXT NOT NULL,
     listener TEXT NOT NULL,
     haaqi TEXT NOT NULL,
+    audio TEXT NOT NULL,
     seconds REAL NOT NULL,
     cpu_seconds REAL NOT NULL,
     run INTEGER REFERENCES runs (id),
     stored TEXT NOT NULL,
     PRIMARY KEY (submission, challenge, scorer, engine, locked, song, listener)
 ) STRICT, WITHOUT ROWID""",
+    "song_references": """CREATE TABLE song_references (
+    challenge TEXT NOT NULL REFERENCES challenges (digest),
+    song TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (challenge, song)
+) STRICT, WITHOUT ROWID""",
+    "audit_plans": """CREATE TABLE audit_plans (
+    submission TEXT NOT NULL,
+    challenge TEXT NOT NULL,
+    scorer TEXT NOT NULL,
+    engine TEXT NOT NULL,
+    locked INTEGER NOT NULL,
+    salt TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (submission, challenge, scorer, engine, locked)
+) STRICT, WITHOUT ROWID""",
     "audits": """CREATE TABLE audits (
     submission TEXT NOT NULL,
     challenge TEXT NOT NULL,
     scorer TEXT NOT NULL,
+    engine TEXT NOT NULL,
+    locked INTEGER NOT NULL,
     song TEXT NOT NULL,
     listener TEXT NOT NULL,
     stem TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
     fast REAL NOT NULL,
     pyclarity REAL NOT NULL,
+    audio TEXT NOT NULL,
     stored TEXT NOT NULL,
-    PRIMARY KEY (submission, challenge, scorer, song, listener, stem)
+    PRIMARY KEY (submission, challenge, scorer, engine, locked, song, listener, stem, attempt)
 ) STRICT, WITHOUT ROWID""",
     "steps": """CREATE TABLE steps (
     number INTEGER PRIMARY KEY,
@@ -127,32 +149,62 @@ TABLES: dict[str, str] = {
 }
 """The statement that creates each table.
 
-`examples.haaqi` is a canonical JSON object of value by name, null where the reference is silent; the column
-`scorer` holds the scorer digest.
+`examples.haaqi` is a canonical JSON object of value by name, null where the reference is silent; `examples.audio`
+and `audits.audio` are the SHA-256 of what was scored, empty if it is not known; `entries.arrived` is the number of
+the log entry that entered it last; the column `scorer` holds the scorer digest.
 """
 
 _APPEND_ONLY = ("log", "steps")
 
-_EXAMPLE = ("submission", "challenge", "scorer", "engine", "locked", "song", "listener")
+WRITTEN_ONCE = ("challenges", "runs", "examples", "song_references", "audit_plans", "audits")
+"""The tables whose rows are never changed and never removed."""
+
+_KEY = ("submission", "challenge", "scorer", "engine", "locked")
+_EXAMPLE = (*_KEY, "song", "listener")
 
 IDENTITY: dict[str, tuple[str, ...]] = {
     "challenges": ("digest",),
     "entries": ("id",),
     "runs": ("id",),
     "examples": _EXAMPLE,
-    "audits": ("submission", "challenge", "scorer", "song", "listener", "stem"),
+    "song_references": ("challenge", "song"),
+    "audit_plans": _KEY,
+    "audits": (*_EXAMPLE, "stem", "attempt"),
     "steps": ("number",),
     "failures": _EXAMPLE,
     "peaks": ("run",),
     "disqualifications": ("team",),
 }
-"""The tables whose every row has an entry in the log, and the columns that identify a row, since version 2.
+"""The tables whose every row has an entry in the log, and the columns that identify a row.
 
 Leases are not logged: they are not results, and are removed when the work is done.
 """
 
 
 def triggers() -> list[str]:
+    """The statements that make the tables `log` and `steps` append-only, and rows of others written once."""
+    return append_only_triggers() + written_once_triggers()
+
+
+def written_once_triggers() -> list[str]:
+    """The statements that refuse every change of a row that is written once."""
+    found = []
+    for table in WRITTEN_ONCE:
+        refuse = f"BEGIN SELECT RAISE(ABORT, 'a row of the table {table} is written once'); END"
+        names = ", ".join(IDENTITY[table])
+        new = ", ".join(f"NEW.{column}" for column in IDENTITY[table])
+        found += [
+            f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} {refuse}"
+            for verb in ("UPDATE", "DELETE")
+        ]
+        found.append(  # INSERT OR REPLACE removes a row without firing the trigger for DELETE
+            f"CREATE TRIGGER {table}_once BEFORE INSERT ON {table}"  # noqa: S608  (constants)
+            f" WHEN EXISTS (SELECT 1 FROM {table} WHERE ({names}) = ({new})) {refuse}"
+        )
+    return found
+
+
+def append_only_triggers() -> list[str]:
     """The statements that make the tables `log` and `steps` append-only."""
     found = [
         f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table}"
@@ -182,13 +234,3 @@ def read_schema(db: sqlite3.Connection) -> list[tuple[str, str, str]]:
         (str(kind), str(name), str(sql or ""))
         for kind, name, sql in db.execute("SELECT type, name, sql FROM sqlite_master")
     )
-
-
-def expected_schema() -> list[tuple[str, str, str]]:
-    """What `read_schema` returns for an unchanged ledger of the current version."""
-    db = sqlite3.connect(":memory:")
-    try:
-        create_tables(db)
-        return read_schema(db)
-    finally:
-        db.close()

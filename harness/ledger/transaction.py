@@ -8,7 +8,8 @@ from typing import Any
 
 from harness.ledger.entities import now
 from harness.ledger.log import COLUMNS, GENESIS, canonical_json, current_author, make_entry, row_digest
-from harness.ledger.schema import IDENTITY
+from harness.ledger.schema import VERSION
+from harness.ledger.versions import identity_of
 
 RowName = tuple[str, tuple[Any, ...]]
 """A table, and the values of the columns that identify a row in it."""
@@ -20,16 +21,19 @@ class Transaction:
     Args:
         db: The connection.
         logged: False only for a copy in memory, which is discarded: its log stays as it was stored.
+        version: The version of the tables, or the one to which they are being migrated.
 
     Attributes:
         logged: Whether `log` writes.
+        version: The version of the tables.
         at: When it began, in UTC; everything that it writes has this time.
         who: `user@host`.
     """
 
-    def __init__(self, db: sqlite3.Connection, *, logged: bool = True) -> None:
+    def __init__(self, db: sqlite3.Connection, *, logged: bool = True, version: int = VERSION) -> None:
         self._db = db
         self.logged = logged
+        self.version = version
         self.at = now()
         self.who = current_author()
         self._last: tuple[int, str] | None = None
@@ -42,10 +46,7 @@ class Transaction:
         """Appends an entry to the log, with the current digest of each of the rows."""
         if not self.logged:
             return
-        if self._last is None:
-            last = self.execute("SELECT number, sha256 FROM log ORDER BY number DESC LIMIT 1").fetchone()
-            self._last = (int(last[0]), str(last[1])) if last else (0, GENESIS)
-        number, previous = self._last
+        number, previous = self._last_entry()
         entry = make_entry(
             number=number + 1,
             at=self.at,
@@ -61,8 +62,22 @@ class Transaction:
         )
         self._last = (entry.number, entry.sha256)
 
+    @property
+    def next_number(self) -> int:
+        """The number that the next entry of the log gets."""
+        return self._last_entry()[0] + 1
+
+    def _last_entry(self) -> tuple[int, str]:
+        """The number and the SHA-256 of the last entry."""
+        if self._last is None:
+            last = self.execute("SELECT number, sha256 FROM log ORDER BY number DESC LIMIT 1").fetchone()
+            self._last = (int(last[0]), str(last[1])) if last else (0, GENESIS)
+        return self._last
+
     def _written_row(self, table: str, identity: tuple[Any, ...]) -> dict[str, object]:
-        columns = IDENTITY[table]
+        columns = identity_of(self.version)[table]
+        if len(columns) != len(identity):  # the name of a row in an earlier version: there is none any more
+            return {"table": table, "row": list(identity), "sha256": None}
         condition = f"({', '.join(columns)}) = ({', '.join('?' * len(columns))})"
         row = self.execute(f"SELECT * FROM {table} WHERE {condition}", identity).fetchone()  # noqa: S608
         return {"table": table, "row": list(identity), "sha256": row_digest(table, row) if row else None}

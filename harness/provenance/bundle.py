@@ -7,7 +7,8 @@ from the ledger only: the same ledger gives the same bytes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -19,7 +20,7 @@ from harness.protocol.errors import SetupError, SubmissionError
 from harness.protocol.lock import sha256
 from harness.provenance.envelope import check_key, check_signature, sign
 from harness.provenance.packing import ENVELOPE, ArchiveError, pack, read_bundle, unpack
-from harness.provenance.record import Record, make_record
+from harness.provenance.record import AnyRecord, Record, make_record, parse_record
 from harness.provenance.statement import make_statement
 from harness.ranking.files import write_atomically
 from harness.ranking.scores import choose_entry, parse_scores, write_scores
@@ -69,7 +70,7 @@ def make_members(ledger: Ledger, entry: Entry, roster: Roster) -> dict[str, byte
 
 
 def _members(
-    record: Record, examples: Mapping[tuple[str, str], StoredExample], roster: Roster
+    record: AnyRecord, examples: Mapping[tuple[str, str], StoredExample], roster: Roster
 ) -> dict[str, bytes]:
     scores, run = write_scores(roster, examples).encode(), _render(record)
     statement = make_statement(record, dict(examples), scores=sha256(scores), run=sha256(run))
@@ -119,7 +120,7 @@ def _first_error(error: ValidationError) -> str:
 
 def _check_contents(members: Mapping[str, bytes]) -> list[str]:
     try:
-        record = Record.model_validate_json(members["run.json"])
+        record = parse_record(members["run.json"])
     except ValidationError as error:
         return [f"run.json is not valid ({_first_error(error)})."]
     challenge = record.challenge
@@ -133,7 +134,7 @@ def _check_contents(members: Mapping[str, bytes]) -> list[str]:
         return ["scores.csv is not UTF-8 text."]
     except SubmissionError as error:
         return [error.message]
-    examples = {(one.song, one.listener): one for one in found}
+    examples = {(one.song, one.listener): _with_audio(one, record) for one in found}
     problems = [*_check_record(record, examples)]
     for name, content in _members(record, examples, roster).items():
         if members[name] != content:
@@ -141,7 +142,14 @@ def _check_contents(members: Mapping[str, bytes]) -> list[str]:
     return problems
 
 
-def _check_record(record: Record, examples: Mapping[tuple[str, str], StoredExample]) -> list[str]:
+def _with_audio(example: StoredExample, record: AnyRecord) -> StoredExample:
+    """An example of scores.csv with the digest of its audio, which is in the run record."""
+    if not isinstance(record, Record):
+        return example
+    return replace(example, audio=record.audio.get(example.song, {}).get(example.listener, ""))
+
+
+def _check_record(record: AnyRecord, examples: Mapping[tuple[str, str], StoredExample]) -> list[str]:
     """Checks what the run record states about the scores against the scores."""
     scores, problems = record.scores, []
     total = len(record.challenge.songs) * len(record.challenge.listeners)
@@ -156,4 +164,20 @@ def _check_record(record: Record, examples: Mapping[tuple[str, str], StoredExamp
     difference = max((abs(one.fast - one.pyclarity) for one in record.audits), default=None)
     if record.greatest_difference != difference:
         problems.append("run.json gives another greatest difference than its audits.")
+    if isinstance(record, Record):
+        problems += _check_audio(record, examples)
     return problems
+
+
+def _check_audio(record: Record, examples: Mapping[tuple[str, str], StoredExample]) -> Iterator[str]:
+    """Checks that audits and digests are about what scores.csv has."""
+    for audit in record.audits:
+        example = examples.get((audit.song, audit.listener))
+        if example is None or example.values.get(audit.stem) != audit.fast:
+            yield (
+                f"run.json's audit of {audit.stem} of {audit.song} for {audit.listener} is about another value "
+                "than the one in scores.csv."
+            )
+    digests = {(song, listener) for song, found in record.audio.items() for listener in found}
+    if not digests <= set(examples) or not set(record.references) <= set(record.challenge.songs):
+        yield "run.json gives digests of audio that is not part of what was scored."

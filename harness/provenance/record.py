@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.ledger.entities import Entry, Roster
+from harness.ledger.audits import AuditProgress, audit_progress
+from harness.ledger.entities import AuditPlan, AuditRecord, Entry, Roster, StoredExample
 from harness.ledger.ledger import Ledger
 from harness.protocol.aggregation import mean
 from harness.protocol.records import Digest, Haaqi, Name
 from validator.challenge.rules import CAD1, SEED_RULE
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""Version 1 had no plan, references or audio, and no attempts; its bundles are still verified."""
+
+MAX_AUDITS = 1_000_000
+"""More stems than any challenge has."""
 
 Text = Annotated[str, Field(max_length=4000)]
 Count = Annotated[int, Field(ge=0)]
 Duration = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Audio = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 ScorerDigest = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 
 
@@ -69,14 +76,28 @@ class RunEntry(_Frozen):
     peak_memory: Count | None
 
 
-class AuditEntry(_Frozen):
-    """One stem scored by both engines."""
+class AuditEntry1(_Frozen):
+    """One stem scored by both engines, as version 1 has it."""
 
     song: Name
     listener: Name
     stem: Name
     fast: Haaqi
     pyclarity: Haaqi
+
+
+class AuditEntry(AuditEntry1):
+    """One stem scored by both engines; `audio` as in `Record`, of what was audited."""
+
+    audio: Audio
+    attempt: Annotated[int, Field(ge=1)]
+
+
+class PlanEntry(_Frozen):
+    """How the audited stems were drawn, see `harness.protocol.aggregation.draw_audits`."""
+
+    salt: Annotated[str, Field(max_length=200)]
+    number: Annotated[int, Field(ge=0, le=MAX_AUDITS)]
 
 
 class FailureEntry(_Frozen):
@@ -99,8 +120,8 @@ class ScoreRecord(_Frozen):
     disqualified: Text
 
 
-class Record(_Frozen):
-    """The contents of `run.json`.
+class AnyRecord(_Frozen):
+    """The contents of `run.json` that every version has.
 
     Attributes:
         log_head: SHA-256 of the last entry in the ledger's log when the bundle was made.
@@ -109,7 +130,7 @@ class Record(_Frozen):
         greatest_difference: Largest difference between the engines in all audits; None without audits.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: int
     submission: SubmissionRecord
     challenge: ChallengeRecord
     scorer: ScorerRecord
@@ -117,10 +138,63 @@ class Record(_Frozen):
     scores: ScoreRecord
     seed_rule: Annotated[str, Field(pattern=f"^{re.escape(SEED_RULE)}$")] = SEED_RULE
     seeds: dict[Name, Count]
-    audits: tuple[AuditEntry, ...]
+    audits: tuple[AuditEntry1, ...]
     greatest_difference: Duration | None
     failures: tuple[FailureEntry, ...]
     log_head: Digest
+
+    @property
+    def stored_audits(self) -> tuple[AuditRecord, ...]:
+        """The audits as the ledger has them."""
+        return tuple(AuditRecord(**one.model_dump()) for one in self.audits)
+
+    def audit_progress(self, examples: Mapping[tuple[str, str], StoredExample]) -> AuditProgress:
+        """Which drawn audits are missing and which have failed, by the contents of `scores.csv`."""
+        failed = tuple((one.song, one.listener, one.stem) for one in self.stored_audits if not one.passed)
+        return AuditProgress(0, (), failed)
+
+
+class Record1(AnyRecord):
+    """The contents of `run.json` in version 1."""
+
+    schema_version: Literal[1]
+
+
+class Record(AnyRecord):
+    """The contents of `run.json`.
+
+    Attributes:
+        audit_plan: How the audited stems were drawn; None if the submission is not audited.
+        references: SHA-256 of the reference samples of each song that was scored.
+        audio: SHA-256 of what was scored, the PCM and scale of the eight stems, by song and listener; without
+            those that are not known.
+    """
+
+    schema_version: Literal[2] = SCHEMA_VERSION
+    audits: tuple[AuditEntry, ...]
+    audit_plan: PlanEntry | None
+    references: dict[Name, Digest]
+    audio: dict[Name, dict[Name, Digest]]
+
+    def audit_progress(self, examples: Mapping[tuple[str, str], StoredExample]) -> AuditProgress:
+        """See `AnyRecord.audit_progress`; the stems are drawn again."""
+        plan = None if self.audit_plan is None else AuditPlan(self.audit_plan.salt, self.audit_plan.number)
+        return audit_progress(plan, self.stored_audits, examples, submission=self.submission.sha256)
+
+
+def parse_record(content: bytes) -> AnyRecord:
+    """The run record of a bundle, of any version.
+
+    Raises:
+        ValidationError: It is not valid.
+    """
+    try:
+        return Record.model_validate_json(content)
+    except ValidationError as error:
+        try:
+            return Record1.model_validate_json(content)
+        except ValidationError:
+            raise error from None
 
 
 def make_record(ledger: Ledger, entry: Entry, roster: Roster) -> Record:
@@ -129,7 +203,7 @@ def make_record(ledger: Ledger, entry: Entry, roster: Roster) -> Record:
     known = set(roster.examples)
     examples = {name: one for name, one in ledger.examples(key).items() if name in known}
     complete = len(examples) == len(roster.examples)
-    audits = ledger.audits(key)
+    audits, plan = ledger.audits(key), ledger.audit_plan(key)
     disqualified = ledger.history.disqualified().get(entry.team)
     return Record(
         submission=SubmissionRecord(
@@ -177,4 +251,17 @@ def make_record(ledger: Ledger, entry: Entry, roster: Roster) -> Record:
             for one in ledger.failures(key)
         ),
         log_head=ledger.head(),
+        audit_plan=None if plan is None else PlanEntry(salt=plan.salt, number=plan.number),
+        references=ledger.references(roster.digest),
+        audio={
+            song: found
+            for song in roster.songs
+            if (
+                found := {
+                    listener: examples[song, listener].audio
+                    for listener in roster.listeners
+                    if (song, listener) in examples and examples[song, listener].audio
+                }
+            )
+        },
     )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.ledger.entities import StoredExample
 from harness.ledger.ledger import Ledger
 from harness.ledger.log import canonical_json
+from harness.ledger.schema import IDENTITY
 from harness.ledger.states import TRANSITIONS, State
 from harness.ledger.values import parse_values
 from harness.protocol.errors import Fault
@@ -22,19 +26,24 @@ def check_contents(ledger: Ledger, rows: Rows) -> Iterator[str]:
         ledger: The ledger.
         rows: Its rows by table and column, in the current version's form.
     """
-    values: dict[tuple[Any, ...], dict[str, float | None]] = {}
-    yield from _check_examples(ledger, rows, values)
+    stored: dict[tuple[Any, ...], StoredExample] = {}
+    yield from _check_examples(ledger, rows, stored)
     yield from _check_failures(rows)
-    yield from _check_audits(rows, values)
+    yield from _check_audits(rows, stored)
+    for table in ("song_references", "examples", "audits"):
+        column = "sha256" if table == "song_references" else "audio"
+        for row in rows[table]:
+            if not re.fullmatch("[0-9a-f]{64}", row[column]) and (row[column] or column == "sha256"):
+                yield f"A row of the table {table} for {row['song']} has a digest that is not a SHA-256."
     yield from _check_steps(rows)
     for key in {entry.key for entry in ledger.entries()}:
         ledger.run_details(key)  # raises a SetupError if a run's record is not valid
 
 
 def _check_examples(
-    ledger: Ledger, rows: Rows, audited: dict[tuple[Any, ...], dict[str, float | None]]
+    ledger: Ledger, rows: Rows, stored: dict[tuple[Any, ...], StoredExample]
 ) -> Iterator[str]:
-    """Also collects the values that an audit may be about: those of the locked fast engine."""
+    """Adds the examples to `stored`, for the audits."""
     known = {digest: set(roster.examples) for digest, roster in ledger.rosters().items()}
     for row in rows["examples"]:
         name = f"{row['song']} for {row['listener']} of submission {str(row['submission'])[:12]}"
@@ -50,8 +59,7 @@ def _check_examples(
         for column, value in values.items():
             if value is not None and not _is_haaqi(value):
                 yield f"{name}: {column} is {value!r}, not a HAAQI from 0 to 1."
-        if row["engine"] == "fast" and row["locked"] == 1:
-            audited[_audit_name(row)] = values
+        stored[_example_name(row)] = StoredExample(row["song"], row["listener"], values, row["audio"])
 
 
 def _check_failures(rows: Rows) -> Iterator[str]:
@@ -60,17 +68,25 @@ def _check_failures(rows: Rows) -> Iterator[str]:
             yield f"The failure of {row['song']} for {row['listener']} has an unknown cause ({row['fault']!r})."
 
 
-def _audit_name(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[column] for column in ("submission", "challenge", "scorer", "song", "listener"))
+def _example_name(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[column] for column in IDENTITY["examples"])
 
 
-def _check_audits(rows: Rows, values: Mapping[tuple[Any, ...], Mapping[str, float | None]]) -> Iterator[str]:
+def _check_audits(rows: Rows, stored: Mapping[tuple[Any, ...], StoredExample]) -> Iterator[str]:
+    attempts: Counter[tuple[Any, ...]] = Counter()
     for row in rows["audits"]:
         name = f"The audit of {row['stem']} of {row['song']} for {row['listener']}"
+        example = stored.get(_example_name(row))
         if not (_is_haaqi(row["fast"]) and _is_haaqi(row["pyclarity"])) or row["stem"] not in CAD1.columns:
             yield f"{name} does not hold two HAAQI of a stem."
-        elif _audit_name(row) in values and values[_audit_name(row)].get(row["stem"]) != row["fast"]:
+        elif example is not None and example.values.get(row["stem"]) != row["fast"]:
             yield f"{name} has another value for the fast engine than the stored example."
+        elif example is not None and example.audio not in {"", row["audio"]}:
+            yield f"{name} was made of other audio than the stored example."
+        stem = (*_example_name(row), row["stem"])
+        attempts[stem] += 1
+        if attempts[stem] != row["attempt"]:
+            yield f"{name} has no attempt {attempts[stem]}, but a later one."
 
 
 def _check_steps(rows: Rows) -> Iterator[str]:

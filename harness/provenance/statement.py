@@ -1,8 +1,9 @@
 """`statement.json`: an in-toto Statement v1 with the test-result predicate v0.1, over scores and submission.
 
 The predicate's tests are the examples: passed if all values are defined, warned if some are not because their
-reference is silent, failed if there is no score. It is made from `scores.csv` and `run.json` only, so that whoever
-has these two can make it again.
+reference is silent, failed if there is no score. So are the audits: passed if both engines agree, failed if they do
+not, or if the stem was drawn and not checked. It is made from `scores.csv` and `run.json` only, so that whoever has
+these two can make it again.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.ledger.audits import Stem
 from harness.ledger.entities import StoredExample
-from harness.protocol.aggregation import AUDIT_TOLERANCE
-from harness.provenance.record import Record
+from harness.provenance.record import AnyRecord
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "https://in-toto.io/attestation/test-result/v0.1"
@@ -53,7 +54,7 @@ class Statement(_Frozen):
 
 
 def make_statement(
-    record: Record, examples: dict[tuple[str, str], StoredExample], *, scores: str, run: str
+    record: AnyRecord, examples: dict[tuple[str, str], StoredExample], *, scores: str, run: str
 ) -> Statement:
     """Makes the statement about a bundle.
 
@@ -72,9 +73,11 @@ def make_statement(
             else:
                 outcome = "warned" if example.undefined else "passed"
             tests[outcome].append(f"{song} for {listener}")
+    progress = record.audit_progress(examples)
     for audit in record.audits:
-        outcome = "failed" if abs(audit.fast - audit.pyclarity) > AUDIT_TOLERANCE else "passed"
-        tests[outcome].append(f"audit of {audit.stem} of {audit.song} for {audit.listener}")
+        stem = (audit.song, audit.listener, audit.stem)
+        tests["failed" if stem in progress.failed else "passed"].append(_audit_name(stem))
+    tests["failed"] += [_audit_name(stem) for stem in progress.missing]
     result: Result = "PASSED"
     if tests["failed"] or record.scores.disqualified:
         result = "FAILED"
@@ -99,3 +102,8 @@ def make_statement(
             failedTests=tuple(tests["failed"]),
         ),
     )
+
+
+def _audit_name(stem: Stem) -> str:
+    song, listener, name = stem
+    return f"audit of {name} of {song} for {listener}" if name else "audit of a stem that is not recorded"

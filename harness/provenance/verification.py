@@ -11,16 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.ledger import schema
+from harness.ledger.chain import check_chain, check_rows
 from harness.ledger.database import FILE, AbsentError, Database
 from harness.ledger.ledger import Ledger
 from harness.ledger.log import GENESIS
-from harness.ledger.migration import OLDEST_LOGGED, expected_schema_2
 from harness.ledger.snapshot import companion_file
+from harness.ledger.versions import OLDEST_LOGGED, expected_schema
+from harness.ledger.wal import check_wal
 from harness.protocol.errors import SetupError, UsageError
-from harness.provenance.chain import check_chain, check_rows
 from harness.provenance.rows import check_contents
-from harness.provenance.wal import check_wal
 from harness.ranking.render import markdown
 from harness.ranking.store import RANKING_FILE
 from harness.ranking.tables import make_tables
@@ -94,7 +93,7 @@ def _verify(database: Database, store: Path, head: str | None, problems: list[st
     if head is not None and head not in {GENESIS, *(entry.sha256 for entry in entries)}:
         problems.append(f"The log has no entry {head}: entries were removed, or the log was rewritten.")
     rows = database.contents()
-    problems += check_rows(entries, rows)
+    problems += check_rows(entries, rows, database.identity())
     for table, other in database.dangling_references():
         problems.append(f"The table {table} refers to rows of the table {other} that are missing.")
     with database.current() as current:
@@ -119,8 +118,7 @@ def _check_file(database: Database) -> Iterator[str]:
             "writes to it migrates it."
         )
         return
-    expected = schema.expected_schema() if version == schema.VERSION else expected_schema_2()
-    if database.schema() != expected:
+    if database.schema() != expected_schema(version):
         yield f"The tables, indexes or triggers of {FILE} were changed."
 
 

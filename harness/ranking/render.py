@@ -69,6 +69,11 @@ def _reason_unranked(table: Table, unranked: Unranked) -> str:
             "not ranked, the audit failed: pyclarity gives another score for "
             f"{counted(unranked.failed_audits, 'stem')}"
         )
+    if unranked.audits_planned:
+        return (
+            f"not ranked yet, auditing: {unranked.audits_done} of "
+            f"{counted(unranked.audits_planned, 'stem')} checked"
+        )
     reason = f"not ranked, {unranked.examples} of {len(table.roster.examples)} examples scored"
     failed = ", ".join(
         f"{number} failed (cause: {CAUSES.get(fault, fault)})" for fault, number in unranked.faults
@@ -149,6 +154,8 @@ def as_json(tables: Sequence[Table]) -> str:
                         "team": one.team,
                         "examples": one.examples,
                         "failed": one.failed_audits,
+                        "audits_done": one.audits_done,
+                        "audits_planned": one.audits_planned,
                         "faults": dict(one.faults),
                         "disqualified": one.disqualified or None,
                         "submission": one.submission,

@@ -1,8 +1,9 @@
 """The ranking: from stored examples to rows with ranks.
 
 The ranking score is the average over all examples of an example's mean HAAQI, in full precision. Teams with equal
-averages share a rank (1, 2, 2, 4). Only complete submissions are ranked; of each team its latest one. Scores of
-different scorers, challenges or kinds never share a table.
+averages share a rank (1, 2, 2, 4). Only complete submissions are ranked, and only once every stem that the audit
+has drawn was audited and agrees; of each team its latest one. Scores of different scorers, challenges or kinds
+never share a table.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from harness.ledger.audits import audit_progress
 from harness.ledger.entities import Entry, Key, Roster, Scorer
 from harness.ledger.ledger import Ledger
 from harness.protocol.aggregation import mean
@@ -48,13 +50,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Unranked:
-    """A submission that is not ranked: it is incomplete, its audit failed, or its team is disqualified.
+    """A submission that is not ranked: it is incomplete or being audited, its audit failed, or its team is out.
 
     Attributes:
         team: The team's name.
         examples: How many of its examples are stored.
         submission: SHA-256 of the submission.
         failed_audits: For how many audited stems pyclarity gives another score.
+        audits_done: How many of the drawn stems have an audit.
+        audits_planned: How many stems the audit has drawn; 0 if it is not audited, or not complete.
         faults: The causes of its failed examples and how many failed of each.
         disqualified: The reason for its team's disqualification; empty if it is not disqualified.
     """
@@ -63,6 +67,8 @@ class Unranked:
     examples: int
     submission: str
     failed_audits: int = 0
+    audits_done: int = 0
+    audits_planned: int = 0
     faults: tuple[tuple[str, int], ...] = ()
     disqualified: str = ""
 
@@ -162,9 +168,16 @@ def _row(ledger: Ledger, roster: Roster, entry: Entry) -> Row | Unranked:
     if average is None:
         return Unranked(entry.team, 0, key.submission)
     audits = ledger.audits(key)
-    failed = sum(not audit.passed for audit in audits)
-    if failed:
-        return Unranked(entry.team, len(examples), key.submission, failed_audits=failed)
+    progress = audit_progress(ledger.audit_plan(key), audits, examples, submission=key.submission)
+    if progress.failed or progress.missing:
+        return Unranked(
+            entry.team,
+            len(examples),
+            key.submission,
+            failed_audits=len(progress.failed),
+            audits_done=progress.done,
+            audits_planned=progress.planned,
+        )
     return Row(
         rank=None,
         team=entry.team,

@@ -15,6 +15,7 @@ from harness.ledger.ledger import Ledger
 from harness.ledger.states import Case, State
 from harness.protocol.aggregation import mean
 from harness.protocol.errors import InternalError, SetupError
+from tests.stores import change
 from tests.values import values
 from validator.challenge.rules import CAD1
 
@@ -154,8 +155,7 @@ def test_only_the_challenges_values_are_stored(ledger: Ledger, wrong: dict[str, 
 )
 def test_damaged_values_are_not_read(ledger: Ledger, tmp_path: Path, text: str) -> None:
     ledger.store(KEY, EXAMPLE, run=None)
-    with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as database:
-        database.execute("UPDATE examples SET haaqi = ?", (text,))
+    change(tmp_path, "UPDATE examples SET haaqi = ?", (text,))
     with pytest.raises(SetupError, match="holds something that can't be read"):
         ledger.examples(KEY)
 

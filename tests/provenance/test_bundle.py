@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from harness.protocol.errors import SetupError, UsageError
 from harness.provenance import packing
 from harness.provenance.packing import ENVELOPE, pack, unpack
 from tests.provenance.bundles import KEY, ROSTER, RUN, SCORER, Keys, export
+from tests.stores import change
 
 
 def test_the_same_ledger_gives_the_same_bytes(bundle_store: Path, keys: Keys, tmp_path: Path) -> None:
@@ -125,8 +124,7 @@ def test_an_unreadable_bundle_is_wrong_use(tmp_path: Path) -> None:
 
 def test_a_damaged_ledger_is_not_exported(bundle_store: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(bundle_store, tmp_path / "store"))
-    with closing(sqlite3.connect(copy / "ledger.sqlite", isolation_level=None)) as db:
-        db.execute("UPDATE audits SET pyclarity = 7.0")
+    change(copy, "UPDATE audits SET pyclarity = 7.0")
     with pytest.raises(SetupError, match=r"no bundle may hold: (audits\.0\.)?pyclarity"):
         export(copy, "E001", tmp_path / "never.zip")
     assert not (tmp_path / "never.zip").exists()

@@ -50,7 +50,7 @@ def test_a_byte_flipped_anywhere_in_the_file(store: Path, full_store: Path) -> N
 
 def test_a_byte_flipped_in_the_write_ahead_log(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The write-ahead log holds transactions too: it is found, or the ledger's contents are the same."""
-    monkeypatch.setattr("harness.provenance.wal.PAUSE", 0.0)
+    monkeypatch.setattr("harness.ledger.wal.PAUSE", 0.0)
     code = (
         "import os, sys; from pathlib import Path; \n"
         "from harness.ledger.entities import StoredExample; from harness.ledger.ledger import Ledger\n"
