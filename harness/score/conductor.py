@@ -19,8 +19,8 @@ from harness.sandbox.leftovers import sweep
 from harness.score.heartbeat import Heartbeat
 from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
 from harness.score.run import Run
-from validator import Report, Severity
-from validator.archive.submission import Submission, SubmissionChangedError, open_submission
+from validator import Report, Severity, SubmissionChangedError
+from validator.archive.submission import Submission, open_submission
 from validator.challenge.manifest import archive_limits
 from validator.findings.wording import counted
 from validator.validation import validate_open
@@ -52,7 +52,10 @@ def score(
     if request.challenge.root is None:
         raise SetupError("Scoring needs the challenge's audio.", hint="Give the data root with --data.")
     with open_submission(request.submission, limits=archive_limits(request.challenge)) as submission:
-        return _score(request, submission, sandbox, progress=progress, log=log)
+        try:
+            return _score(request, submission, sandbox, progress=progress, log=log)
+        except SubmissionChangedError as error:
+            raise _changed(error) from error
 
 
 def _score(
@@ -74,12 +77,12 @@ def _score(
     roster = roster_of(request.challenge)
     outcome = Outcome(report=report, roster=roster)
     if not report.valid:
-        record_invalid(request, report, roster)
+        record_invalid(request, submission, report, roster)
         return outcome
     environment = sandbox.prepare()
     for leftover, reason in sweep().kept:
         log(f"Could not remove the {leftover.kind} {leftover.name} of a dead run: {reason}.")
-    case = Case(request.team, required_digest(report), roster.digest)
+    case = Case(request.team, required_digest(submission, name=report.submission.name), roster.digest)
     key = Key(
         case.submission, roster.digest, Scorer(environment.scorer_digest, request.engine, environment.locked)
     )
@@ -113,17 +116,18 @@ def _score(
     return outcome
 
 
+def _changed(error: SubmissionChangedError) -> SetupError:
+    return SetupError(
+        str(error),
+        hint="Nothing of what changed was scored. Keep the submission as it arrived where nothing writes to it, "
+        "and score it again.",
+    )
+
+
 def _finish(run: Run, heartbeat: Heartbeat, outcome: Outcome) -> None:
     """Scores what has no score and fills in the outcome."""
     run.plan_audit()
-    try:
-        run.score_missing()
-    except SubmissionChangedError as error:
-        raise SetupError(
-            f"{error}",
-            hint="Nothing of what changed was scored. Keep the submission as it arrived where nothing writes to "
-            "it, and score it again.",
-        ) from error
+    run.score_missing()
     if heartbeat.error is not None:
         raise heartbeat.error
     run.fill(outcome)
@@ -135,9 +139,9 @@ def _leave(ledger: Ledger, case: Case, scorer: Scorer, end: tuple[State, str, st
     ledger.history.move(case, state, fault=fault, cause=cause, scorer=scorer)
 
 
-def record_invalid(request: Request, report: Report, roster: Roster) -> None:
+def record_invalid(request: Request, submission: Submission, report: Report, roster: Roster) -> None:
     """Records an invalid submission in the ledger; one that cannot be read at all has no digest and is left out."""
-    found = report.submission.sha256
+    found = submission.digest()
     if found is None:
         return
     case = Case(request.team, found, roster.digest)
@@ -163,6 +167,8 @@ def invalid_cause(report: Report) -> str:
 
 def state_after_error(error: BaseException) -> tuple[State, str, str]:
     """The state, fault and cause of a submission whose run was ended by an error."""
+    if isinstance(error, SubmissionChangedError):
+        error = _changed(error)
     if isinstance(error, HarnessError):
         return State.FAILED, error.fault, error.message
     if isinstance(error, Exception):
@@ -181,15 +187,16 @@ def state_of(outcome: Outcome) -> tuple[State, str, str]:
     return State.SCORED, "", f"average score {outcome.average!r}"
 
 
-def required_digest(report: Report) -> str:
-    """The SHA-256 that identifies a valid submission.
+def required_digest(submission: Submission, *, name: str) -> str:
+    """The SHA-256 that identifies a valid submission called `name`.
 
     Raises:
         SetupError: It has none, because it could not be read to its end.
     """
-    if report.submission.sha256 is None:
-        raise SetupError(f"{report.submission.name} can't be read to its end.", hint="Copy it here again.")
-    return report.submission.sha256
+    found = submission.digest()
+    if found is None:
+        raise SetupError(f"{name} can't be read to its end.", hint="Copy it here again.")
+    return found
 
 
 def selected_examples(request: Request) -> frozenset[tuple[str, str]] | None:

@@ -89,13 +89,14 @@ def test_a_missing_image_says_how_to_build_it(engine: docker.DockerClient) -> No
 
 @docker_test
 def test_the_image_matches_the_lock_and_fixes_the_processor(
-    engine: docker.DockerClient, image: str, synthetic_root: Path
+    engine: docker.DockerClient, image: str
 ) -> None:
-    checked, hello = check_sandbox(DockerSandbox(), data=synthetic_root)
-    assert hello.locked
-    assert hello.versions["pyclarity"] == "0.3.2"
-    assert hello.versions["numpy"] == "1.24.4"
-    assert checked.base_image not in {"", "unknown"}
+    found = check_sandbox(DockerSandbox())
+    assert found.hello.locked
+    assert found.hello.versions["pyclarity"] == "0.3.2"
+    assert found.hello.versions["numpy"] == "1.24.4"
+    assert found.decoder["numpy"] != "1.24.4"
+    assert found.environment.base_image not in {"", "unknown"}
     inside = dict(entry.partition("=")[::2] for entry in engine.images.get(image).attrs["Config"]["Env"])
     assert environment() == {name: inside.get(name) for name in environment()}
 

@@ -221,7 +221,7 @@ def test_other_setup_errors_are_not_retried(run: Run) -> None:
     sandbox = ScriptedSandbox({"L0": SetupError("the image is another")})
     with pytest.raises(SetupError, match="another"):
         run(sandbox)
-    assert len(sandbox.tasks) == 1
+    assert len(sandbox.asked) == 1
 
 
 def test_a_sandbox_that_never_scores_ends_the_run(run: Run) -> None:

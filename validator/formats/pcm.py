@@ -12,4 +12,4 @@ if TYPE_CHECKING:
 
 def little_endian(pcm: npt.NDArray[np.int16]) -> memoryview:
     """The samples' bytes, interleaved and little-endian; no copy is made of a little-endian C-order array."""
-    return memoryview(np.ascontiguousarray(pcm, dtype="<i2")).cast("B")
+    return np.ascontiguousarray(pcm, dtype="<i2").data.cast("B")
