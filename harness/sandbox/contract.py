@@ -2,8 +2,8 @@
 
 A sandbox starts one of two programs: the decoder, which gets FLAC files and returns samples, and the evaluator,
 which gets samples and references and returns scores. Both get everything over standard input and answer over
-standard output; neither sees a file of the host. `harness.sandbox.decoding` and `harness.sandbox.evaluation` talk to
-them and check what comes out, so that no implementation has to.
+standard output; neither sees a file of the host. `harness.sandbox.decoding` and `harness.sandbox.evaluation` talk
+to them and check what comes out, so that no implementation has to.
 
 Whatever a sandbox does raises only SetupError (no engine; image or environment differ from the lock),
 DeadlineError, MemoryLimitError, InternalError (a program crashed or broke the protocol) and Stopped.

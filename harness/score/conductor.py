@@ -55,7 +55,7 @@ def score(
         try:
             return _score(request, submission, sandbox, progress=progress, log=log)
         except SubmissionChangedError as error:
-            raise _changed(error) from error
+            raise _changed(request, error) from error
 
 
 def _score(
@@ -110,15 +110,16 @@ def _score(
             except BaseException as error:
                 if not run.lost:  # else the other run sets the state
                     with suppress(HarnessError):  # a full disk must not hide the error that stopped the run
-                        _leave(ledger, case, key.scorer, state_after_error(error))
+                        _leave(ledger, case, key.scorer, state_after_error(request, error))
                 raise
             _leave(ledger, case, key.scorer, state_of(outcome))
     return outcome
 
 
-def _changed(error: SubmissionChangedError) -> SetupError:
+def _changed(request: Request, error: SubmissionChangedError) -> SetupError:
+    """The error for a submission that is not what was hashed any more."""
     return SetupError(
-        str(error),
+        f"{request.submission.name} changed while it was scored: {error}.",
         hint="Nothing of what changed was scored. Keep the submission as it arrived where nothing writes to it, "
         "and score it again.",
     )
@@ -165,10 +166,10 @@ def invalid_cause(report: Report) -> str:
     )
 
 
-def state_after_error(error: BaseException) -> tuple[State, str, str]:
+def state_after_error(request: Request, error: BaseException) -> tuple[State, str, str]:
     """The state, fault and cause of a submission whose run was ended by an error."""
     if isinstance(error, SubmissionChangedError):
-        error = _changed(error)
+        error = _changed(request, error)
     if isinstance(error, HarnessError):
         return State.FAILED, error.fault, error.message
     if isinstance(error, Exception):

@@ -292,7 +292,7 @@ class Run:
             raise SetupError(
                 f"The audio of {stem.song} for {stem.listener} is not what was scored: its SHA-256 was "
                 f"{stored[:12]}… and is {found.sha256[:12]}….",
-                hint="The decoder or the machine gives other samples than before. Check `cad1 doctor`; please report it.",
+                hint="The decoder or the machine gives other samples than before; please report this.",
             )
         return found.audio
 

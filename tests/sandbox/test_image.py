@@ -5,7 +5,6 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Callable
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -88,9 +87,7 @@ def test_a_missing_image_says_how_to_build_it(engine: docker.DockerClient) -> No
 
 
 @docker_test
-def test_the_image_matches_the_lock_and_fixes_the_processor(
-    engine: docker.DockerClient, image: str
-) -> None:
+def test_the_image_matches_the_lock_and_fixes_the_processor(engine: docker.DockerClient, image: str) -> None:
     found = check_sandbox(DockerSandbox())
     assert found.hello.locked
     assert found.hello.versions["pyclarity"] == "0.3.2"

@@ -280,9 +280,7 @@ def test_a_shard_without_an_answer() -> None:
     )
     shard = Shard(examples=tuple(EXAMPLES), audits=audits)
     assert shard.without(answer(EXAMPLES[1])).examples == (EXAMPLES[0], *EXAMPLES[2:])
-    failed = ExampleFailure(
-        nonce=NONCE, song="A", listener="L0", fault="bug", message="bad"
-    )
+    failed = ExampleFailure(nonce=NONCE, song="A", listener="L0", fault="bug", message="bad")
     assert shard.without(failed).examples == tuple(EXAMPLES[1:])
     assert Shard(audits=audits).without(failed).audits == audits[1:]
     audited = AuditScore(nonce=NONCE, song="A", listener="L0", value="right_drums", haaqi=0.1, seconds=0.0)
