@@ -29,13 +29,13 @@ from validator.archive.members import (
     UnreadableArchiveError,
     find_wrapper,
     is_junk,
-    printable,
 )
 from validator.archive.sealed import SealedFile
 from validator.archive.sizes import GZIP_FLOOR, GZIP_RATIO, SizeLimits
 from validator.archive.tarfiles import BLOCK, GzipFile, TarStream, read_tar
 from validator.archive.zipfiles import ZipStream, read_directory
 from validator.findings.codes import new_finding
+from validator.findings.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -279,7 +279,8 @@ def _descriptor(path: Path) -> int | None:
     try:
         status = path.stat()
     except OSError as error:
-        raise SubmissionNotFound(f"There is no submission at {path}: {error.strerror or error}.") from error
+        place = printable(str(path), limit=None)
+        raise SubmissionNotFound(f"There is no submission at {place}: {error.strerror or error}.") from error
     if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
         return None
     descriptor = os.open(path, _FLAGS)
