@@ -225,7 +225,7 @@ def check_completeness(info: StreamInfo) -> AudioError | None:
     return None
 
 
-def check_md5(pcm: bytes | memoryview, info: StreamInfo) -> None:
+def check_md5(pcm: bytes | bytearray | memoryview, info: StreamInfo) -> None:
     """Compare decoded audio with the MD5 in its header.
 
     Args:
