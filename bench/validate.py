@@ -2,12 +2,13 @@
 """Measures the speed of the validator, on a full-size synthetic submission and compared with `flac -t`.
 
     python bench/validate.py [--seconds 0.5] [--songs 49] [--listeners 53] [--rounds 3] [--quick-only|--decode-only]
+                             [--decoder system|soundfile]
 
 Makes a submission with the official names (49 songs x 53 listeners: 44,149 files) of short FLAC files in a
 temporary folder. Measures time and peak memory of `validate(..., quick=True)` on its zip, in a process on one core.
 Then decodes folders alternately with the validator and with Debian's `flac -t`, in one and two processes each, and
-prints the ratio of the best times, for the short files and for files as long as in a real test submission (30-s
-stems, 15-s stereo remixes; fewer files).
+prints the ratio of the median times, for the short files and for files as long as in a real test submission (30-s
+stems, 15-s stereo remixes; fewer files). `--decoder soundfile` does without the system's libFLAC, as a sandbox.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ import json
 import os
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +37,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from validator import Challenge, validate
 from validator.challenge.manifest import Kind, expected_files
 from validator.challenge.songs import Segment
+from validator.formats.flac import InProcessDecoder
+from validator.formats.libflac import in_process_decoder
+
+
+@contextmanager
+def soundfile_decoder() -> Iterator[InProcessDecoder]:
+    """Decodes with soundfile alone."""
+    yield InProcessDecoder()
+
+
+DECODERS = {"system": in_process_decoder, "soundfile": soundfile_decoder}
+"""The decoders that can be compared with `flac -t`."""
 
 REAL_SECONDS, REAL_SONGS, REAL_LISTENERS = 30.0, 12, 12
 """Length of the stems of a real test submission, and how many songs and listeners of that length."""
@@ -121,7 +137,7 @@ def quick_run(path: Path, challenge: Challenge) -> None:
     print(json.dumps(result))
 
 
-def decode(folder: Path, challenge: Challenge, *, workers: int, rounds: int) -> None:
+def decode(folder: Path, challenge: Challenge, *, workers: int, rounds: int, decoder: str) -> None:
     """Decode the same files with the validator and with `flac -t`, in the same number of processes."""
     listing = folder.parent / "listing"
     flacs = sorted(str(path) for path in folder.rglob("*.flac"))
@@ -138,13 +154,15 @@ def decode(folder: Path, challenge: Challenge, *, workers: int, rounds: int) -> 
         )
         theirs.append((time.perf_counter() - start, cpu() - used))
         start, used = time.perf_counter(), cpu()
-        report = validate(folder, challenge, workers=workers)
+        report = validate(folder, challenge, workers=workers, decoder=DECODERS[decoder])
         ours.append((time.perf_counter() - start, cpu() - used))
         errors = [finding for finding in report.findings if finding.severity == "error"]
         assert not errors, errors[:3]
-    (wall, used), (their_wall, their_used) = (map(min, zip(*runs, strict=True)) for runs in (ours, theirs))
+    (wall, used), (their_wall, their_used) = (
+        map(statistics.median, zip(*runs, strict=True)) for runs in (ours, theirs)
+    )
     print(
-        f"decoding {len(flacs)} files with {workers=}, best of {rounds}: "
+        f"decoding {len(flacs)} files with {workers=}, median of {rounds}: "
         f"validator {wall:.2f} s ({len(flacs) / wall:.0f} files/s, {used:.2f} s of CPU), "
         f"flac -t {their_wall:.2f} s ({len(flacs) / their_wall:.0f} files/s, {their_used:.2f} s of CPU); "
         f"speed {their_wall / wall:.2f} of flac -t in wall-clock time, {their_used / used:.2f} in CPU time"
@@ -166,6 +184,7 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=49)
     parser.add_argument("--listeners", type=int, default=53)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--decoder", choices=DECODERS, default="system")
     parser.add_argument("--decode-only", action="store_true")
     parser.add_argument("--quick-only", action="store_true")
     parser.add_argument("--quick-run", type=Path, help=argparse.SUPPRESS)
@@ -192,7 +211,7 @@ def main() -> None:
             quick(path, arguments)
             quick(folder, arguments)
         if not arguments.quick_only:
-            compare(folder, challenge, rounds=arguments.rounds)
+            compare(folder, challenge, arguments)
     if arguments.quick_only:
         return
     real = short(
@@ -206,13 +225,13 @@ def main() -> None:
         folder = Path(temporary) / "evaluation"
         count = make(real, folder, seconds=REAL_SECONDS)
         print(f"{count} files, {REAL_SECONDS:.0f}-s stems and {REAL_SECONDS / 2:.0f}-s remixes")
-        compare(folder, real, rounds=arguments.rounds)
+        compare(folder, real, arguments)
 
 
-def compare(folder: Path, challenge: Challenge, *, rounds: int) -> None:
+def compare(folder: Path, challenge: Challenge, arguments: argparse.Namespace) -> None:
     """Compare the speed of decoding in one and in two processes."""
     for workers in (1, 2):
-        decode(folder, challenge, workers=workers, rounds=rounds)
+        decode(folder, challenge, workers=workers, rounds=arguments.rounds, decoder=arguments.decoder)
 
 
 if __name__ == "__main__":

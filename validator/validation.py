@@ -20,7 +20,7 @@ from validator.checks.levels import check_remix_levels, check_scale_files, check
 from validator.checks.pool import Plan, examine_in_processes, group_by_example
 from validator.checks.silence import check_references, check_silence
 from validator.checks.summary import Examination
-from validator.formats.flac import in_process_decoder
+from validator.formats.libflac import in_process_decoder
 from validator.report.report import Report, in_order
 from validator.report.subject import ChallengeInfo, SubmissionInfo
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from harness.cli.console import emit, stderr, use_color
 from harness.cli.options import DataRoot, OptionalData, Output, SplitOption, Submission, TeamOption
 from harness.protocol.teams import checked_team
+
+if TYPE_CHECKING:
+    from validator.formats.flac import DecoderFactory
 
 
 def validate_command(
@@ -26,6 +29,13 @@ def validate_command(
     output: Output = None,
     workers: Annotated[int, typer.Option(min=1, help="Number of processes that decode.")] = os.cpu_count()
     or 1,
+    sandbox: Annotated[
+        Literal["docker", "bubblewrap", "process"] | None,
+        typer.Option(
+            help="Decode in this sandbox, as `cad1 score` does: for submissions of others.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Validate a submission
 
@@ -36,10 +46,23 @@ def validate_command(
 
     challenge = Challenge.load(data, split=split)
     with ProgressBar("Validating", stderr()) as progress:
-        report = validate(submission, challenge, quick=quick, workers=workers, progress=progress)
+        report = validate(
+            submission,
+            challenge,
+            quick=quick,
+            workers=workers,
+            progress=progress,
+            decoder=None if sandbox is None else _decoder(sandbox),
+        )
     color = output is None and use_color()
     emit(report.to_json() if as_json else report.to_text(color=color, all_=all_), output)
     raise typer.Exit(0 if report.valid else 1)
+
+
+def _decoder(sandbox: Literal["docker", "bubblewrap", "process"]) -> DecoderFactory:
+    from harness.sandbox.decoding import sandboxed_decoder
+
+    return sandboxed_decoder(sandbox)
 
 
 def enhance_command(

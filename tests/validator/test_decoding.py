@@ -75,7 +75,7 @@ def test_every_code_of_decoding_has_an_explanation():
     ],
 )  # fmt: skip
 def test_an_error_that_decoding_cannot_find_is_refused(code, frames):
-    with pytest.raises(ValueError, match="frames|cannot find|number"):
+    with pytest.raises(ValueError, match=r"frames|cannot find"):
         decoding_error(code, info=checked_header(FLAC, **FORM), frames=frames)
 
 
@@ -199,14 +199,14 @@ def test_every_process_opens_and_closes_a_decoder_of_its_own(tmp_path, monkeypat
     assert {name.split("-")[1] for name in marks(notes, "closed")} >= used
 
 
-class DecoderFault(Exception):
+class BrokenSandboxError(Exception):
     """The machine's fault, not the submission's."""
 
 
 @contextmanager
 def broken_decoder():
     """A decoder that cannot be opened."""
-    raise DecoderFault("no sandbox here")
+    raise BrokenSandboxError("no sandbox here")
     yield
 
 
@@ -214,5 +214,5 @@ def broken_decoder():
 def test_a_decoder_that_cannot_be_opened_is_no_finding(tmp_path, monkeypatch, workers):
     monkeypatch.setattr("validator.validation.FEW_FILES", 0)
     folder = forge.lay_out(forge.stems(), tmp_path / "evaluation")
-    with pytest.raises(DecoderFault, match="no sandbox here"):
+    with pytest.raises(BrokenSandboxError, match="no sandbox here"):
         validate(folder, forge.CHALLENGE, workers=workers, decoder=broken_decoder)

@@ -106,7 +106,7 @@ def test_an_exception_in_a_callback_is_raised(decoder, monkeypatch, callback, ca
 def test_validation_uses_libflac(tmp_path, monkeypatch):
     folder = forge.lay_out(forge.stems(), tmp_path / "evaluation")
     monkeypatch.setattr(
-        "validator.checks.examiner.decode_flac", lambda *_, **__: pytest.fail("soundfile was used")
+        "validator.formats.libflac.decode_flac", lambda *_, **__: pytest.fail("soundfile was used")
     )
     assert validate(folder, forge.CHALLENGE).findings == ()
 

@@ -9,7 +9,7 @@ from validator.archive.submission import SubmissionNotFound, open_submission
 from validator.challenge.manifest import ExpectedFile, Kind, archive_limits, expected_files
 from validator.checks.filenames import check_names
 from validator.checks.pool import Plan, examine_in_processes, group_by_example
-from validator.formats.flac import in_process_decoder
+from validator.formats.libflac import in_process_decoder
 
 
 class Deadly(ExpectedFile):

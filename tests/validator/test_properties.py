@@ -279,8 +279,8 @@ def test_the_modules_of_the_sandbox_import_few_others():
     assert own - packages == {
         *SANDBOXED, "archive.folder", "archive.members", "archive.sealed", "archive.sizes", "archive.tarfiles",
         "archive.zipdirectory", "archive.zipfiles", "challenge.listeners", "challenge.loading",
-        "challenge.metadata", "challenge.references", "challenge.rules", "challenge.songs", "findings.codes", "findings.finding",
-        "formats.frames", "formats.streaminfo",
+        "challenge.metadata", "challenge.references", "challenge.rules", "challenge.songs",
+        "findings.codes", "findings.finding", "findings.wording", "formats.frames", "formats.streaminfo",
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from validator.challenge.manifest import archive_limits
 from validator.validation import validate_open
 
 NAME = forge.first("left_bass.flac")
-FORMS = {
+FORMS: dict[str, Callable[[dict[str, bytes]], bytes]] = {
     "zip": functools.partial(forge.zip_bytes, method=0),
     "tar": forge.tar_bytes,
     "tar.gz": functools.partial(forge.tar_bytes, mode="w:gz"),
@@ -112,12 +113,12 @@ def test_an_archive_overwritten_in_place_cannot_be_read(tmp_path, way):
     with open_submission(path) as submission:
         submission.digest()
         overwrite(path, FORMS["zip"](files_with(other_audio())))
-        with pytest.raises(SubmissionChangedError, match=r"was changed while it was in use.*byte.* from \d+"):
-            ways = {
-                "read": lambda: submission.read(NAME, limit=1 << 20),
-                "open": lambda: submission.open(NAME).read(),
-                "head": lambda: submission.head(NAME, 42),
-            }
+        ways = {
+            "read": lambda: submission.read(NAME, limit=1 << 20),
+            "open": lambda: submission.open(NAME).read(),
+            "head": lambda: submission.head(NAME, 42),
+        }
+        with pytest.raises(SubmissionChangedError, match=r"was changed while it was in use.*bytes from \d+"):
             ways[way]()
 
 
@@ -298,10 +299,10 @@ def test_worker_processes_read_what_was_opened_and_not_the_path(tmp_path, monkey
 
 
 def test_no_file_stays_open(archive, folder):
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for path in (archive, folder):
         with open_submission(path) as submission:
             submission.digest()
             submission.read(NAME, limit=1 << 20)
             submission.open(NAME).close()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(list(Path("/proc/self/fd").iterdir())) == before

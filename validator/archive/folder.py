@@ -15,10 +15,10 @@ from validator.archive.members import (
     SubmissionChangedError,
     fold_name,
     is_junk,
-    printable,
     unsafe_reason,
 )
 from validator.findings.codes import new_finding
+from validator.findings.wording import printable
 
 if TYPE_CHECKING:
     from validator.archive.sizes import SizeLimits

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from validator.findings.codes import new_finding
+from validator.findings.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -160,12 +161,6 @@ class ArchiveReader:
             return data
 
 
-def printable(path: str) -> str:
-    """A path for a report: control characters escaped, and shortened to at most 300 characters."""
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in path)
-    return text if len(text) <= 300 else text[:140] + " … " + text[-140:]
-
-
 def is_junk(path: str) -> bool:
     """Whether a file is a harmless leftover of an operating system, such as `.DS_Store`."""
     parts = path.split("/")
@@ -182,6 +177,8 @@ def unsafe_reason(path: str) -> str:  # noqa: PLR0911 - one return for each reas
         return "it starts with a drive letter"
     if "\\" in path:
         return "it contains a backslash"
+    if any("\ud800" <= c <= "\udfff" for c in path):
+        return "it is not UTF-8"
     if path.isascii():
         if not path.isprintable():
             return "it contains a control character"

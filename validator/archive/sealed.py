@@ -82,6 +82,7 @@ class SealedFile:
         if os.fstat(self.descriptor).st_size != self.size:
             raise SubmissionChangedError("it has another size than at the start")
         self._seals = seals
+        self._remembered = {}
         return whole.hexdigest()
 
     def close(self) -> None:

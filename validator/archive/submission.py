@@ -29,13 +29,13 @@ from validator.archive.members import (
     UnreadableArchiveError,
     find_wrapper,
     is_junk,
-    printable,
 )
 from validator.archive.sealed import SealedFile
 from validator.archive.sizes import GZIP_FLOOR, GZIP_RATIO, SizeLimits
 from validator.archive.tarfiles import BLOCK, GzipFile, TarStream, read_tar
 from validator.archive.zipfiles import ZipStream, read_directory
 from validator.findings.codes import new_finding
+from validator.findings.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -111,7 +111,8 @@ class Submission:
         was hashed, so that a submission that is overwritten cannot be scored under this digest.
 
         Returns:
-            None for what is larger than a submission can be, is no file or folder, or cannot be read.
+            None for what is larger than a submission can be, is no file or folder, or cannot be read; reads of
+            that are not checked.
 
         Raises:
             SubmissionChangedError: the submission is changing.
@@ -241,23 +242,26 @@ _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def _open(path: Path | Handle, limits: SizeLimits) -> Submission:
+    shared = isinstance(path, Handle)
     descriptor = os.dup(path.descriptor) if isinstance(path, Handle) else _descriptor(path)
     if descriptor is None:
         return _unreadable("it is neither a regular file nor a folder")
     try:
-        return _opened(descriptor, limits)
+        return _opened(descriptor, limits, shared=shared)
     except BaseException:
         os.close(descriptor)
         raise
 
 
-def _opened(descriptor: int, limits: SizeLimits) -> Submission:
+def _opened(descriptor: int, limits: SizeLimits, *, shared: bool) -> Submission:
     status = os.fstat(descriptor)
     if stat.S_ISDIR(status.st_mode):
         folder = FolderReader(descriptor)
         index, size = folder.walk(limits)
         return Submission(folder, index, readable=not _fatal(index), size=size, source=folder)
     file = SealedFile(descriptor)
+    if shared:  # the process that opened the path hashes it
+        file.indexed()
     if file.size > limits.archive_bytes:
         return _unreadable(
             f"it has {file.size} bytes; at most {limits.archive_bytes} are allowed",
@@ -279,7 +283,8 @@ def _descriptor(path: Path) -> int | None:
     try:
         status = path.stat()
     except OSError as error:
-        raise SubmissionNotFound(f"There is no submission at {path}: {error.strerror or error}.") from error
+        place = printable(str(path), limit=None)
+        raise SubmissionNotFound(f"There is no submission at {place}: {error.strerror or error}.") from error
     if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
         return None
     descriptor = os.open(path, _FLAGS)

@@ -17,10 +17,10 @@ from validator.archive.members import (
     Source,
     UnreadableArchiveError,
     fold_name,
-    printable,
     unsafe_reason,
 )
 from validator.findings.codes import new_finding
+from validator.findings.wording import printable
 
 if TYPE_CHECKING:
     from validator.archive.sizes import SizeLimits
@@ -135,7 +135,7 @@ def _number(field: bytes, noun: str) -> int:
 
 
 def _text(field: bytes) -> str:
-    return field.split(b"\0", 1)[0].decode("utf-8", "replace")
+    return field.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
 
 
 def _pax(data: bytes) -> dict[str, str]:
@@ -154,9 +154,9 @@ def _pax(data: bytes) -> dict[str, str]:
         key, equals, value = record.partition(b"=")
         if length < 5 or at + length > len(data) or not equals or not value.endswith(b"\n"):
             raise UnreadableArchiveError("one of its extended headers is damaged")
-        name = "sparse" if key.startswith(b"GNU.sparse") else key.decode("utf-8", "replace")
+        name = "sparse" if key.startswith(b"GNU.sparse") else key.decode("utf-8", "surrogateescape")
         if name in ("path", "size", "sparse"):
-            records[name] = value[:-1].decode("utf-8", "replace")
+            records[name] = value[:-1].decode("utf-8", "surrogateescape")
         at += length
     return records
 

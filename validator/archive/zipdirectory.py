@@ -10,7 +10,8 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from validator.archive.members import Source, UnreadableArchiveError, printable
+from validator.archive.members import Source, UnreadableArchiveError
+from validator.findings.wording import printable
 
 _EOCD = struct.Struct("<4s4H2LH")
 _EOCD64_LOCATOR = struct.Struct("<4sLQL")
@@ -115,9 +116,9 @@ def _name(raw: bytes, flags: int, fields: dict[int, bytes]) -> str:
     if len(unicode_path) > 5 and unicode_path[0] == 1:
         crc = struct.unpack_from("<L", unicode_path, 1)[0]
         if crc == zlib.crc32(raw):
-            return unicode_path[5:].decode("utf-8", "replace")
+            return unicode_path[5:].decode("utf-8", "surrogateescape")
     if flags & _FLAG_UTF8 or raw.isascii():
-        return raw.decode("utf-8", "replace")
+        return raw.decode("utf-8", "surrogateescape")
     try:
         return raw.decode("utf-8")  # macOS writes UTF-8 without setting the flag
     except UnicodeDecodeError:
@@ -192,7 +193,7 @@ def check_local_header(  # noqa: PLR0911 - one return for each difference
     begin: int = record.offset + _LOCAL.size + n_name + n_extra
     if header[_LOCAL.size :] != record.raw_name or n_name != len(record.raw_name):
         name = file.read_at(record.offset + _LOCAL.size, min(n_name, 300))
-        return "name", printable(name.decode("utf-8", "replace"))
+        return "name", printable(name.decode("utf-8", "surrogateescape"))
     if flags & ~0x6 != record.flags & ~0x6:
         return "flags", f"{flags:#06x} instead of {record.flags:#06x}"
     if method != record.method:

@@ -15,12 +15,12 @@ from validator.archive.members import (
     Source,
     UnreadableArchiveError,
     fold_name,
-    printable,
     unsafe_reason,
 )
 from validator.archive.sizes import RATIO_FLOOR, SizeLimits
 from validator.archive.zipdirectory import CENTRAL, Record, check_local_header, find_end, parse_directory
 from validator.findings.codes import new_finding
+from validator.findings.wording import printable
 
 ENTRY_BYTES = 400
 """Directory bytes allowed per entry on average; names of a submission take about 110, extra fields 40."""

@@ -17,6 +17,8 @@ from pydantic import (
     model_validator,
 )
 
+from validator.findings.wording import printable
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -33,8 +35,8 @@ class ChallengeError(Exception):
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = printable(message, limit=None)  # it may quote keys of a JSON file, or a library
+        super().__init__(self.message)
         self.hint = hint
 
 

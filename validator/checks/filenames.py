@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from validator.archive.members import printable
 from validator.challenge.challenge import Challenge
 from validator.challenge.manifest import ExpectedFile, Kind, expected_files
 from validator.challenge.metadata import ChallengeError
@@ -13,6 +12,7 @@ from validator.challenge.rules import CAD1
 from validator.checks.groups import Group, grouped, key_of
 from validator.checks.suggestions import NameMatcher, Suggestion
 from validator.findings.codes import new_finding
+from validator.findings.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Mapping

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
@@ -125,12 +125,12 @@ class FlacDecoder(Protocol):
     def decode(
         self, data: bytes, *, rate: int, channels: int, bits: int, max_frames: int
     ) -> npt.NDArray[np.int16]:
-        """What `decode_flac` does with a whole file, and with the same exceptions."""
+        """What `decode_flac` does with a whole file, with the same exceptions; valid until the next call."""
         ...
 
 
 class InProcessDecoder:
-    """Decodes in this process: for a team's own files, and inside the sandbox."""
+    """Decodes with soundfile in this process."""
 
     def decode(
         self, data: bytes, *, rate: int, channels: int, bits: int, max_frames: int
@@ -141,12 +141,6 @@ class InProcessDecoder:
 
 DecoderFactory: TypeAlias = Callable[[], AbstractContextManager[FlacDecoder]]
 """Opens a decoder; it can be pickled, since every worker process opens its own."""
-
-
-@contextmanager
-def in_process_decoder() -> Iterator[InProcessDecoder]:
-    """The default factory of a `FlacDecoder`."""
-    yield InProcessDecoder()
 
 
 def decode_flac(
@@ -232,7 +226,7 @@ def check_completeness(info: StreamInfo) -> AudioError | None:
     return None
 
 
-def check_md5(pcm: bytes | memoryview, info: StreamInfo) -> None:
+def check_md5(pcm: bytes | bytearray | memoryview, info: StreamInfo) -> None:
     """Compare decoded audio with the MD5 in its header.
 
     Args:

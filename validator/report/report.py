@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from validator.findings.finding import Finding, Severity
+from validator.findings.wording import CI_COMMAND, printable
 from validator.report.subject import ChallengeInfo, SubmissionInfo
 from validator.report.text import render
 
@@ -46,7 +47,7 @@ class Report:
             "schema_version": SCHEMA_VERSION,
             "valid": self.valid,
             "submission": {
-                "name": self.submission.name,
+                "name": printable(self.submission.name),
                 "sha256": self.submission.sha256,
                 "bytes": self.submission.size,
             },
@@ -62,7 +63,8 @@ class Report:
             },
             "findings": [finding.to_dict() for finding in self.findings],
         }
-        return json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+        text = json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+        return CI_COMMAND.sub(r"\1\\u005b", text)  # it only occurs inside strings
 
     def to_text(self, *, color: bool = False, all_: bool = False) -> str:
         """The report as text, grouped by code.

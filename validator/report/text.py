@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from validator.findings.codes import CODES
 from validator.findings.finding import Finding, Severity
-from validator.findings.wording import counted
+from validator.findings.wording import counted, harmless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -56,7 +56,7 @@ def render(
         return f"\x1b[{style}m{text}\x1b[0m" if color else text
 
     lines = [
-        paint(submission.name, _BOLD)
+        paint(harmless(submission.name), _BOLD)
         + f" ({_size(submission.size)}), split {challenge.split}: "
         + f"{counted(challenge.songs, 'song')} x {counted(challenge.listeners, 'listener')} = "
         + f"{counted(challenge.examples, 'example')}",
@@ -83,22 +83,22 @@ def _section(code: str, group: list[Finding], *, paint: Callable[[str, str], str
     shown = group if all_ else group[:SHOWN]
     hint = group[0].hint
     for finding in shown:
-        lines.append(f"  {paint(finding.path or 'the whole submission', _BOLD)}")
-        lines.append(f"    {finding.message}")
+        lines.append(f"  {paint(harmless(finding.path) or 'the whole submission', _BOLD)}")
+        lines.append(f"    {harmless(finding.message)}")
         if finding.expected and finding.expected != finding.path:
-            lines.append(f"    expected: {finding.expected}")
+            lines.append(f"    expected: {harmless(finding.expected)}")
         if (
             finding.found
             and finding.found != finding.path
             and (finding.expected or finding.found not in finding.message)
         ):
-            lines.append(f"    found:    {finding.found}")
+            lines.append(f"    found:    {harmless(finding.found)}")
         if finding.hint != hint and finding.hint:
-            lines.append(f"    How to fix: {finding.hint}")
+            lines.append(f"    How to fix: {harmless(finding.hint)}")
     if len(group) > len(shown):
         lines.append(paint(f"  … and {len(group) - len(shown):,} more (show them with --all)", _DIM))
     if hint:
-        lines.append(f"  {paint('How to fix:', _BOLD)} {hint}")
+        lines.append(f"  {paint('How to fix:', _BOLD)} {harmless(hint)}")
     return lines
 
 
