@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.ledger.chain import check_chain, check_rows
@@ -19,6 +19,7 @@ from harness.ledger.snapshot import companion_file
 from harness.ledger.versions import OLDEST_LOGGED, expected_schema
 from harness.ledger.wal import check_wal
 from harness.protocol.errors import SetupError, UsageError
+from harness.provenance.changes import Changes, changes_since
 from harness.provenance.rows import check_contents
 from harness.ranking.render import markdown
 from harness.ranking.store import RANKING_FILE
@@ -38,12 +39,14 @@ class Verification:
         head: SHA-256 of the log's last entry, for an organiser to publish; empty if it can't be read.
         entries: How many entries the log has.
         examples: How many scored examples were checked.
+        since: What was written since the head that was asked for; None without one.
     """
 
     problems: list[str]
     head: str = ""
     entries: int = 0
     examples: int = 0
+    since: Changes | None = None
 
 
 def verify_store(store: Path, *, head: str | None = None) -> Verification:
@@ -79,7 +82,7 @@ def verify_store(store: Path, *, head: str | None = None) -> Verification:
     if len(problems) > MAX_PROBLEMS:
         rest = len(problems) - MAX_PROBLEMS
         problems = [*problems[:MAX_PROBLEMS], f"And {rest} more problems."]
-    return Verification(problems, result.head, result.entries, result.examples)
+    return replace(result, problems=problems)
 
 
 def _verify(database: Database, store: Path, head: str | None, problems: list[str]) -> Verification:
@@ -104,7 +107,8 @@ def _verify(database: Database, store: Path, head: str | None, problems: list[st
         else:
             problems += _check_ranking(ledger, store)
     last = entries[-1].sha256 if entries else GENESIS
-    return Verification(problems, last, len(entries), len(rows["examples"]))
+    since = None if head is None else changes_since(head, entries, rows)
+    return Verification(problems, last, len(entries), len(rows["examples"]), since)
 
 
 def _check_file(database: Database) -> Iterator[str]:
