@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.ledger.chain import check_chain, check_rows
+from harness.ledger.chain import check_age, check_chain, check_rows
 from harness.ledger.database import FILE, AbsentError, Database
 from harness.ledger.ledger import Ledger
 from harness.ledger.log import GENESIS
-from harness.ledger.snapshot import companion_file
+from harness.ledger.snapshot import companion_file, last_entry_alone
 from harness.ledger.versions import OLDEST_LOGGED, expected_schema
 from harness.ledger.wal import check_wal
 from harness.protocol.errors import SetupError, UsageError
@@ -67,6 +67,7 @@ def verify_store(store: Path, *, head: str | None = None) -> Verification:
                 f"{head[:80]!r} is not a SHA-256: expected 64 hexadecimal digits.",
                 hint="Give the head as `cad1 verify` printed it.",
             )
+    alone = last_entry_alone(store / FILE)
     try:
         problems = [*check_wal(companion_file(store / FILE, "-wal"))]
     except OSError as error:
@@ -74,7 +75,7 @@ def verify_store(store: Path, *, head: str | None = None) -> Verification:
     result = Verification(problems)
     try:
         with Database(store, read_only=True, as_stored=True) as database, database.snapshot():
-            result = _verify(database, store, head, problems)
+            result = _verify(database, store, head, alone, problems)
     except AbsentError:
         raise
     except SetupError as error:
@@ -85,13 +86,16 @@ def verify_store(store: Path, *, head: str | None = None) -> Verification:
     return replace(result, problems=problems)
 
 
-def _verify(database: Database, store: Path, head: str | None, problems: list[str]) -> Verification:
+def _verify(
+    database: Database, store: Path, head: str | None, alone: int, problems: list[str]
+) -> Verification:
     """Adds to `problems`."""
     damage = [*_check_file(database)]
     problems += damage
     if damage:
         return Verification(problems)
     entries = database.log()
+    problems += check_age(entries, alone=alone)
     problems += check_chain(entries)
     if head is not None and head not in {GENESIS, *(entry.sha256 for entry in entries)}:
         problems.append(f"The log has no entry {head}: entries were removed, or the log was rewritten.")
