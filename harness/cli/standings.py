@@ -155,7 +155,9 @@ def _verify_store(store: Path, head: str) -> tuple[list[str], str]:
 
     found = verify_store(store, head=head or None)
     counts = f"{found.examples} examples, {found.entries} entries in the log"
-    return found.problems, f"{store} verified: {counts}, head {found.head}"
+    changed = [found.since.sentence] if found.since else []
+    verified = f"{store} verified: {counts}, head {found.head}"
+    return [*found.problems, *changed] if found.problems else [], "\n".join([verified, *changed])
 
 
 def export_command(

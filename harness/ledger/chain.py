@@ -28,6 +28,15 @@ Written = dict[tuple[str, str], tuple[str | None, int]]
 _ROWS: TypeAdapter[tuple[WrittenRow, ...]] = TypeAdapter(tuple[WrittenRow, ...])
 
 
+OLDER_WAL = "The write-ahead log is older than the ledger beside it: it hides later entries."
+
+
+def check_age(entries: Sequence[LogEntry], *, alone: int) -> Iterator[str]:
+    """Yields a sentence if entry `alone`, which the ledger's file has, is not in the log any more."""
+    if alone > max((entry.number for entry in entries), default=0):
+        yield OLDER_WAL
+
+
 def check_chain(entries: Sequence[LogEntry]) -> Iterator[str]:
     """Yields a sentence for each break of the chain."""
     previous, number = GENESIS, 0

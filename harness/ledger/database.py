@@ -10,12 +10,14 @@ from copy import copy
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from harness.ledger.chain import OLDER_WAL, check_age, check_chain, check_rows
 from harness.ledger.log import COLUMNS, LogEntry
 from harness.ledger.migration import migrate
 from harness.ledger.schema import VERSION, create_tables, read_schema
-from harness.ledger.snapshot import open_snapshot
+from harness.ledger.snapshot import companion_file, has_wal, last_entry_alone, open_snapshot
 from harness.ledger.transaction import Transaction
-from harness.ledger.versions import identity_of
+from harness.ledger.versions import OLDEST_LOGGED, identity_of
+from harness.ledger.wal import check_wal
 from harness.protocol.errors import InternalError, SetupError
 
 FILE = "ledger.sqlite"
@@ -78,7 +80,32 @@ class Database:
 
     def _open_for_writing(self, store: Path) -> sqlite3.Connection:
         store.mkdir(parents=True, exist_ok=True)
+        if has_wal(self.path):
+            self._check_wal(store)
         return sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+    def _check_wal(self, store: Path) -> None:
+        """Refuses a write-ahead log that is damaged or belongs to another ledger: SQLite would merge it unasked.
+
+        A killed process leaves one, and a running one has one; both belong to the ledger and are accepted.
+        """
+        wal = companion_file(self.path, "-wal")
+        problems = [*check_wal(wal)]
+        if not problems and (not self.path.exists() or self.path.stat().st_size == 0):
+            problems = [f"there is no {FILE} beside it."]
+        if not problems:
+            alone = last_entry_alone(self.path)
+            try:
+                with Database(store, read_only=True, as_stored=True) as merged, merged.snapshot():
+                    problems = [*merged.problems(alone=alone)]
+            except AbsentError:  # the process that creates the ledger has not written its tables yet
+                problems = [OLDER_WAL] if alone else []
+        if problems:
+            raise SetupError(
+                f"The write-ahead log {wal} is damaged, or belongs to another ledger: {problems[0]}",
+                hint="Nothing was changed. `cad1 verify` lists every problem. Restore both files from one copy; or, "
+                "if the log was left beside a ledger that was put there later, move the log away.",
+            )
 
     def _prepare(self, *, as_stored: bool) -> None:
         """Sets SQLite's options and migrates the tables, or a copy of them in memory if the ledger is only read."""
@@ -277,6 +304,20 @@ class Database:
         with self._lock, self._errors_explained("read"):
             rows = self._db.execute("PRAGMA integrity_check").fetchall()
         return [str(row[0]) for row in rows if row != ("ok",)]
+
+    def problems(self, *, alone: int) -> Iterator[str]:
+        """Yields a sentence for each way in which the file is damaged or differs from its own log.
+
+        Args:
+            alone: What `snapshot.last_entry_alone` gave before this ledger was opened.
+        """
+        for problem in self.integrity_problems():
+            yield f"The file {FILE} is damaged: {problem}."
+        if self.version_found >= OLDEST_LOGGED:
+            entries = self.log()
+            yield from check_age(entries, alone=alone)
+            yield from check_chain(entries)
+            yield from check_rows(entries, self.contents(), self.identity())
 
     def dangling_references(self) -> list[tuple[str, str]]:
         """Tables with rows that refer to a missing row, each with the table that lacks it."""

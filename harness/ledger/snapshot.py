@@ -38,6 +38,33 @@ def open_snapshot(path: Path) -> sqlite3.Connection:
     raise sqlite3.OperationalError("other processes keep writing to it")
 
 
+def has_wal(path: Path) -> bool:
+    """Whether there is a write-ahead log with contents next to a database."""
+    try:
+        return companion_file(path, "-wal").stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def last_entry_alone(path: Path) -> int:
+    """The number of the log's last entry in the file alone, without what is only in the write-ahead log.
+
+    Whatever is in the file was in the write-ahead log before: the two together have this entry, too. It is 0 if
+    there is none, or if the file can't be read alone because a process was writing to it when it was killed.
+    """
+    try:
+        db = _connect(path, "mode=ro&immutable=1")
+        try:
+            row = db.execute("SELECT max(number) FROM log").fetchone()
+        finally:
+            db.close()
+    except (
+        sqlite3.Error
+    ):  # a file in the middle of a checkpoint: together with its write-ahead log it is checked
+        return 0
+    return row[0] if isinstance(row[0], int) else 0
+
+
 def companion_file(path: Path, suffix: str) -> Path:
     """A file that SQLite keeps next to a database; `suffix` is `-wal`, `-shm` or `-journal`."""
     return path.with_name(path.name + suffix)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 HEADER = struct.Struct(">8I")
@@ -20,6 +20,12 @@ FRAME = struct.Struct(">6I")
 
 MAGIC = 0x377F0682
 """The last bit is set if checksums are over big-endian words."""
+
+PAGE_SIZES = frozenset(2**power for power in range(9, 17))
+FRAMES_AT_ONCE = 1024
+
+_MASK = 0xFFFFFFFF
+Sums = tuple[int, int]
 
 ATTEMPTS = 5
 PAUSE = 0.1
@@ -57,14 +63,14 @@ def _find_damage(data: bytes) -> int | None:
         return None
     magic, _, size, _, *salts, first, second = HEADER.unpack_from(data)
     order = ">" if magic & 1 else "<"
-    if magic & ~1 != MAGIC or _checksum(data[:24], order, (0, 0)) != (first, second):
+    words = struct.unpack(f"{order}6I", data[:24])
+    if magic & ~1 != MAGIC or size not in PAGE_SIZES or _checksum(words, (0, 0)) != (first, second):
         return 0
-    step, place, sums = FRAME.size + size, HEADER.size, (first, second)
+    step, place = FRAME.size + size, HEADER.size
+    computed = _frame_checksums(data, size=size, order=order, before=(first, second))
     while place + step <= len(data):
         _, _, *found, one, other = FRAME.unpack_from(data, place)
-        sums = _checksum(data[place : place + 8], order, sums)
-        sums = _checksum(data[place + FRAME.size : place + step], order, sums)
-        if found != salts or sums != (one, other):
+        if found != salts or next(computed) != (one, other):
             break
         place += step
     for start in range(place, len(data) - step + 1, step):
@@ -76,11 +82,51 @@ def _find_damage(data: bytes) -> int | None:
     return None
 
 
-def _checksum(data: bytes, order: str, sums: tuple[int, int]) -> tuple[int, int]:
+def _checksum(words: Sequence[int], sums: Sums) -> Sums:
     """SQLite's running checksum over pairs of 32-bit words."""
     one, other = sums
-    words = struct.unpack(f"{order}{len(data) // 4}I", data)
     for even, odd in zip(words[::2], words[1::2], strict=True):
-        one = (one + even + other) & 0xFFFFFFFF
-        other = (other + odd + one) & 0xFFFFFFFF
+        one = (one + even + other) & _MASK
+        other = (other + odd + one) & _MASK
     return one, other
+
+
+def _frame_checksums(data: bytes, *, size: int, order: str, before: Sums) -> Iterator[Sums]:
+    """The checksum of each frame, over all frames up to it.
+
+    The checksum is linear modulo 2**32, so NumPy sums up what each frame adds to it: a log of 100 MB takes a
+    fraction of a second instead of ten.
+
+    Args:
+        data: The whole log.
+        size: Bytes of a page.
+        order: `<` or `>`, the order of the bytes in a word.
+        before: The checksum of the header.
+    """
+    import numpy as np  # noqa: PLC0415  (slow to import)
+
+    pairs = 1 + size // 8  # two words of the frame's header, and the page
+    # `_checksum` takes (one, other) and a pair (even, odd) to
+    # (one + other + even, one + 2 * other + even + odd): the sums before it count by a power of [[1, 1], [1, 2]].
+    power = [1, 0, 0, 1]
+    weights = np.zeros((2 * pairs, 2), np.uint32)
+    for pair in reversed(range(pairs)):
+        one, other, third, fourth = power
+        weights[2 * pair] = (one + other) & _MASK, (third + fourth) & _MASK
+        weights[2 * pair + 1] = other, fourth
+        power = [(one + other) & _MASK, (one + 2 * other) & _MASK]
+        power += [(third + fourth) & _MASK, (third + 2 * fourth) & _MASK]
+    step = FRAME.size + size
+    count = (len(data) - HEADER.size) // step
+    sums = before
+    for start in range(0, count, FRAMES_AT_ONCE):
+        some = min(FRAMES_AT_ONCE, count - start)
+        words = np.frombuffer(data, f"{order}u4", some * step // 4, HEADER.size + start * step)
+        frames = words.reshape(some, step // 4)
+        covered = np.concatenate([frames[:, :2], frames[:, FRAME.size // 4 :]], axis=1).astype(np.uint32)
+        for one, other in (covered @ weights).tolist():
+            sums = (
+                (power[0] * sums[0] + power[1] * sums[1] + one) & _MASK,
+                (power[2] * sums[0] + power[3] * sums[1] + other) & _MASK,
+            )
+            yield sums

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.ledger.chain import check_chain, check_rows
+from harness.ledger.chain import check_age, check_chain, check_rows
 from harness.ledger.database import FILE, AbsentError, Database
 from harness.ledger.ledger import Ledger
 from harness.ledger.log import GENESIS
-from harness.ledger.snapshot import companion_file
+from harness.ledger.snapshot import companion_file, last_entry_alone
 from harness.ledger.versions import OLDEST_LOGGED, expected_schema
 from harness.ledger.wal import check_wal
 from harness.protocol.errors import SetupError, UsageError
+from harness.provenance.changes import Changes, changes_since
 from harness.provenance.rows import check_contents
 from harness.ranking.render import markdown
 from harness.ranking.store import RANKING_FILE
@@ -38,12 +39,14 @@ class Verification:
         head: SHA-256 of the log's last entry, for an organiser to publish; empty if it can't be read.
         entries: How many entries the log has.
         examples: How many scored examples were checked.
+        since: What was written since the head that was asked for; None without one.
     """
 
     problems: list[str]
     head: str = ""
     entries: int = 0
     examples: int = 0
+    since: Changes | None = None
 
 
 def verify_store(store: Path, *, head: str | None = None) -> Verification:
@@ -64,6 +67,7 @@ def verify_store(store: Path, *, head: str | None = None) -> Verification:
                 f"{head[:80]!r} is not a SHA-256: expected 64 hexadecimal digits.",
                 hint="Give the head as `cad1 verify` printed it.",
             )
+    alone = last_entry_alone(store / FILE)
     try:
         problems = [*check_wal(companion_file(store / FILE, "-wal"))]
     except OSError as error:
@@ -71,7 +75,7 @@ def verify_store(store: Path, *, head: str | None = None) -> Verification:
     result = Verification(problems)
     try:
         with Database(store, read_only=True, as_stored=True) as database, database.snapshot():
-            result = _verify(database, store, head, problems)
+            result = _verify(database, store, head, alone, problems)
     except AbsentError:
         raise
     except SetupError as error:
@@ -79,16 +83,19 @@ def verify_store(store: Path, *, head: str | None = None) -> Verification:
     if len(problems) > MAX_PROBLEMS:
         rest = len(problems) - MAX_PROBLEMS
         problems = [*problems[:MAX_PROBLEMS], f"And {rest} more problems."]
-    return Verification(problems, result.head, result.entries, result.examples)
+    return replace(result, problems=problems)
 
 
-def _verify(database: Database, store: Path, head: str | None, problems: list[str]) -> Verification:
+def _verify(
+    database: Database, store: Path, head: str | None, alone: int, problems: list[str]
+) -> Verification:
     """Adds to `problems`."""
     damage = [*_check_file(database)]
     problems += damage
     if damage:
         return Verification(problems)
     entries = database.log()
+    problems += check_age(entries, alone=alone)
     problems += check_chain(entries)
     if head is not None and head not in {GENESIS, *(entry.sha256 for entry in entries)}:
         problems.append(f"The log has no entry {head}: entries were removed, or the log was rewritten.")
@@ -104,7 +111,8 @@ def _verify(database: Database, store: Path, head: str | None, problems: list[st
         else:
             problems += _check_ranking(ledger, store)
     last = entries[-1].sha256 if entries else GENESIS
-    return Verification(problems, last, len(entries), len(rows["examples"]))
+    since = None if head is None else changes_since(head, entries, rows)
+    return Verification(problems, last, len(entries), len(rows["examples"]), since)
 
 
 def _check_file(database: Database) -> Iterator[str]:

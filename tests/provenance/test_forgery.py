@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from math import nextafter
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from harness.ledger.database import Database
 from harness.ledger.ledger import Ledger
 from harness.ledger.log import GENESIS, make_entry, row_digest
 from harness.ledger.schema import IDENTITY
+from harness.ledger.transaction import Transaction
 from harness.provenance import verify_store
 from harness.ranking.store import RANKING_FILE, write_ranking
 from tests.provenance.tampering import database, restore_triggers, with_left_bass
+from tests.stores import change, restore
 
 
 def cells(store: Path) -> Iterator[tuple[str, str, int]]:
@@ -181,7 +184,7 @@ def test_a_rewritten_log_is_found_by_the_head(store: Path, full_store: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("change", "expected"),
+    ("statement", "expected"),
     [
         (f"UPDATE examples SET haaqi = {with_left_bass(1.5)} WHERE song = 'A'", "is 1.5, not a HAAQI"),
         (
@@ -201,9 +204,9 @@ def test_a_rewritten_log_is_found_by_the_head(store: Path, full_store: Path) -> 
         ("UPDATE challenges SET songs = '5'", "holds something that can't be read"),
     ],
 )
-def test_impossible_rows_are_found_whatever_the_log_says(store: Path, change: str, expected: str) -> None:
+def test_impossible_rows_are_found_whatever_the_log_says(store: Path, statement: str, expected: str) -> None:
     with database(store) as db:
-        db.execute(change)
+        db.execute(statement)
     assert verify_store(store).problems
     with Database(store, read_only=True) as opened, pytest.MonkeyPatch.context() as patch:
         patch.setattr("harness.provenance.verification.expected_schema", lambda _: opened.schema())
@@ -226,3 +229,115 @@ def test_a_change_in_the_last_bit_of_a_value_is_found(store: Path, full_store: P
         )
     restore_triggers(store, full_store)
     assert any("differs from the log's entry" in one for one in verify_store(store).problems)
+
+
+def append(store: Path, kind: str, facts: dict[str, Any], *rows: tuple[str, tuple[Any, ...]]) -> None:
+    """Appends an entry that continues the chain and gives the rows' present digests, as the harness would."""
+    with closing(sqlite3.connect(store / "ledger.sqlite", isolation_level=None)) as db:
+        Transaction(db).log(kind, facts, *rows)
+
+
+def first_example(store: Path) -> tuple[Any, ...]:
+    with closing(sqlite3.connect(store / "ledger.sqlite")) as db:
+        return tuple(db.execute(f"SELECT {', '.join(IDENTITY['examples'])} FROM examples").fetchone())
+
+
+@pytest.mark.parametrize("kind", ["peak", "scored", "stored", "migrated", "improved"])
+def test_a_well_chained_entry_about_a_changed_example_is_found(store: Path, kind: str) -> None:
+    head = verify_store(store).head
+    example = first_example(store)
+    change(
+        store,
+        f"UPDATE examples SET haaqi = {with_left_bass(0.999)}"
+        f" WHERE ({', '.join(IDENTITY['examples'])}) = ({', '.join('?' * len(example))})",
+        example,
+    )
+    facts = {"from_version": 3, "to_version": 4} if kind == "migrated" else {"run": 1}
+    append(store, kind, facts, ("examples", example))
+    with Ledger(store) as ledger:
+        write_ranking(ledger, store)
+    for published in (None, head):
+        problems = verify_store(store, head=published).problems
+        assert any("of the table examples again" in one and "written once" in one for one in problems)
+        if kind == "peak":
+            assert any(
+                "is of the kind 'peak' and names a row of the table examples" in one for one in problems
+            )
+        if kind == "migrated":
+            assert any("migrates the ledger to a version that it had already" in one for one in problems)
+        if kind == "improved":
+            assert any("is of the unknown kind 'improved'" in one for one in problems)
+
+
+@pytest.mark.parametrize("table", ["challenges", "runs", "song_references", "audit_plans", "audits"])
+def test_a_row_that_is_written_once_gets_no_second_digest(store: Path, table: str) -> None:
+    kinds = {
+        "challenges": "challenge",
+        "runs": "run",
+        "song_references": "reference",
+        "audit_plans": "planned",
+        "audits": "audited",
+    }
+    with closing(sqlite3.connect(store / "ledger.sqlite")) as db:
+        row = tuple(db.execute(f"SELECT {', '.join(IDENTITY[table])} FROM {table}").fetchone())
+    append(store, kinds[table], {}, (table, row))
+    (problem, _) = verify_store(store).problems
+    assert f"of the table {table} again" in problem
+
+
+def test_a_migration_writes_each_row_once_and_happens_once(tmp_path: Path) -> None:
+    store = restore(3, tmp_path / "old")
+    Ledger(store).close()
+    example = first_example(store)
+    change(store, f"UPDATE examples SET haaqi = {with_left_bass(0.999)} WHERE song = 'A'")
+    facts = {"from_version": 3, "to_version": 4}
+    append(store, "migrated", facts, ("examples", example))
+    assert any("of the table examples again" in one for one in verify_store(store).problems)
+    with Ledger(store) as ledger:
+        ledger.history.disqualify("E001", reason="something else")
+    append(store, "migrated", facts, ("entries", (1,)))
+    problems = verify_store(store).problems
+    assert any("migrates the ledger to a version that it had already" in one for one in problems)
+
+
+@pytest.mark.parametrize("column", ["salt = '0123456789abcdef0123456789abcdef'", "number = 0"])
+def test_a_changed_plan_is_found(store: Path, column: str) -> None:
+    change(store, f"UPDATE audit_plans SET {column}")
+    assert any("of the table audit_plans differs" in one for one in verify_store(store).problems)
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("UPDATE audits SET audio = '00'", "has a digest that is not a SHA-256"),
+        ("UPDATE song_references SET sha256 = ''", "has a digest that is not a SHA-256"),
+        (f"UPDATE audits SET audio = '{'0' * 64}'", "was made of other audio than the stored example"),
+        ("UPDATE audits SET attempt = 2", "has no attempt 1, but a later one"),
+    ],
+)
+def test_impossible_audits_are_found(store: Path, statement: str, expected: str) -> None:
+    change(store, statement)
+    assert any(expected in one for one in verify_store(store).problems)
+
+
+def test_the_head_lists_what_has_changed_since(store: Path) -> None:
+    head = verify_store(store).head
+    since = verify_store(store, head=head).since
+    assert since is not None
+    assert (since.kinds, since.teams, since.entries) == ((), (), 0)
+    with Ledger(store) as ledger:
+        key = ledger.entries()[0].key
+        ledger.history.disqualify("E002", reason="its own reasons")
+        ledger.store_audit(key, replace(ledger.audits(key)[0], pyclarity=0.0))
+        ledger.note_peak(3, 2**40)
+        write_ranking(ledger, store)
+    found = verify_store(store, head=head)
+    assert found.problems == []
+    assert found.since is not None
+    assert found.since.kinds == (("audited", 1), ("disqualified", 1), ("peak", 1))
+    assert found.since.teams == ("E001", "E002", "E003")
+    assert verify_store(store).since is None
+    everything = verify_store(store, head=GENESIS).since
+    assert everything is not None
+    assert everything.entries == found.entries
+    assert everything.teams == ("E001", "E002", "E003", "E004", "E009")
