@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from validator.findings.codes import new_finding
+from validator.findings.text import for_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -184,7 +185,7 @@ class ArchiveReader:
 
 def printable(path: str) -> str:
     """A path for a report: control characters escaped, and shortened to at most 300 characters."""
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in path)
+    text = for_terminal(path)
     return text if len(text) <= 300 else text[:140] + " … " + text[-140:]
 
 
