@@ -64,7 +64,14 @@ def test_ordinary_cells_stay_as_they_are() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["::error::x", "  ::set-output name=a::b", "\t::add-mask::x", "a\n::error::x", "a\r::error::x", "a\n\n ::x::"],
+    [
+        "::error::x",
+        "  ::set-output name=a::b",
+        "\t::add-mask::x",
+        "a\n::error::x",
+        "a\r::error::x",
+        "a\n\n ::x::",
+    ],
 )
 def test_no_line_of_a_log_is_a_command(line: str) -> None:
     shown = for_ci_log(line)
@@ -73,7 +80,9 @@ def test_no_line_of_a_log_is_a_command(line: str) -> None:
 
 
 def test_no_mark_of_a_command_stays_in_a_log() -> None:
-    assert for_ci_log("x ##[error]y ##vso[task.z] ## heading") == r"x #\x23[error]y #\x23vso[task.z] ## heading"
+    assert (
+        for_ci_log("x ##[error]y ##vso[task.z] ## heading") == r"x #\x23[error]y #\x23vso[task.z] ## heading"
+    )
 
 
 def test_what_a_log_does_not_take_for_a_command_stays_as_it_is() -> None:
