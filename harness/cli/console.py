@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from harness.protocol.errors import HarnessError, InternalError, SetupError, UsageError
+from validator.findings.text import for_ci_log, for_terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 STORE = Path("submissions")
 """The default store."""
@@ -48,6 +50,16 @@ def stderr() -> Console:
     return Console(stderr=True)
 
 
+_store: Path | None = None
+
+
+def remember_store(store: Path) -> Path:
+    """Notes the store that a command was given, so that the details of its errors are saved there."""
+    global _store  # noqa: PLW0603  (the command line of this process)
+    _store = store
+    return store
+
+
 def use_color() -> bool:
     """Whether text on standard output may be coloured."""
     return stdout().is_terminal and "NO_COLOR" not in os.environ
@@ -64,55 +76,76 @@ def emit(text: str, output: Path | None) -> None:
     log(f"Written to {output}.")
 
 
+def show(text: str) -> None:
+    """Writes text for people to standard output; text from outside in it has gone through `for_terminal`."""
+    sys.stdout.write(text if sys.stdout.isatty() else for_ci_log(text))
+
+
+def show_line(line: str) -> None:
+    """Writes one line for people to standard output; what can't be printed is escaped."""
+    show(f"{for_terminal(line)}\n")
+
+
 def log(text: str) -> None:
-    """Writes one line of the log."""
-    stderr().print(text, markup=False, highlight=False)
+    """Writes one line of the log; what can't be printed is escaped."""
+    stderr().print(log_line(text), soft_wrap=True)
 
 
-def print_error(error: HarnessError, store: Path = STORE) -> None:
-    """Prints an error and its hint; raw output of a sandbox goes to a log file for the organiser."""
-    _print(f"cad1: {error.message}")
+def log_line(text: str) -> Text:
+    """A line as standard error shows it: on a terminal, or in a log that a CI service reads."""
+    from rich.text import Text
+
+    line = for_terminal(text)
+    return Text(line if sys.stderr.isatty() else for_ci_log(line))
+
+
+def print_error(error: HarnessError, store: Path | None = None) -> None:
+    """Prints an error and its hint; raw output of a sandbox goes to a log file for the organiser.
+
+    Args:
+        error: The error.
+        store: Its folder `logs` gets the file; the store that the command was given if None.
+    """
+    log(f"cad1: {error.message}")
     if error.hint:
-        _print(f"  {error.hint}")
+        log(f"  {error.hint}")
     if error.extra:
         from harness.cli.installation import install_hint
 
-        _print(f"  {install_hint(error.extra)}")
+        log(f"  {install_hint(error.extra)}")
     if error.detail:
-        _save_detail(error.detail, store)
+        _save_detail(error.detail, store or _store)
 
 
-def _print(line: str) -> None:
-    stderr().print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _save_detail(text: str, store: Path) -> None:
+def _save_detail(text: str, store: Path | None) -> None:
     """Saves raw output in the store's folder `logs`, or in the system's temporary folder without a store."""
     import tempfile
     from datetime import UTC, datetime
 
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    for folder in (store / "logs" if store.is_dir() else None, Path(tempfile.gettempdir())):
+    for folder in (store / "logs" if store and store.is_dir() else None, Path(tempfile.gettempdir())):
         if folder is None:
             continue
         try:
             folder.mkdir(exist_ok=True)
             path = folder / f"cad1-{stamp}.log"
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError:
             continue  # a full or read-only disk: try the next folder
-        _print(f"  Details: {path}")
+        log(f"  Details: {path}")
         return
 
 
 def run(command: Callable[[], object]) -> int:
     """Runs a command; turns every exception into a message and an exit code."""
+    global _store  # noqa: PLW0603
+    _store = None  # of an earlier command in this process
     try:
         result = command()
     except typer.Exit as leave:
         return leave.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        _print("cad1: Interrupted. What was stored is kept; run the same command again to continue.")
+        log("cad1: Interrupted. What was stored is kept; run the same command again to continue.")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of standard output has exited

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.console import STORE, log
+from harness.cli.console import STORE, log, show_line
 from harness.cli.options import Runtime, Store
 from harness.protocol.errors import SetupError
 
@@ -70,4 +70,4 @@ def clean_command(
     from harness.machine.cleanup import clean
 
     for line in clean(store, images=images):
-        sys.stdout.write(f"{line}\n")
+        show_line(line)

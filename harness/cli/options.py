@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from harness.cli.console import remember_store
 from validator.challenge.rules import Split
 
 RankingFormat = Literal["table", "markdown", "csv", "json", "html"]
@@ -27,7 +28,9 @@ OptionalData = Annotated[
 ]
 SplitOption = Annotated[Split, typer.Option(help="The challenge's split.")]
 AnySplit = Annotated[Split | None, typer.Option(help="Only this split.", show_default=False)]
-Store = Annotated[Path, typer.Option(help="The folder of the ledger and the ranking.")]
+Store = Annotated[
+    Path, typer.Option(help="The folder of the ledger and the ranking.", callback=remember_store)
+]
 Output = Annotated[
     Path | None, typer.Option(help="Write to this file instead of standard output.", show_default=False)
 ]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.console import emit, log, print_error, stdout, use_color
+from harness.cli.console import emit, log, print_error, show, stdout, use_color
 from harness.protocol.errors import SubmissionError
+from validator.findings.text import for_terminal
 from validator.findings.wording import counted
 
 if TYPE_CHECKING:
@@ -30,8 +30,12 @@ def print_ranking(
     from harness.ranking.store import read_tables
 
     tables = read_tables(store, split=split)
-    text = terminal(tables, stdout()) if format_ == "table" else RENDERERS[format_](tables)
-    emit(text, output)
+    if format_ != "table":
+        emit(RENDERERS[format_](tables), output)
+    elif output is None:
+        show(terminal(tables, stdout()))
+    else:
+        emit(terminal(tables, stdout()), output)
 
 
 def print_outcome(outcome: Outcome, *, submission: Path, team: str, store: Path) -> None:
@@ -42,7 +46,7 @@ def print_outcome(outcome: Outcome, *, submission: Path, team: str, store: Path)
         SubmissionError: The submission is invalid, or some of its files cannot be scored.
     """
     if not outcome.report.valid:
-        sys.stdout.write(outcome.report.to_text(color=use_color()))
+        show(outcome.report.to_text(color=use_color()))
         raise SubmissionError(f"{submission.name} is invalid and was not scored.")
     for finding in outcome.findings:
         log(f"{finding.path}: {finding.message} ({finding.code})")
@@ -69,13 +73,17 @@ def print_outcome(outcome: Outcome, *, submission: Path, team: str, store: Path)
 
 def print_checks(checks: Sequence[Check]) -> None:
     """Prints what `cad1 doctor` found."""
+    from rich.text import Text
+
     console = stdout()
-    for check in checks:
-        mark = "[green]✓[/]" if check.good else "[red]✗[/]"
-        console.print(mark, f"{check.name}:", style=None, end=" ")
-        console.print(check.found, markup=False, highlight=False, soft_wrap=True)
-        if check.hint:
-            console.print(f"    {check.hint}", markup=False, highlight=False, soft_wrap=True)
+    with console.capture() as capture:
+        for check in checks:
+            mark = "[green]✓[/]" if check.good else "[red]✗[/]"
+            console.print(mark, f"{check.name}:", style=None, end=" ")
+            console.print(Text(for_terminal(check.found)), soft_wrap=True)
+            if check.hint:
+                console.print(Text(f"    {for_terminal(check.hint)}"), soft_wrap=True)
+    show(capture.get())
 
 
 def status_json(statuses: Sequence[SubmissionStatus]) -> str:
@@ -87,6 +95,7 @@ def status_json(statuses: Sequence[SubmissionStatus]) -> str:
 def status_text(statuses: Sequence[SubmissionStatus], *, full: bool) -> str:
     """The statuses as a table, followed by causes; with `full`, every failed example too."""
     from rich.table import Table
+    from rich.text import Text
 
     if not statuses:
         return "No submissions yet.\n"
@@ -99,7 +108,7 @@ def status_text(statuses: Sequence[SubmissionStatus], *, full: bool) -> str:
         if active:
             table.add_column("Progress")
         for one in statuses:
-            table.add_row(
+            cells = (
                 one.team,
                 one.split,
                 one.submission[:12],
@@ -108,6 +117,7 @@ def status_text(statuses: Sequence[SubmissionStatus], *, full: bool) -> str:
                 f"{one.stored} of {one.total}",
                 *([_progress(one)] if active else []),
             )
+            table.add_row(*(Text(for_terminal(cell)) for cell in cells))
         console.print(table)
         for one in statuses:
             _print_causes(one, console, full=full)
@@ -124,8 +134,10 @@ def _progress(one: SubmissionStatus) -> str:
 
 
 def _print_causes(one: SubmissionStatus, console: Console, *, full: bool) -> None:
+    from rich.text import Text
+
     def line(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        console.print(Text(for_terminal(text)), soft_wrap=True)
 
     if one.cause:
         line(f"{one.team}: {one.cause}")

@@ -18,6 +18,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from harness.cli.console import log_line
+
 PLAIN_SECONDS = 15.0
 """Between two plain lines, so that the log of a whole night stays readable."""
 
@@ -83,8 +85,5 @@ class ProgressBar:
         now = time.monotonic()
         if done == total or now - self._last_line >= PLAIN_SECONDS:
             self._last_line = now
-            self._console.print(
-                f"{self._title}: {done} of {total}{f', {item}' if item else ''}",
-                markup=False,
-                highlight=False,
-            )
+            line = f"{self._title}: {done} of {total}{f', {item}' if item else ''}"
+            self._console.print(log_line(line), soft_wrap=True)

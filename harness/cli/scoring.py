@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from harness.cli.console import STORE, log, stderr
+from harness.cli.console import STORE, log, remember_store, show, stderr
 from harness.cli.options import (
     AnySandbox,
     DataRoot,
@@ -128,7 +128,7 @@ def regress_command(
             return
         results = regression.regress(work, chosen, workers=workers, log=log, progress=progress)
         for result in results:
-            sys.stdout.write("\n".join([*result.lines(), ""]))
+            show("\n".join([*result.lines(), ""]))
         sys.stdout.flush()
         if any(result.skipped for result in results):
             log(install_hint("baselines"))
@@ -138,7 +138,7 @@ def regress_command(
                 data, keep or work / "real", chosen, workers=workers, log=log, progress=progress
             )
             for name, differences in published.items():
-                sys.stdout.write("\n".join([f"{name}, published scores:", *map(str, differences), ""]))
+                show("\n".join([f"{name}, published scores:", *map(str, differences), ""]))
                 steady = steady and all(one.expected for one in differences)
     raise typer.Exit(0 if steady else 1)
 
@@ -162,6 +162,8 @@ def demo_command(
     from harness.sandbox.stamp import temporary_folder
 
     with temporary_folder("demo") as temporary:
+        if keep is not None:
+            remember_store(keep / "store")
         with ProgressBar("Scoring", stderr()) as progress:
             store = demo.run(
                 keep or temporary,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.console import STORE, emit, log
+from harness.cli.console import STORE, emit, log, show, show_line
 from harness.cli.options import (
     AnySplit,
     OptionalData,
@@ -88,7 +88,10 @@ def status_command(
         raise UsageError(
             f"{team} has no submission in {store}.", hint="`cad1 status` lists the teams that have."
         )
-    sys.stdout.write(status_json(statuses) if as_json else status_text(statuses, full=team is not None))
+    if as_json:
+        emit(status_json(statuses), None)
+    else:
+        show(status_text(statuses, full=team is not None))
 
 
 def disqualify_command(team: Team, reason: Reason, store: Store = STORE) -> None:
@@ -137,7 +140,7 @@ def verify_command(
     else:
         problems, answer = _verify_store(store, head)
     for line in problems or [answer]:
-        sys.stdout.write(f"{line}\n")
+        show_line(line)
     raise typer.Exit(1 if problems else 0)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from harness.ledger.entities import Scorer
 from harness.ledger.states import Case, State, Step, check_transition, checked_fault
 from harness.ledger.transaction import Transaction
+from validator.findings.text import for_terminal
 
 COLUMNS = "team, submission, challenge, state, fault, cause, scorer, engine, locked, at, who"
 
@@ -59,5 +60,5 @@ def append_step(
 
 
 def single_line(text: str) -> str:
-    """Text for a table and a terminal: one line, no control characters, at most `MAX_TEXT` characters."""
-    return "".join(one if one.isprintable() else "?" for one in " ".join(text.split()))[:MAX_TEXT]
+    """Text for a table and a terminal: one line, control characters escaped, at most `MAX_TEXT` characters."""
+    return for_terminal(" ".join(text.split()))[:MAX_TEXT]

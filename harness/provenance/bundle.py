@@ -19,7 +19,14 @@ from harness.protocol.aggregation import mean
 from harness.protocol.errors import SetupError, SubmissionError
 from harness.protocol.lock import sha256
 from harness.provenance.envelope import check_key, check_signature, sign
-from harness.provenance.packing import ENVELOPE, ArchiveError, pack, read_bundle, unpack
+from harness.provenance.packing import (
+    ENVELOPE,
+    ArchiveError,
+    first_error,
+    pack,
+    read_bundle,
+    unpack,
+)
 from harness.provenance.record import AnyRecord, Record, make_record, parse_record
 from harness.provenance.statement import make_statement
 from harness.ranking.files import write_atomically
@@ -63,7 +70,7 @@ def make_members(ledger: Ledger, entry: Entry, roster: Roster) -> dict[str, byte
         record = make_record(ledger, entry, roster)
     except ValidationError as error:
         raise SetupError(
-            f"The ledger {ledger.path} holds something that no bundle may hold: {_first_error(error)}.",
+            f"The ledger {ledger.path} holds something that no bundle may hold: {first_error(error)}.",
             hint="`cad1 verify` lists the damage.",
         ) from error
     return _members(record, ledger.examples(entry.key), roster)
@@ -112,19 +119,15 @@ def verify_bundle(path: Path, *, key: Path | None = None) -> list[str]:
     return problems
 
 
-def _first_error(error: ValidationError) -> str:
-    """The first error of a model: the field and the reason."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}"
-
-
 def _check_contents(members: Mapping[str, bytes]) -> list[str]:
     try:
         record = parse_record(members["run.json"])
-    except ValidationError as error:
-        return [f"run.json is not valid ({_first_error(error)})."]
+    except ArchiveError as error:
+        return [f"run.json {error}."]
     challenge = record.challenge
     roster = Roster(challenge.digest, challenge.split, challenge.songs, challenge.listeners)
+    if _names_length(roster) > len(members["statement.json"]):
+        return ["statement.json is too short to list every example of run.json."]
     if len(set(roster.examples)) != len(roster.examples):
         return ["run.json names a song or a listener twice."]
     try:
@@ -140,6 +143,16 @@ def _check_contents(members: Mapping[str, bytes]) -> list[str]:
         if members[name] != content:
             problems.append(f"{name} does not follow from the bundle's scores and run record.")
     return problems
+
+
+def _names_length(roster: Roster) -> int:
+    """At least so many bytes has a statement, which names every example; computed without making the examples."""
+    songs, listeners = len(roster.songs), len(roster.listeners)
+    return (
+        listeners * sum(map(len, roster.songs))
+        + songs * sum(map(len, roster.listeners))
+        + songs * listeners * len('" for ",\n')
+    )
 
 
 def _with_audio(example: StoredExample, record: AnyRecord) -> StoredExample:

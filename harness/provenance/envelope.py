@@ -6,14 +6,14 @@ securesystemslib makes envelope and signature, cryptography reads the key; both 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness.protocol.errors import SetupError, UsageError
+from harness.provenance.packing import parse_member
 
 if TYPE_CHECKING:
     from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]
@@ -89,14 +89,13 @@ def check_signature(envelope: bytes, payload: bytes, *, key: Path | None) -> lis
     """
     public = None if key is None else _public_key(key)
     try:
-        parsed = _Envelope.model_validate_json(envelope)
+        parsed = parse_member(_Envelope, envelope)
         if base64.b64encode(base64.b64decode(parsed.signatures[0].sig)).decode() != parsed.signatures[0].sig:
-            raise ValueError("its signature is not canonical base64")
+            raise ValueError("has a signature that is not canonical base64")
         if _render(parsed.model_dump(mode="json")) != envelope:
-            raise ValueError("its JSON is not canonical")
-    except (ValidationError, binascii.Error, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        return [f"The signature is not a valid DSSE envelope ({reason})."]
+            raise ValueError("has JSON that is not canonical")
+    except ValueError as error:  # also an ArchiveError, and one of base64
+        return [f"The signature is not a valid DSSE envelope: it {error}."]
     if parsed.payload != base64.b64encode(payload).decode():
         return ["The signature belongs to another statement than the bundle's."]
     if public is None:

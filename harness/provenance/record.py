@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness.ledger.audits import AuditProgress, audit_progress
 from harness.ledger.entities import AuditPlan, AuditRecord, Entry, Roster, StoredExample
 from harness.ledger.ledger import Ledger
 from harness.protocol.aggregation import mean
 from harness.protocol.records import Digest, Haaqi, Name
+from harness.provenance.packing import ArchiveError, parse_member
 from validator.challenge.rules import CAD1, SEED_RULE
 
 SCHEMA_VERSION: Final = 2
@@ -186,14 +187,14 @@ def parse_record(content: bytes) -> AnyRecord:
     """The run record of a bundle, of any version.
 
     Raises:
-        ValidationError: It is not valid.
+        ArchiveError: It is not valid.
     """
     try:
-        return Record.model_validate_json(content)
-    except ValidationError as error:
+        return parse_member(Record, content)
+    except ArchiveError as error:
         try:
-            return Record1.model_validate_json(content)
-        except ValidationError:
+            return parse_member(Record1, content)
+        except ArchiveError:
             raise error from None
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from harness.protocol.errors import Fault
 from harness.ranking.tables import Row, Table, Unranked
+from validator.findings.text import for_csv, for_markdown, for_terminal
 from validator.findings.wording import counted
 
 if TYPE_CHECKING:
@@ -30,6 +32,15 @@ CAUSES: Mapping[str, str] = MappingProxyType(
     }
 )
 """The causes of a failure, for a reader of the ranking."""
+
+
+def titles(tables: Sequence[Table]) -> list[str]:
+    """The title of each table; two with one title also name their challenges, whose audiograms or audio differ."""
+    counts = Counter(table.title for table in tables)
+    return [
+        table.title if counts[table.title] == 1 else f"{table.title}, challenge {table.roster.digest[:12]}"
+        for table in tables
+    ]
 
 
 def notes(table: Table) -> list[str]:
@@ -88,16 +99,16 @@ def _cells(row: Row) -> tuple[str, str, str]:
 def markdown(tables: Sequence[Table]) -> str:
     """Each table in the form `| Ranking | Team | Average score |`, with its notes."""
     parts = ["# Ranking", *([] if tables else [EMPTY])]
-    for table in tables:
-        parts.append(f"## {table.title}")
+    for table, title in zip(tables, titles(tables), strict=True):
+        parts.append(f"## {for_markdown(title)}")
         parts.append(_markdown_table([_cells(row) for row in table.rows]))
-        parts += ["\n".join(f"- {note}" for note in notes(table))] if notes(table) else []
+        parts += ["\n".join(f"- {for_markdown(note)}" for note in notes(table))] if notes(table) else []
     return "\n\n".join(parts) + "\n"
 
 
 def _markdown_table(rows: Sequence[Sequence[str]]) -> str:
     """A pipe table, padded so that the text itself reads as a table."""
-    escaped = [[cell.replace("|", r"\|") for cell in row] for row in rows]
+    escaped = [[for_markdown(cell) for cell in row] for row in rows]
     widths = [
         max(len(heading) + 2, *(len(row[column]) for row in escaped)) if escaped else len(heading) + 2
         for column, heading in enumerate(HEADINGS)
@@ -134,7 +145,11 @@ def as_csv(tables: Sequence[Table]) -> str:
     """One line per row, in full precision, each with its scorer."""
     import pandas as pd  # noqa: PLC0415  (slow to import)
 
-    records = [_record(table, row) for table in tables for row in table.rows]
+    records = [
+        {name: for_csv(cell) if isinstance(cell, str) else cell for name, cell in _record(table, row).items()}
+        for table in tables
+        for row in table.rows
+    ]
     frame = pd.DataFrame(records, columns=list(records[0]) if records else ["rank", "team", "average"])
     if records:
         frame["rank"] = frame["rank"].astype("Int64")
@@ -147,7 +162,7 @@ def as_json(tables: Sequence[Table]) -> str:
         "schema_version": 1,
         "tables": [
             {
-                "title": table.title,
+                "title": title,
                 "rows": [_record(table, row) for row in table.rows],
                 "incomplete": [
                     {
@@ -164,7 +179,7 @@ def as_json(tables: Sequence[Table]) -> str:
                 ],
                 "notes": notes(table),
             }
-            for table in tables
+            for table, title in zip(tables, titles(tables), strict=True)
         ],
     }
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
@@ -177,28 +192,31 @@ def html(tables: Sequence[Table]) -> str:
     environment = Environment(
         loader=PackageLoader("harness.ranking"),
         autoescape=True,
+        finalize=lambda value: for_terminal(value) if isinstance(value, str) else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     page = environment.get_template("ranking.html.jinja")
-    return page.render(tables=[(table, notes(table)) for table in tables], empty=EMPTY)
+    titled = zip(tables, titles(tables), strict=True)
+    return page.render(tables=[(table, title, notes(table)) for table, title in titled], empty=EMPTY)
 
 
 def terminal(tables: Sequence[Table], console: Console) -> str:
     """The tables as a terminal shows them; colours and width are those of the console."""
     from rich.table import Table as RichTable  # noqa: PLC0415  (slow to import)
+    from rich.text import Text  # noqa: PLC0415
 
     with console.capture() as capture:
-        for table in tables:
-            console.print(table.title, markup=False, highlight=False)
+        for table, title in zip(tables, titles(tables), strict=True):
+            console.print(Text(for_terminal(title)))
             drawn = RichTable()
             for heading in HEADINGS:
                 drawn.add_column(heading, justify="left" if heading == "Team" else "right")
             for row in table.rows:
-                drawn.add_row(*_cells(row))
+                drawn.add_row(*(Text(for_terminal(cell)) for cell in _cells(row)))
             console.print(drawn)
             for note in notes(table):
-                console.print(f"- {note}", markup=False, highlight=False)
+                console.print(Text(f"- {for_terminal(note)}"))
         if not tables:
             console.print(EMPTY)
     return capture.get()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.ledger.entities import Entry, Roster, StoredExample
@@ -116,31 +116,34 @@ def parse_scores(text: str, roster: Roster, *, name: str, complete: bool = True)
     Raises:
         SubmissionError: It is not a valid scores.csv of this challenge; lists every problem.
     """
-    rows = csv.reader(io.StringIO(text))
-    header = tuple(next(rows, []))
+    rows = _rows(text, name)
+    _, header = next(rows, (1, ()))
     if header != CAD1.header:
         raise SubmissionError(
             f"{name}, line 1: expected the header {','.join(CAD1.header)}, found {','.join(header)[:200]!r}.",
             hint="Use the file that the challenge's recipe or `cad1 scores` writes.",
         )
     problems: list[str] = []
+    unlisted = 0
     found: dict[tuple[str, str], StoredExample] = {}
     known = set(roster.examples)
-    for row in rows:
+    for number, row in rows:
         if not row:
             continue
         problem = _parse_row(row, known, found, empty=not complete)
-        if problem:
-            problems.append(f"line {rows.line_num}: {problem}")
+        if problem and len(problems) < MAX_PROBLEMS:
+            problems.append(f"line {number}: {problem}")
+        elif problem:
+            unlisted += 1
     missing = [example for example in roster.examples if example not in found]
     if missing and complete:
         names = "; ".join(f"{song} for {listener}" for song, listener in missing[:5])
         problems.append(f"{len(missing)} of {len(roster.examples)} examples are missing: {names}")
     if problems:
-        more = f"; and {len(problems) - MAX_PROBLEMS} more" if len(problems) > MAX_PROBLEMS else ""
+        more = f"; and {unlisted} more" if unlisted else ""
         raise SubmissionError(
             f"{name} is not a complete scores.csv of split {roster.split}: "
-            + "; ".join(problems[:MAX_PROBLEMS])
+            + "; ".join(problems)
             + more
             + ".",
             hint="Fix these rows, or let `cad1 score` make the file.",
@@ -148,8 +151,29 @@ def parse_scores(text: str, roster: Roster, *, name: str, complete: bool = True)
     return [found[example] for example in roster.examples if example in found]
 
 
+def _rows(text: str, name: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The lines of a CSV text, each with its number.
+
+    Raises:
+        SubmissionError: A line is not CSV, or a cell is larger than a CSV reader accepts.
+    """
+    reader = csv.reader(io.StringIO(text))
+    try:
+        for row in reader:
+            yield reader.line_num, tuple(row)
+    except csv.Error as error:
+        raise SubmissionError(
+            f"{name}, line {reader.line_num}: it is not CSV: {error}.",
+            hint="Use the file that the challenge's recipe or `cad1 scores` writes.",
+        ) from error
+
+
 def _parse_row(
-    row: list[str], known: set[tuple[str, str]], found: dict[tuple[str, str], StoredExample], *, empty: bool
+    row: tuple[str, ...],
+    known: set[tuple[str, str]],
+    found: dict[tuple[str, str], StoredExample],
+    *,
+    empty: bool,
 ) -> str:
     """Adds a row to `found`; returns its problem, or an empty string. `empty` allows rows without any value."""
     if len(row) != len(CAD1.header):

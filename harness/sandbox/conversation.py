@@ -21,6 +21,7 @@ from harness.protocol.records import (
 )
 from harness.sandbox.contract import Result, Running
 from harness.sandbox.feed import AuditQuestion, BatchQuestion, Question, SongQuestion
+from validator.findings.text import quoted
 
 
 class Conversation:
@@ -108,9 +109,9 @@ class Conversation:
         except LineError as error:
             raise self._broken(str(error)) from None
         if isinstance(record, Refusal):
+            hint = quoted("evaluator", record.hint) if record.hint else ""
             raise SetupError(
-                f"The evaluator refused to score; it said: {_printable(record.message)!r}",
-                hint=f"It also said: {_printable(record.hint)!r}" if record.hint else "",
+                f"The evaluator refused to score. {quoted('evaluator', record.message)}", hint=hint
             )
         if self._done:
             raise self._broken("a line after its last line")
@@ -159,8 +160,3 @@ class Conversation:
 
     def _broken(self, what: str) -> InternalError:
         return self._running.broke_protocol(what)
-
-
-def _printable(text: str) -> str:
-    """Text of a parsed record on one line, `?` for control characters."""
-    return "".join(character if character.isprintable() else "?" for character in text)

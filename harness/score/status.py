@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.ledger.entities import Failure, Key, Roster
+from harness.ledger.entities import Entry, Failure, Key, Roster
 from harness.ledger.leases import ENDED_UNEXPECTEDLY, Lease
 from harness.ledger.ledger import Ledger
 from harness.ledger.states import State, Step
 from harness.protocol.errors import Fault
 from harness.score.heartbeat import is_dead
+
+SELF_REPORTED = "self-reported"
+"""The kind of an entry, and the state shown, of scores that a team computed itself."""
 
 DIED = f"{ENDED_UNEXPECTEDLY}; run the same command again to continue"
 
@@ -27,7 +30,7 @@ class SubmissionStatus:
         team: The team that sent it.
         split: The challenge's split.
         submission: Its SHA-256.
-        state: Received, invalid, scoring, scored or failed.
+        state: Received, invalid, scoring, scored or failed; self-reported if the team computed its scores itself.
         since: When it entered that state, UTC.
         fault: The category of the cause, if it is invalid or failed.
         cause: One sentence.
@@ -57,7 +60,7 @@ class SubmissionStatus:
 def read_statuses(
     store: Path, *, team: str | None = None, split: str | None = None
 ) -> list[SubmissionStatus]:
-    """The status of each submission, the most recently changed last.
+    """The status of each submission, the most recently changed last; self-reported scores come after them.
 
     Args:
         store: The folder of the ledger.
@@ -79,7 +82,33 @@ def read_statuses(
                 key = Key(key.submission, key.challenge, step.scorer)
             lease = leases.get(key) if key is not None else None
             found.append(_status(ledger, step, roster, key=key, lease=lease))
+        found += [
+            _self_reported(ledger, entry, rosters[entry.key.challenge])
+            for entry in ledger.entries()
+            if entry.kind == SELF_REPORTED
+            and team in (None, entry.team)
+            and split in (None, rosters[entry.key.challenge].split)
+        ]
     return found
+
+
+def _self_reported(ledger: Ledger, entry: Entry, roster: Roster) -> SubmissionStatus:
+    """Of scores that a team computed itself: they are complete when they are added, and have no steps."""
+    return SubmissionStatus(
+        team=entry.team,
+        split=roster.split,
+        submission=entry.key.submission,
+        state=SELF_REPORTED,
+        since=entry.entered,
+        fault="",
+        cause="",
+        stored=len(ledger.examples(entry.key)),
+        total=len(roster.examples),
+        rate=None,
+        left=None,
+        runner="",
+        failures=(),
+    )
 
 
 def _status(

@@ -201,3 +201,35 @@ def test_doctor_lists_leftovers_and_clean_removes_them(
 def test_a_copied_store_is_verified_too(cad1: Cad1, store: Path, tmp_path: Path) -> None:
     shutil.copytree(store, tmp_path / "copy")
     assert cad1("verify", "--store", tmp_path / "copy").returncode == 0
+
+
+def test_a_cell_over_the_limit_of_a_csv_reader_is_an_invalid_file(cad1: Cad1, tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").write_text("a" * 131_073)
+    done = cad1("add-scores", "E001", tmp_path / "scores.csv", "--store", tmp_path / "store")
+    assert done.returncode == 1
+    assert done.stderr.startswith("cad1: scores.csv, line 1: it is not CSV: field larger than field limit")
+    assert "Traceback" not in done.stderr
+
+
+def test_self_reported_scores_have_a_status(cad1: Cad1, tmp_path: Path) -> None:
+    """Also in a store that holds nothing else, and beside a submission that was scored."""
+    roster = Roster("e" * 64, "valid", ("Song A",), ("L1", "L2"))
+    own = Key("9" * 64, roster.digest, Scorer("", "unknown", False))
+    with Ledger(tmp_path) as ledger:
+        examples = [StoredExample(*example, values(0.5)) for example in roster.examples]
+        ledger.report(Entry("E009", own, "scores.csv", 9, "self-reported"), roster, examples)
+    for arguments in ((), ("E009",), ("--split", "valid")):
+        done = cad1("status", *arguments, "--store", tmp_path)
+        assert done.returncode == 0
+        assert "self-reported" in done.stdout
+        assert "2 of 2" in done.stdout
+    (one,) = json.loads(cad1("status", "--json", "--store", tmp_path).stdout)["submissions"]
+    assert (one["team"], one["split"], one["state"]) == ("E009", "valid", "self-reported")
+    assert cad1("status", "--split", "test", "--store", tmp_path).stdout == "No submissions yet.\n"
+    with Ledger(tmp_path) as ledger:
+        ledger.history.move(enter(ledger, "E001", 1), State.SCORED, scorer=SCORER)
+    found = json.loads(cad1("status", "--json", "--store", tmp_path).stdout)["submissions"]
+    assert sorted((one["team"], one["state"]) for one in found) == [
+        ("E001", "scored"),
+        ("E009", "self-reported"),
+    ]

@@ -11,7 +11,8 @@ import pytest
 from tests.validator import forge
 from validator import Challenge, ChallengeError, SubmissionNotFound, validate
 from validator.findings.codes import new_finding
-from validator.findings.wording import harmless, printable
+from validator.findings.text import for_report
+from validator.findings.wording import printable
 from validator.report.report import Report
 from validator.report.subject import ChallengeInfo, SubmissionInfo
 
@@ -119,15 +120,15 @@ def test_no_line_of_a_report_is_a_command(text):
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_a_text_from_outside_can_be_made_harmless(text):
-    assert harmless(text).isprintable()
-    assert not obeyed(harmless(text))
-    assert harmless(harmless(text)) == harmless(text)
+def test_a_text_from_outside_can_be_made_for_report(text):
+    assert for_report(text).isprintable()
+    assert not obeyed(for_report(text))
+    assert for_report(for_report(text)) == for_report(text)
 
 
 def test_ordinary_texts_stay_as_they_are():
     for text in ("L6001/RöCKSHOW (Live) - I'm Alright", "C# ## [x]", "a::b", "日本語 🎵", ""):
-        assert harmless(text) == printable(text) == text
+        assert for_report(text) == printable(text) == text
 
 
 def test_long_names_are_shortened_in_the_middle():

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from validator.findings.text import for_terminal
 from validator.findings.wording import printable
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 DOCUMENT_BYTES = 4 << 20
 """The largest metadata file of the challenge is under 200 kB."""
+
+MAX_KEY = 80
+"""Characters shown of a key of a JSON document."""
 
 
 class ChallengeError(Exception):
@@ -179,7 +183,7 @@ def parse(model: type[M], document: Document) -> M:
         return model.model_validate(document.contents)
     except ValidationError as error:
         first, count = error.errors(include_url=False)[0], error.error_count()
-        place = " → ".join(str(part) for part in first["loc"]) or "the top level"
+        place = " → ".join(for_terminal(str(part))[:MAX_KEY] for part in first["loc"]) or "the top level"
         raise ChallengeError(
             f"{document.source} does not have the format of the challenge's metadata: {first['msg']} at {place} "
             f"({count} error{'' if count == 1 else 's'} in all).",

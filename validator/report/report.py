@@ -7,7 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from validator.findings.finding import Finding, Severity
-from validator.findings.wording import CI_COMMAND, printable
+from validator.findings.text import CI_MARK
+from validator.findings.wording import printable
 from validator.report.subject import ChallengeInfo, SubmissionInfo
 from validator.report.text import render
 
@@ -64,7 +65,7 @@ class Report:
             "findings": [finding.to_dict() for finding in self.findings],
         }
         text = json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
-        return CI_COMMAND.sub(r"\1\\u005b", text)  # it only occurs inside strings
+        return CI_MARK.sub(r"#\\u0023", text)  # it only occurs inside strings
 
     def to_text(self, *, color: bool = False, all_: bool = False) -> str:
         """The report as text, grouped by code.

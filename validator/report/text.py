@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from validator.findings.codes import CODES
 from validator.findings.finding import Finding, Severity
-from validator.findings.wording import counted, harmless
+from validator.findings.text import for_report
+from validator.findings.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -56,7 +57,7 @@ def render(
         return f"\x1b[{style}m{text}\x1b[0m" if color else text
 
     lines = [
-        paint(harmless(submission.name), _BOLD)
+        paint(for_report(submission.name), _BOLD)
         + f" ({_size(submission.size)}), split {challenge.split}: "
         + f"{counted(challenge.songs, 'song')} x {counted(challenge.listeners, 'listener')} = "
         + f"{counted(challenge.examples, 'example')}",
@@ -83,22 +84,22 @@ def _section(code: str, group: list[Finding], *, paint: Callable[[str, str], str
     shown = group if all_ else group[:SHOWN]
     hint = group[0].hint
     for finding in shown:
-        lines.append(f"  {paint(harmless(finding.path) or 'the whole submission', _BOLD)}")
-        lines.append(f"    {harmless(finding.message)}")
+        lines.append(f"  {paint(for_report(finding.path) or 'the whole submission', _BOLD)}")
+        lines.append(f"    {for_report(finding.message)}")
         if finding.expected and finding.expected != finding.path:
-            lines.append(f"    expected: {harmless(finding.expected)}")
+            lines.append(f"    expected: {for_report(finding.expected)}")
         if (
             finding.found
             and finding.found != finding.path
             and (finding.expected or finding.found not in finding.message)
         ):
-            lines.append(f"    found:    {harmless(finding.found)}")
+            lines.append(f"    found:    {for_report(finding.found)}")
         if finding.hint != hint and finding.hint:
-            lines.append(f"    How to fix: {harmless(finding.hint)}")
+            lines.append(f"    How to fix: {for_report(finding.hint)}")
     if len(group) > len(shown):
         lines.append(paint(f"  … and {len(group) - len(shown):,} more (show them with --all)", _DIM))
     if hint:
-        lines.append(f"  {paint('How to fix:', _BOLD)} {harmless(hint)}")
+        lines.append(f"  {paint('How to fix:', _BOLD)} {for_report(hint)}")
     return lines
 
 
