@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.console import STORE, log
-from harness.cli.options import Runtime, Store
+from harness.cli.options import Image, Runtime, Store
 from harness.protocol.errors import SetupError
 
 
@@ -28,20 +28,25 @@ def image_build_command(
     sys.stdout.write(f"{IMAGE} {identity}\n")
 
 
-def image_verify_command(runtime: Runtime = "") -> None:
+def image_verify_command(image: Image = "", runtime: Runtime = "") -> None:
     """Check the image against the lock file
 
-    Compares the image's label on the host, and every file and version inside a container.
+    Compares the image's label and id on the host, and every file and version inside a container.
     """
     from harness.baselines.synthetic import make_challenge
+    from harness.protocol.lock import Lock
     from harness.sandbox.docker.container import DockerSandbox
+    from harness.sandbox.docker.contents import check_contents
+    from harness.sandbox.docker.image import IMAGE
     from harness.sandbox.selfcheck import check_sandbox
     from harness.sandbox.stamp import temporary_folder
 
     with temporary_folder("verify") as folder:
         folder.chmod(0o755)
         data = make_challenge(folder / "data", seconds=2.0, scored_seconds=0.5)
-        environment, hello = check_sandbox(DockerSandbox(runtime=runtime), data=data)
+        sandbox = DockerSandbox(image=image or IMAGE, runtime=runtime)
+        environment, hello = check_sandbox(sandbox, data=data)
+        check_contents(sandbox.client, environment.image, Lock.load())
     sys.stdout.write(f"{environment.image} matches scorer.lock {environment.scorer_digest}\n")
     for package, version in sorted(hello.versions.items()):
         log(f"  {package} {version}")

@@ -44,7 +44,7 @@ def task(synthetic_root: Path, oracle_zip: Path) -> Callable[..., Task]:
 
 @pytest.fixture
 def derived(engine: docker.DockerClient, image: str) -> Iterator[Callable[..., str]]:
-    """Builds an image from the evaluator's with Dockerfile instructions; it keeps the evaluator's labels."""
+    """Builds an image from ours with Dockerfile instructions; it keeps our labels. Gives its id."""
     made: list[str] = []
 
     def build(*instructions: str) -> str:
@@ -53,7 +53,7 @@ def derived(engine: docker.DockerClient, image: str) -> Iterator[Callable[..., s
         context = tar_of({"Dockerfile": dockerfile.encode()})
         engine.images.build(fileobj=context, custom_context=True, tag=tag, network_mode="none", forcerm=True)
         made.append(tag)
-        return tag
+        return str(engine.images.get(tag).id)
 
     yield build
     for tag in made:
@@ -62,7 +62,7 @@ def derived(engine: docker.DockerClient, image: str) -> Iterator[Callable[..., s
 
 @pytest.fixture
 def probe(engine: docker.DockerClient, image: str) -> Iterator[Callable[[str], str]]:
-    """Makes an image that runs a Python script in the evaluator's place: the evaluator's plus one file."""
+    """Makes an image that runs a Python script in the evaluator's place: ours plus one file. Gives its id."""
     made: list[str] = []
 
     def make(script: str) -> str:
@@ -70,11 +70,11 @@ def probe(engine: docker.DockerClient, image: str) -> Iterator[Callable[[str], s
         container = engine.containers.create(image, entrypoint=[PYTHON, "/probe.py"])
         try:
             container.put_archive("/", tar_of({"probe.py": script.encode()}))
-            container.commit(name, number)
+            identity = str(container.commit(name, number).id)
         finally:
             container.remove()
         made.append(f"{name}:{number}")
-        return made[-1]
+        return identity
 
     yield make
     for tag in made:

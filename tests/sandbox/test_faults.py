@@ -257,7 +257,7 @@ def hostile(engine: docker.DockerClient, image: str, synthetic_root: Path) -> It
     context = tar_of({"Dockerfile": dockerfile.encode(), "probe.py": probe})
     tag = image_tag("hostile")
     engine.images.build(fileobj=context, custom_context=True, tag=tag, network_mode="none", forcerm=True)
-    yield tag
+    yield str(engine.images.get(tag).id)
     engine.images.remove(tag, force=True)
 
 
