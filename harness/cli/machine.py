@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.console import STORE, log, show_line
-from harness.cli.options import Runtime, Store
+from harness.cli.options import Image, Runtime, Store
 from harness.protocol.errors import SetupError
 
 
@@ -28,15 +28,20 @@ def image_build_command(
     sys.stdout.write(f"{IMAGE} {identity}\n")
 
 
-def image_verify_command(runtime: Runtime = "") -> None:
+def image_verify_command(image: Image = "", runtime: Runtime = "") -> None:
     """Check the image against the lock file
 
-    Compares the image's label on the host, and every file and version inside a container.
+    Compares the image's label and id on the host, and every file and version inside a container.
     """
+    from harness.protocol.lock import Lock
     from harness.sandbox.docker.container import DockerSandbox
+    from harness.sandbox.docker.contents import check_contents
+    from harness.sandbox.docker.image import IMAGE
     from harness.sandbox.selfcheck import check_sandbox
 
-    found = check_sandbox(DockerSandbox(runtime=runtime))
+    sandbox = DockerSandbox(image=image or IMAGE, runtime=runtime)
+    found = check_sandbox(sandbox)
+    check_contents(sandbox.client, found.environment.image, Lock.load())
     sys.stdout.write(f"{found.environment.image} matches scorer.lock {found.environment.scorer_digest}\n")
     for program, versions in (("evaluator", found.hello.versions), ("decoder", found.decoder)):
         for package, version in sorted(versions.items()):

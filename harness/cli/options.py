@@ -40,6 +40,13 @@ AnySandbox = Annotated[
 Runtime = Annotated[
     str, typer.Option(help="An OCI runtime of the engine, such as runsc (gVisor).", show_default=False)
 ]
+Image = Annotated[
+    str,
+    typer.Option(
+        help="Another image than the one that `cad1 image build` made here, by its id: sha256:….",
+        show_default=False,
+    ),
+]
 EngineOption = Annotated[
     Literal["fast", "pyclarity"], typer.Option(help="The HAAQI implementation that scores.")
 ]

@@ -13,6 +13,7 @@ from harness.cli.options import (
     AnySandbox,
     DataRoot,
     EngineOption,
+    Image,
     Runtime,
     SplitOption,
     Store,
@@ -34,6 +35,7 @@ def score_command(
         Literal["docker", "bubblewrap", "process"],
         typer.Option(help="The sandbox to score in; a weaker one is never used instead."),
     ] = "docker",
+    image: Image = "",
     runtime: Runtime = "",
     engine: EngineOption = "fast",
     workers: Workers = 1,
@@ -77,7 +79,7 @@ def score_command(
         audits=audit,
     )
     with ProgressBar("Scoring", stderr()) as progress:
-        chosen = choose_sandbox(sandbox, runtime=runtime, log=log)
+        chosen = choose_sandbox(sandbox, runtime=runtime, image=image, log=log)
         outcome = score(request, chosen, progress=progress, log=log)
     print_outcome(outcome, submission=submission, team=team, store=store)
     if outcome.average is not None:
@@ -94,6 +96,7 @@ def regress_command(
         ),
     ] = None,
     sandbox: AnySandbox = "strongest",
+    image: Image = "",
     workers: Workers = 2,
     keep: Annotated[
         Path | None,
@@ -121,7 +124,7 @@ def regress_command(
         raise UsageError("--keep can only be used with --data, and not with --update.")
     if update and data is not None:
         raise UsageError("--update stores the demo's scores; it cannot be used with --data.")
-    chosen = choose_sandbox(sandbox, log=log)
+    chosen = choose_sandbox(sandbox, image=image, log=log)
     with temporary_folder("regress") as work, ProgressBar("Scoring", stderr()) as progress:
         if update:
             sys.stdout.write(f"{regression.update(work, chosen, workers=workers, progress=progress)}\n")
@@ -148,6 +151,7 @@ def demo_command(
         Path | None, typer.Option(help="Keep songs, zips and scores in this folder.", show_default=False)
     ] = None,
     sandbox: AnySandbox = "strongest",
+    image: Image = "",
     engine: EngineOption = "fast",
     workers: Workers = 2,
 ) -> None:
@@ -167,7 +171,7 @@ def demo_command(
         with ProgressBar("Scoring", stderr()) as progress:
             store = demo.run(
                 keep or temporary,
-                sandbox=choose_sandbox(sandbox, log=log),
+                sandbox=choose_sandbox(sandbox, image=image, log=log),
                 engine=engine,
                 workers=workers,
                 log=log,

@@ -354,7 +354,7 @@ def check(program: ProgramName, host: str) -> int:
     """Prints how this environment differs from the host's lock, its installed files included; 1 if it does."""
     differences = Lock.load().own_differences(program, host=host, contents=True)
     for line in differences:
-        sys.stdout.write(f"{line}\n")
+        sys.stderr.write(f"{line}\n")
     return int(bool(differences))
 
 

@@ -17,24 +17,32 @@ LOCAL_BASE = "cad1-base:bookworm"
 """The base image that scripts/debian-base.sh builds."""
 
 
-def choose_sandbox(name: str, *, runtime: str = "", log: Callable[[str], None]) -> Sandbox:
+def choose_sandbox(name: str, *, runtime: str = "", image: str = "", log: Callable[[str], None]) -> Sandbox:
     """Returns the sandbox called `name`: docker, bubblewrap, process or strongest.
 
     Args:
         name: Which sandbox.
         runtime: An OCI runtime for the containers; the engine's default if empty.
+        image: Another image than `cad1 image build`'s; with it, `strongest` is Docker.
         log: Called with a line for each sandbox that this machine lacks; only with `strongest`.
 
     Raises:
-        UsageError: A runtime was given for a sandbox without containers.
+        UsageError: A runtime or an image was given for a sandbox without containers.
     """
+    if image and name == "strongest":
+        name = DockerSandbox.name
+    if image and name != DockerSandbox.name:
+        raise UsageError(
+            f"--image {image} can only be used with --sandbox docker, not with {name}.",
+            hint="Remove one of the two options.",
+        )
     if runtime and name != DockerSandbox.name:
         raise UsageError(
             f"--runtime {runtime} can only be used with --sandbox docker, not with {name}.",
             hint="Remove one of the two options.",
         )
     if name == DockerSandbox.name:
-        return DockerSandbox(runtime=runtime)
+        return DockerSandbox(image=image or IMAGE, runtime=runtime)
     if name == BubblewrapSandbox.name:
         return BubblewrapSandbox()
     return ProcessSandbox() if name == ProcessSandbox.name else strongest_sandbox(log)

@@ -92,7 +92,7 @@ def test_without_pytorch_the_trained_baseline_is_skipped(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr(choice, "choose_sandbox", lambda name, log: UnusedSandbox())
+    monkeypatch.setattr(choice, "choose_sandbox", lambda name, **settings: UnusedSandbox())
     monkeypatch.setattr(regression, "regress", partial(regression.regress, names=("trained",)))
     assert app.cad1(["regress"]) == 0
     printed = capsys.readouterr()
@@ -109,7 +109,7 @@ def test_without_pytorch_no_baseline_is_stored(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr(choice, "choose_sandbox", lambda name, log: UnusedSandbox())
+    monkeypatch.setattr(choice, "choose_sandbox", lambda name, **settings: UnusedSandbox())
     before = {path: path.read_bytes() for path in regression.folder().iterdir()}
     assert app.cad1(["regress", "--update"]) == 3
     assert "Scores are stored for all baselines or none" in capsys.readouterr().err

@@ -64,7 +64,7 @@ def task(synthetic_root: Path, oracle_zip: Path) -> Callable[..., Task]:
 
 @pytest.fixture
 def derived(engine: docker.DockerClient, image: str) -> Iterator[Callable[..., str]]:
-    """Builds an image from the evaluator's with Dockerfile instructions; it keeps the evaluator's labels."""
+    """Builds an image from ours with Dockerfile instructions; it keeps our labels. Gives its id."""
     made: list[str] = []
 
     def build(*instructions: str) -> str:
@@ -73,7 +73,7 @@ def derived(engine: docker.DockerClient, image: str) -> Iterator[Callable[..., s
         context = tar_of({"Dockerfile": dockerfile.encode()})
         engine.images.build(fileobj=context, custom_context=True, tag=tag, network_mode="none", forcerm=True)
         made.append(tag)
-        return tag
+        return str(engine.images.get(tag).id)
 
     yield build
     for tag in made:

@@ -42,3 +42,14 @@ def test_the_strongest_sandbox_that_works_is_chosen_and_named(monkeypatch: pytes
     assert "No Docker engine answers" in lines[0]
     assert "bubblewrap is not installed on this machine" in lines[1]
     assert "child process instead" in lines[2]
+
+
+@pytest.mark.parametrize("name", ["docker", "strongest"])
+def test_an_image_that_is_named_is_docker_s(name: str) -> None:
+    assert isinstance(choose_sandbox(name, image="sha256:0", log=ignore), DockerSandbox)
+
+
+@pytest.mark.parametrize("name", ["bubblewrap", "process"])
+def test_an_image_without_containers_is_a_usage_error(name: str) -> None:
+    with pytest.raises(UsageError, match="--image sha256:0 can only be used with --sandbox docker"):
+        choose_sandbox(name, image="sha256:0", log=ignore)

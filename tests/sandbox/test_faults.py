@@ -243,10 +243,8 @@ def hostile(engine: docker.DockerClient, image: str, synthetic_root: Path) -> It
     probe = f"import sys\nexec({scripts!r}[int(sys.argv[1])])\n".encode()
     context = tar_of({"Dockerfile": f"FROM {image}\nCOPY probe.py /probe.py\n".encode(), "probe.py": probe})
     tag = image_tag("hostile")
-    built, _ = engine.images.build(
-        fileobj=context, custom_context=True, tag=tag, network_mode="none", forcerm=True
-    )
-    yield str(built.id)
+    engine.images.build(fileobj=context, custom_context=True, tag=tag, network_mode="none", forcerm=True)
+    yield str(engine.images.get(tag).id)
     engine.images.remove(tag, force=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,31 @@ import pytest
 
 from harness.haaqi.target import environment
 from harness.protocol.errors import SetupError
-from harness.protocol.lock import DOCKERFILE, HARNESS, SCORER_LOCK, Lock
+from harness.protocol.lock import (
+    DOCKERFILE,
+    HARNESS,
+    REQUIREMENTS,
+    SCORER_LOCK,
+    Lock,
+    ProgramName,
+)
 from harness.protocol.records import Hello
 from harness.sandbox.contract import Task
+from harness.sandbox.docker import image as docker_image
 from harness.sandbox.docker.container import DockerSandbox
-from harness.sandbox.docker.image import RENDERED_DOCKERFILE, TARGET_PLACEHOLDER, build_context, render
+from harness.sandbox.docker.contents import check_contents
+from harness.sandbox.docker.image import (
+    PROGRAMS,
+    RENDERED_DOCKERFILE,
+    TARGET_PLACEHOLDER,
+    build_context,
+    built_here,
+    check_image,
+    render,
+)
 from harness.sandbox.local.environment import target_variables, variables
 from harness.sandbox.selfcheck import check_sandbox
+from tests.sandbox.imposters import image_tag
 
 if TYPE_CHECKING:
     import docker
@@ -70,6 +89,90 @@ def test_one_changed_byte_of_pyclarity_is_refused_and_named(
     eb = "/opt/cad1/evaluator/lib/python3.11/site-packages/clarity/evaluator/haspi/eb.py"
     with pytest.raises(SetupError, match=r"pyclarity/evaluator/haspi/eb\.py has SHA-256"):
         list(DockerSandbox(image=derived(f"RUN echo >> {eb}")).run(task()))
+
+
+@docker_test
+def test_an_image_with_our_labels_that_was_not_built_here_is_refused(
+    engine: docker.DockerClient, image: str, derived: Callable[..., str]
+) -> None:
+    """The labels are kept by whoever changes a file; the name may be moved to the changed image."""
+    changed = derived("RUN echo 'raise SystemExit(7)' > /opt/cad1/harness/evaluator/__main__.py")
+    built = check_image(engine, image, Lock.load())
+    name = image_tag("moved")
+    engine.images.get(changed).tag(name)
+    try:
+        assert engine.images.get(name).labels == engine.images.get(image).labels
+        with pytest.raises(SetupError, match=r"which this user's `cad1 image build` did not make") as caught:
+            DockerSandbox(image=name).prepare()
+        assert "--image sha256:" in caught.value.hint
+        assert DockerSandbox(image=changed).prepare().image == changed
+        engine.images.get(built.id).tag(name)
+        assert DockerSandbox(image=name).prepare().image == built.id
+    finally:
+        engine.images.remove(name)
+
+
+@docker_test
+def test_an_image_built_here_from_another_lock_counts_as_not_built_here(
+    engine: docker.DockerClient, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = str(engine.images.get(image).id)
+    assert built_here(identity, Lock.load())
+    assert not built_here(identity, replace(Lock.load(), digest="0" * 64))
+    monkeypatch.setattr(docker_image, "cache_folder", lambda: tmp_path)
+    assert not built_here(identity, Lock.load())
+
+
+@docker_test
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_both_programs_environments_are_as_pip_made_them(
+    engine: docker.DockerClient, image: str, derived: Callable[..., str], program: ProgramName
+) -> None:
+    check_contents(engine, image, Lock.load())
+    packages = f"/opt/cad1/{program}/lib/python3.11/site-packages"
+    for change, words in (
+        (
+            f"RUN echo >> {packages}/pycparser/c_ast.py",
+            r"pycparser/c_ast\.py differs from its package's RECORD",
+        ),
+        (f"RUN echo > {packages}/new.pth", r"new\.pth would run at every start"),
+        (f"RUN echo > {packages}/numpy/new.py", r"numpy/new\.py belongs to no installed package"),
+    ):
+        with pytest.raises(SetupError, match=rf"The {program}'s environment .*{words}"):
+            check_contents(engine, derived(change), Lock.load())
+    with pytest.raises(SetupError, match=r"numpy\.py is in the tree and not in the lock"):
+        check_contents(engine, derived("RUN echo > /opt/cad1/numpy.py"), Lock.load())
+
+
+@docker_test
+def test_our_own_code_has_no_compiled_files_in_the_image(engine: docker.DockerClient, image: str) -> None:
+    command = ["find", "/opt/cad1/harness", "/opt/cad1/validator", "-type", "f", "-not", "-name", "*.py"]
+    found = engine.containers.run(image, command, remove=True).decode().split()
+    assert set(found) == {f"/opt/cad1/{name}" for name in (SCORER_LOCK, *REQUIREMENTS.values())}
+
+
+@docker_test
+def test_a_compiled_file_beside_a_source_is_refused_and_named(
+    derived: Callable[..., str], task: MakeTask
+) -> None:
+    """Python runs it instead of the source, whose digest still is the lock's."""
+    folder = "/opt/cad1/harness/evaluator"
+    compile_ = (
+        f"/opt/cad1/evaluator/bin/python -m compileall -q --invalidation-mode unchecked-hash {folder}/job.py"
+    )
+    changed = derived(f"RUN {compile_}")
+    with pytest.raises(
+        SetupError, match=r"evaluator/__pycache__/job\.cpython-311\.pyc is in the tree and not"
+    ):
+        list(DockerSandbox(image=changed).run(task()))
+
+
+@docker_test
+def test_the_decoder_has_a_current_libsndfile(engine: docker.DockerClient, image: str) -> None:
+    python = PROGRAMS["decoder"][0]
+    report = engine.containers.run(image, [python, "-m", "harness.decoder.selftest"], remove=True).decode()
+    assert "libsndfile 1.2.2: recent enough" in report
+    assert "as expected" in report
 
 
 @docker_test

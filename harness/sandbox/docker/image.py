@@ -156,20 +156,40 @@ def build(
                     hint="See the last lines of the build.",
                     detail="\n".join(tail),
                 )
-        return str(client.images.get(tag).id)
+        identity = str(client.images.get(tag).id)
     except (DockerException, OSError) as error:
         raise SetupError(
             f"The evaluator image could not be built from {base}: {error}.",
             hint="If no image registry can be reached, build a base image with scripts/debian-base.sh and pass "
             "`--base-image cad1-base:bookworm`.",
         ) from error
+    record = _build_record(identity)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(lock.digest, encoding="ascii")
+    return identity
+
+
+def _build_record(identity: str) -> Path:
+    """The file that says that this user built the image with this id; it holds the digest of the lock."""
+    return cache_folder() / "images" / identity.replace(":", "-")
+
+
+def built_here(identity: str, lock: Lock) -> bool:
+    """Whether this user's `build` made the image with this id from this lock."""
+    try:
+        return _build_record(identity).read_text(encoding="ascii") == lock.digest
+    except FileNotFoundError:
+        return False
 
 
 def check_image(client: docker.DockerClient, name: str, lock: Lock) -> ImageFacts:
-    """Checks an image's label against the lock.
+    """Checks an image's label against the lock, and that `build` made it here or that it is named by its id.
+
+    A label is no proof: whoever changes an image can keep it. An id is one, since it is a digest of every file.
 
     Raises:
-        SetupError: If there is no such image, or it was built from another lock; names what differs.
+        SetupError: If there is no such image, if it was built from another lock (names what differs), or if it was
+            neither built here nor named by its id.
     """
     from docker.errors import DockerException, ImageNotFound  # noqa: PLC0415
 
@@ -198,5 +218,11 @@ def check_image(client: docker.DockerClient, name: str, lock: Lock) -> ImageFact
             f"({str(labels.get(LOCK_LABEL))[:12]}…, but this one is {lock.digest[:12]}…); "
             f"they differ in {', '.join(names[:8]) or 'the lock file itself'}.",
             hint="Restore scorer.lock from version control, or rebuild the image with `cad1 image build`.",
+        )
+    if name != image.id and not built_here(str(image.id), lock):
+        raise SetupError(
+            f"The image {name} is {image.id}, which this user's `cad1 image build` did not make.",
+            hint="Build it: `cad1 image build`. If it comes from another machine, compare its id with the one that "
+            "`cad1 image build` printed there, and name it by that id: `--image sha256:…`.",
         )
     return ImageFacts(id=str(image.id), base=labels.get(BASE_LABEL, "unknown"))
