@@ -7,6 +7,7 @@ of one that uses the stems of other songs.
 from __future__ import annotations
 
 import itertools
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -97,9 +98,10 @@ def levelled(signal: Samples, wanted: float) -> Samples:
     return signal * np.sqrt(wanted / own) if (own := power(signal)) > 0 else signal
 
 
-def noise(signal: Samples) -> Samples:
-    """White noise with the RMS of the signal, the same every time."""
-    return levelled(np.random.RandomState(1).randn(len(signal)), power(signal))
+def noise(stem: Stem) -> Samples:
+    """White noise with the RMS of a stem, another for each stem, and the same every time."""
+    seed = zlib.crc32("/".join(stem.key).encode())
+    return levelled(np.random.RandomState(seed).randn(len(stem.signal)), power(stem.signal))
 
 
 def envelope(signal: Samples) -> Samples:
@@ -160,7 +162,7 @@ def passed(name: str, *, low: float = 0, high: float = RATE) -> Trick:
 
 def noisy(decibels: float) -> Trick:
     """White noise added, at a level relative to the stem's."""
-    return Trick(f"noise at {decibels:g} dB", lambda s: s.signal + noise(s.signal) * 10 ** (decibels / 20))
+    return Trick(f"noise at {decibels:g} dB", lambda s: s.signal + noise(s) * 10 ** (decibels / 20))
 
 
 def wider(exponent: float) -> Trick:
@@ -203,8 +205,9 @@ TRICKS = [
     Trick("a fifth of the mixture added", lambda s: s.signal + 0.2 * s.mixture),
     *map(noisy, (-60, -40, -20)),
     Trick("silence", lambda s: s.signal * 0),
-    Trick("noise at -60 dB instead of the stem", lambda s: noise(s.signal) / 1000),
+    Trick("noise at -60 dB instead of the stem", lambda s: noise(s) / 1000),
     Trick("silent where the true stem is (T)", lambda s: gated(s.signal, s.true)),
+    Trick("mean with the true stem (T)", lambda s: (s.signal + s.true) / 2),
     Trick("mean of left and right", lambda s: (s.signal + s.opposite) / 2),
     Trick("polarity inverted", lambda s: -s.signal),
     *map(later, (1, 20, 200)),
