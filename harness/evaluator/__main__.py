@@ -14,9 +14,10 @@ import sys
 
 from harness.evaluator.inbox import Inbox
 from harness.evaluator.lines import LineWriter
-from harness.evaluator.process import cpu_model, peak_memory, use_compiled_kernels
+from harness.evaluator.process import peak_memory, use_compiled_kernels
 from harness.protocol import lock
 from harness.protocol.parent import exit_with_parent
+from harness.protocol.processor import cpu_model
 from harness.protocol.records import Done, Hello, Job, Refusal
 
 

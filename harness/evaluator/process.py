@@ -1,9 +1,8 @@
-"""The evaluator's process: compiled kernels, processor and peak memory."""
+"""The evaluator's process: compiled kernels and peak memory."""
 
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import sys
 from pathlib import Path
@@ -21,17 +20,6 @@ def use_compiled_kernels() -> None:
         target = Path(os.environ.get("TMPDIR", "/tmp")) / "numba"  # noqa: S108  (the sandbox's own tmpfs)
         shutil.copytree(compiled, target, dirs_exist_ok=True)
         os.environ["NUMBA_CACHE_DIR"] = str(target)
-
-
-def cpu_model() -> str:
-    """The processor's name, or its architecture if the system does not know the name."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()[:200]
-    except OSError:  # not on Linux
-        pass
-    return (platform.processor() or platform.machine())[:200]
 
 
 def peak_memory() -> int:

@@ -103,8 +103,8 @@ class Database:
         if problems:
             raise SetupError(
                 f"The write-ahead log {wal} is damaged, or belongs to another ledger: {problems[0]}",
-                hint="Nothing was changed. `cad1 verify` lists every problem. Restore both files from one copy; or, "
-                "if the log was left beside a ledger that was put there later, move the log away.",
+                hint="Nothing was changed. `cad1 verify` lists every problem. Restore both files from one copy; "
+                "or, if the log was left beside a ledger that was put there later, move the log away.",
             )
 
     def _prepare(self, *, as_stored: bool) -> None:

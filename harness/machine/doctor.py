@@ -11,10 +11,10 @@ from pathlib import Path
 
 import psutil
 
-from harness.evaluator.process import cpu_model
 from harness.protocol.distributions import HINT, rival_distributions
 from harness.protocol.errors import HarnessError, SetupError
 from harness.protocol.lock import HARNESS, Lock
+from harness.protocol.processor import cpu_model
 from harness.sandbox.docker.engine import connect
 from harness.sandbox.docker.image import IMAGE, check_image
 from harness.sandbox.leftovers import leftovers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from harness.protocol.records import Engine
-from validator.challenge.rules import CAD1
 
 GIB = 2**30
 
@@ -25,9 +24,6 @@ BATCH = 8
 BATCH_SECONDS = 250.0
 """Seconds that one stem of all examples of a batch may last together: eight segments of 30 s, one whole song."""
 
-STEMS = len(CAD1.columns)
-"""Stems of an example."""
-
 PROCESSES = 64
 """The evaluator is one process with its threads; the limit stops a fork bomb."""
 
@@ -47,11 +43,6 @@ def batch(engine: Engine, *, seconds: float) -> int:
 def deadline(engine: Engine, *, stem_seconds: float) -> float:
     """Seconds that a sandbox gets for stems with a total length of `stem_seconds`."""
     return START_SECONDS + stem_seconds * SECONDS_PER_STEM_SECOND[engine]
-
-
-def patience(engine: Engine, *, seconds: float, examples: int) -> float:
-    """Seconds that a sandbox may be silent while it scores `examples` together, with stems of `seconds` each."""
-    return deadline(engine, stem_seconds=STEMS * seconds * examples)
 
 
 def memory(engine: Engine, *, seconds: float) -> int:

@@ -160,7 +160,7 @@ class Run:
     def _make_budget(self, missing: list[Example]) -> Budget:
         """The time for what is missing, and for every audit that may be drawn."""
         engine = self._request.engine
-        scored = sum(limits.STEMS * self._seconds(one.song) for one in missing)
+        scored = sum(len(CAD1.columns) * self._seconds(one.song) for one in missing)
         songs = len({one.song for one in missing})
         expected = expected_seconds(engine, stem_seconds=scored, songs=songs)
         plan = self._ledger.audit_plan(self._key)
@@ -215,15 +215,14 @@ class Run:
         seconds = self._seconds(shard.song)
         engine: Engine = "pyclarity" if shard.audits else request.engine
         # an audit also draws the noise of the stems before its own
-        stems = limits.STEMS * len(shard.examples) + 2 * len(shard.audits)
+        stems = len(CAD1.columns) * len(shard.examples) + 2 * len(shard.audits)
+        together = len(CAD1.columns) * min(shard.batch, max(len(shard.examples), 1))
         skipped: list[Example] = []
         return Task(
             engine=request.engine,
             questions=partial(self._questions, shard, stop=stop, skipped=skipped),
             seconds=min(limits.deadline(engine, stem_seconds=stems * seconds), self._budget.left()),
-            patience=limits.patience(
-                engine, seconds=seconds, examples=min(shard.batch, max(len(shard.examples), 1))
-            ),
+            patience=limits.deadline(engine, stem_seconds=together * seconds),
             memory=limits.memory(engine, seconds=seconds),
             skipped=skipped,
             stop=stop,

@@ -21,8 +21,8 @@ from validator.formats.flac import (
     decode_flac,
     decode_frames,
     decoding_error,
-    little_endian,
 )
+from validator.formats.pcm import little_endian
 
 FLAC = forge.audio(5)
 FORM = {"rate": 24000, "channels": 1, "bits": 16, "max_frames": forge.STEM_FRAMES}

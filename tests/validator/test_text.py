@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from validator.archive.members import printable
 from validator.findings.text import for_ci_log, for_csv, for_markdown, for_terminal, quoted
+from validator.findings.wording import printable
 
 
 @pytest.mark.parametrize(
