@@ -118,6 +118,34 @@ def with_metadata(data: bytes, *blocks: tuple[int, bytes]) -> bytes:
     return out + data[at:]
 
 
+def _crc(data: bytes, *, bits: int, polynomial: int) -> int:
+    crc, top = 0, 1 << (bits - 1)
+    for byte in data:
+        crc ^= byte << (bits - 8)
+        for _ in range(8):
+            crc = ((crc << 1) ^ (polynomial if crc & top else 0)) & ((1 << bits) - 1)
+    return crc
+
+
+def silent_blocks(frames: int = 3, *, block: int = 4095, md5: bytes = bytes(16)) -> bytes:
+    """A silent mono FLAC at 24 kHz, of blocks with their residuals in 256 partitions.
+
+    4095 does not divide by 256, so there are residuals for 3840 samples of such a block only. libFLAC 1.3.3 leaves
+    the other 255 as they are in its memory, and every run decodes other audio.
+    """
+    packed = 24000 << 44 | 15 << 36 | frames * block
+    data = b"fLaC\x80\0\0\x22" + block.to_bytes(2, "big") * 2 + bytes(6) + packed.to_bytes(8, "big") + md5
+    for number in range(frames):
+        header = b"\xff\xf8\x70\x08" + bytes([number]) + (block - 1).to_bytes(2, "big")
+        header += bytes([_crc(header, bits=8, polynomial=0x07)])
+        # a subframe of fixed order 0, Rice coded in 2**8 partitions with parameter 0: each residual 0 is one bit
+        bits = "00010000" + "001000" + ("0000" + "1" * (block >> 8)) * 256
+        bits += "0" * (-len(bits) % 8)
+        frame = header + int(bits, 2).to_bytes(len(bits) // 8, "big")
+        data += frame + _crc(frame, bits=16, polynomial=0x8005).to_bytes(2, "big")
+    return data
+
+
 # --- zips by the standard library ------------------------------------------------------------------------
 
 

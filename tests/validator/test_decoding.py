@@ -1,6 +1,8 @@
 """What the host decides about a FLAC file, what a decoder in a sandbox decides, and how the two meet."""
 
+import dataclasses
 import functools
+import hashlib
 import os
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import pytest
 
 from tests.validator import forge
 from validator import validate
+from validator.challenge.songs import Segment
 from validator.findings.codes import CODES
 from validator.formats.flac import (
     DECODING_CODES,
@@ -123,6 +126,31 @@ def test_files_without_md5_are_errors_with_a_hint(tmp_path, quick):
     assert len(report.findings) == 4 * 9
     assert not report.valid
     assert "soundfile.write" in report.findings[0].hint
+
+
+def test_a_file_that_decoders_read_differently_is_one_clear_error_in_every_run(tmp_path):
+    name, frames = forge.first("left_bass.flac"), 3 * 4095
+    files = forge.stems() | {name: forge.silent_blocks()}
+    folder = forge.lay_out(files, tmp_path / "evaluation")
+    songs = tuple(
+        dataclasses.replace(song, objective=Segment(0.0, frames / 24000)) for song in forge.CHALLENGE.songs
+    )
+    challenge = dataclasses.replace(forge.CHALLENGE, songs=songs)
+    runs = [[one for one in validate(folder, challenge).findings if one.path == name] for _ in range(3)]
+    assert runs[0] == runs[1] == runs[2]
+    assert [(one.code, one.message) for one in runs[0]] == [
+        ("flac-no-md5", "The FLAC header has no MD5 of the audio.")
+    ]
+
+
+def test_blocks_that_do_not_divide_into_their_partitions_are_damaged():
+    md5 = hashlib.md5(bytes(2 * 3 * 4096)).digest()
+    form = FORM | {"max_frames": 3 * 4096}
+    assert not decode_flac(forge.silent_blocks(block=4096, md5=md5), **form).any()
+    for _ in range(3):
+        with pytest.raises(AudioError) as caught:
+            decode_flac(forge.silent_blocks(block=4095, md5=md5), **form)
+        assert caught.value.code == "flac-corrupt"
 
 
 def test_no_hint_sends_an_organiser_to_decode_a_suspect_file():
