@@ -7,23 +7,30 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.validator import forge
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = """#!/bin/sh
-exec {python} {stand_in} "$@"
+ACTION = (ROOT / "action.yml").read_text("utf-8")
+
+PYTHON = """#!/bin/sh
+export PYTHONPATH={root}
+if [ "$1" = -I ]; then shift; set -- -P "$@"; fi
+exec {python} "$@"
 """
+"""Python with this tree; as with -I, a folder that is not the tree's is imported from only without -I."""
+
 STAND_IN = """
 import pathlib, sys
-sys.path[:0] = [{root!r}]
 from tests.validator.forge import CHALLENGE
 from validator import validate
-submission, output = sys.argv[2], sys.argv[sys.argv.index("--output") + 1]
-assert sys.argv[1] == "validate" and "--json" in sys.argv and "--split" in sys.argv
+submission, output = sys.argv[-1], sys.argv[sys.argv.index("--output") + 1]
+assert sys.argv[1] == "validate" and "--json" in sys.argv and "--split" in sys.argv and sys.argv[-2] == "--"
 if not pathlib.Path(submission).exists():
     sys.exit(2)
 report = validate(submission, CHALLENGE, quick="--quick" in sys.argv)
@@ -32,10 +39,27 @@ sys.exit(0 if report.valid else 1)
 """
 
 
-def step() -> str:
-    text = (ROOT / "action.yml").read_text("utf-8")
-    body = text.split("id: validate")[1].split("run: |\n")[1]
-    return textwrap.dedent("\n".join(line for line in body.splitlines()))
+def scripts() -> list[str]:
+    """The `run` blocks of the steps."""
+    blocks = re.findall(r"^( +)run: \|\n((?:\1 .*\n|\n)+)", ACTION, re.MULTILINE)
+    return [textwrap.dedent(body) for _, body in blocks]
+
+
+def run_step(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs the last step in a folder like a runner; $GITHUB_OUTPUT is its file `output`."""
+    stand_in, python = folder / "stand_in.py", folder / "python"
+    stand_in.write_text(STAND_IN)
+    python.write_text(PYTHON.format(root=ROOT, python=sys.executable))
+    python.chmod(0o755)
+    environment = {
+        "PATH": os.environ["PATH"], "CAD1": str(stand_in), "PYTHON": str(python),
+        "SUBMISSION": "our submission.zip", "SPLIT": "test", "DATA": "", "QUICK": "false",
+        "REPORT": "report.json", "GITHUB_OUTPUT": str(folder / "output"),
+    }  # fmt: skip
+    return subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", scripts()[-1]],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
@@ -48,21 +72,9 @@ def test_the_step(kind, code, valid, tmp_path):
         del files[forge.first("remix.flac")]
     if kind != "none":
         (tmp_path / "our submission.zip").write_bytes(forge.zip_bytes(files))
-    stand_in, cad1 = tmp_path / "stand_in.py", tmp_path / "cad1"
-    stand_in.write_text(STAND_IN.format(root=str(ROOT), here=str(Path(__file__).parent)))
-    cad1.write_text(SCRIPT.format(python=sys.executable, stand_in=stand_in))
-    cad1.chmod(0o755)
-    output = tmp_path / "output"
-    environment = {
-        "PATH": os.environ["PATH"], "CAD1": str(cad1), "PYTHON": sys.executable,
-        "SUBMISSION": "our submission.zip", "SPLIT": "test", "DATA": "", "QUICK": "false",
-        "REPORT": "report.json", "GITHUB_OUTPUT": str(output),
-    }  # fmt: skip
-    done = subprocess.run(
-        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step()],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = run_step(tmp_path)
     assert done.returncode == code, done.stdout + done.stderr
+    output = tmp_path / "output"
     if valid is None:
         assert not output.exists()
         return
@@ -72,7 +84,44 @@ def test_the_step(kind, code, valid, tmp_path):
         assert re.search("^error: L6001/.*_remix.flac: This file is missing", done.stdout, re.MULTILINE)
 
 
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_the_step_runs_nothing_of_the_workspace_and_prints_no_command(tmp_path):
+    files = forge.stems() | {"##[error]x::y.flac": b"fLaC"}
+    (tmp_path / "our submission.zip").write_bytes(forge.zip_bytes(files))
+    for module in ("json", "pathlib", "venv", "pip", "validator"):
+        (tmp_path / f"{module}.py").write_text("raise SystemExit('the workspace was imported')")
+    done = run_step(tmp_path)
+    assert "the workspace was imported" not in done.stdout + done.stderr
+    assert r"#\x23[error]x::y.flac" in done.stdout
+    assert "##[" not in done.stdout
+
+
+def test_python_always_runs_isolated():
+    lines = "\n".join(scripts()).splitlines()
+    calls = [line for line in lines if re.match(r'("\$(python|PYTHON|PLACE.*|CAD1)"|python) ', line)]
+    assert len(calls) == 5
+    assert all(re.match(r'("\$(python|PYTHON)"|python) -I ', call) for call in calls), calls
+
+
+def test_what_the_action_uses_is_pinned():
+    used = re.findall(r"uses: (\S+)", re.sub("^#.*$", "", ACTION, flags=re.MULTILINE))
+    assert used
+    assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", one) for one in used), used
+    installs = [line for line in "\n".join(scripts()).splitlines() if " pip install " in line]
+    assert len(installs) == 2
+    assert all("--require-hashes" in one or "--no-index --no-deps" in one for one in installs)
+
+
+def test_the_requirements_of_the_action_are_those_of_the_package():
+    text = (ROOT / "action-requirements.txt").read_text("utf-8")
+    pinned = dict(re.findall(r"^([a-z0-9.-]+)==(\S+).*\\\n    --hash=sha256:", text, re.MULTILINE))
+    assert len(pinned) == len(set(re.findall(r"^([a-z0-9.-]+)[=<>]", text, re.MULTILINE)))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    for one in [*project["project"]["dependencies"], *project["build-system"]["requires"]]:
+        requirement = Requirement(one)
+        assert requirement.specifier.contains(pinned[requirement.name]), one
+
+
 def test_inputs_never_become_shell_code():
-    text = (ROOT / "action.yml").read_text("utf-8")
-    for block in text.split("run: |")[1:]:
-        assert "${{" not in block.split("env:")[0].split("- name")[0]
+    assert len(scripts()) == 2
+    assert not any("${{" in script for script in scripts())
