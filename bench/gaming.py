@@ -165,7 +165,7 @@ class Bench:
         return np.array(values)
 
     def submit(self, stems: Sequence[Stem], trick: Trick) -> tuple[float, str]:
-        """The score of the submission made with a trick, and what the validator names in it."""
+        """The score of the submission made with a trick, NaN if it is invalid, and the validator's findings."""
         decoded = []
         for stem in stems:
             song, listener, name = stem.key
@@ -181,8 +181,9 @@ class Bench:
             if text is not None:
                 scale.write_text(text, encoding="ascii")
             decoded.append(pcm / CAD1.full_scale * (1.0 if text is None else float(text)))
-        score = float(np.mean(np.nanmean(self.score(decoded), axis=1)))
-        return score, named(validate(self._folder, self._challenge), stems)
+        report = validate(self._folder, self._challenge)
+        score = float(np.mean(np.nanmean(self.score(decoded), axis=1))) if report.valid else float("nan")
+        return score, named(report, stems)
 
 
 def named(report: Report, stems: Sequence[Stem]) -> str:

@@ -181,11 +181,6 @@ def later(milliseconds: float) -> Trick:
     return Trick(f"{milliseconds:g} ms later", lambda s: np.concatenate((silence, s.signal))[: len(s.signal)])
 
 
-def rescaled(name: str, scale: Callable[[float], str | None]) -> Trick:
-    """Another scale file."""
-    return Trick(name, lambda stem: stem.signal, scale)
-
-
 TRICKS = [
     *map(louder, (-10, -5, -2, 2, 5, 10)),
     Trick("level of the true stem (T)", lambda s: levelled(s.signal, power(s.true))),
@@ -204,6 +199,7 @@ TRICKS = [
     *map(sharper, (0.75, 1.25, 1.75)),
     Trick("a fifth of the mixture added", lambda s: s.signal + 0.2 * s.mixture),
     *map(noisy, (-60, -40, -20)),
+    Trick("level +12 dB, noise at -60 dB", lambda s: 4 * (s.signal + noise(s) / 1000)),
     Trick("silence", lambda s: s.signal * 0),
     Trick("noise at -60 dB instead of the stem", lambda s: noise(s) / 1000),
     Trick("silent where the true stem is (T)", lambda s: gated(s.signal, s.true)),
@@ -213,10 +209,10 @@ TRICKS = [
     *map(later, (1, 20, 200)),
     Trick("2 samples shorter", lambda s: s.signal[:-2]),
     Trick("half as long", lambda s: s.signal[: len(s.signal) // 2]),
-    rescaled("scale file left out", lambda peak: None),
-    rescaled("scale 10000", lambda peak: "10000"),
-    rescaled("scale 10001", lambda peak: "10001"),
-    rescaled("scale negative", lambda peak: repr(-peak)),
+    Trick("scale file left out", lambda s: s.signal, lambda peak: None),
+    Trick("scale 10000", lambda s: s.signal, lambda peak: "10000"),
+    Trick("scale 10001", lambda s: s.signal, lambda peak: "10001"),
+    Trick("scale negative", lambda s: s.signal, lambda peak: repr(-peak)),
 ]
 
 
