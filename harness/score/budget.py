@@ -13,8 +13,8 @@ EXPECTED_SECONDS: dict[Engine, float] = {"fast": 0.08, "pyclarity": 2.0}
 START_SECONDS = 20.0
 """What the sandboxes of a song take to start."""
 
-FACTOR = 5.0
-"""How many times the expected time a submission may take: a core may be shared and the disk slow."""
+FACTOR = 3.0
+"""How many times the expected time a run may take: a core may be shared and the disk slow."""
 
 FLOOR_SECONDS = 1800.0
 """The least total: a small run on a cold machine first copies and compiles."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
@@ -63,14 +64,14 @@ class Shard:
         return self.examples[0].song if self.examples else self.audits[0].song
 
     def split(self) -> tuple[Shard, ...]:
-        """The rest of the shard, if any, and a shard for each example or stem that was being scored."""
+        """A shard for each example or stem that was being scored, and the rest of the shard, if any."""
         if self.examples:
             alone = tuple(Shard(examples=(one,)) for one in self.examples[: self.batch])
             rest = replace(self, examples=self.examples[self.batch :])
         else:
             alone = (Shard(audits=self.audits[:1]),)
             rest = replace(self, audits=self.audits[1:])
-        return (rest, *alone) if rest.size else alone
+        return (*alone, rest) if rest.size else alone
 
     def without_examples(self, examples: Sequence[Example]) -> Shard:
         """The shard without these examples."""
@@ -144,18 +145,23 @@ class ShardRunner:
         self._stop.set()
 
     def run(self, shards: Iterable[Shard]) -> None:
-        """Runs the shards.
+        """Runs the shards in their order; what is left of one that failed comes before the next.
+
+        So an evaluator that hangs on everything is found out within the first song, not after the last.
 
         Raises:
             HarnessError: Continuing makes no sense; what was answered until then is stored.
         """
+        waiting = deque(shards)
+        pending: set[Future[tuple[Shard, ...]]] = set()
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="shard")
         try:
-            pending: set[Future[tuple[Shard, ...]]] = {pool.submit(self._run_one, shard) for shard in shards}
-            while pending:
+            while waiting or pending:
+                while waiting and len(pending) < self._workers:
+                    pending.add(pool.submit(self._run_one, waiting.popleft()))
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
-                    pending |= {pool.submit(self._run_one, shard) for shard in future.result()}
+                    waiting.extendleft(reversed(future.result()))
         except BaseException:
             self._stop.set()
             raise
@@ -224,7 +230,7 @@ class ShardRunner:
             self._failures_in_a_row += 1
             if self._failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
                 raise type(error)(
-                    f"{self._failures_in_a_row} examples in a row failed and none was scored; "
+                    f"{MAX_FAILURES_IN_A_ROW} examples in a row failed and none was scored; "
                     f"the last: {error.message}",
                     hint=f"The examples are probably not the cause. {error.hint}",
                     detail=error.detail,

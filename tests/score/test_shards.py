@@ -311,7 +311,19 @@ def test_a_failing_batch_is_split_at_once(run: Run) -> None:
 
 def test_audits_are_split_like_examples(run: Run) -> None:
     audits = tuple(AuditStem(song="A", listener="L0", value=name) for name in CAD1.columns[:3])
-    rest, first = Shard(audits=audits).split()
+    first, rest = Shard(audits=audits).split()
     assert first.audits == audits[:1]
     assert rest.audits == audits[1:]
     assert Shard(audits=audits[:1]).split() == (Shard(audits=audits[:1]),)
+
+
+def test_an_evaluator_that_fails_on_everything_is_found_out_within_the_first_song(run: Run) -> None:
+    songs = [
+        Shard(examples=tuple(Example(song=song, listener=f"L{number}") for number in range(10)), batch=8)
+        for song in "ABCDEF"
+    ]
+    bad = {f"L{number}": DeadlineError("late") for number in range(10)}
+    sandbox, sink = ScriptedSandbox(bad), RecordingSink()
+    with pytest.raises(DeadlineError, match="3 examples in a row"):
+        ShardRunner(sandbox, sink, workers=1).run(songs)
+    assert {example.song for asked in sandbox.asked for example in asked} == {"A"}
