@@ -31,15 +31,22 @@ _ROWS: TypeAdapter[tuple[WrittenRow, ...]] = TypeAdapter(tuple[WrittenRow, ...])
 OLDER_WAL = "The write-ahead log is older than the ledger beside it: it hides later entries."
 
 
-def check_age(entries: Sequence[LogEntry], *, alone: int) -> Iterator[str]:
-    """Yields a sentence if entry `alone`, which the ledger's file has, is not in the log any more."""
-    if alone > max((entry.number for entry in entries), default=0):
+def check_age(last: int, *, alone: int) -> Iterator[str]:
+    """Yields a sentence if the log's last entry is before entry `alone`, which the ledger's file has."""
+    if alone > last:
         yield OLDER_WAL
 
 
-def check_chain(entries: Sequence[LogEntry]) -> Iterator[str]:
-    """Yields a sentence for each break of the chain."""
+def check_chain(entries: Sequence[LogEntry], *, partial: bool = False) -> Iterator[str]:
+    """Yields a sentence for each break of the chain.
+
+    Args:
+        entries: The log, or its last entries.
+        partial: Whether there may be entries before these.
+    """
     previous, number = GENESIS, 0
+    if partial and entries:
+        previous, number = entries[0].previous, entries[0].number - 1
     for entry in entries:
         number += 1
         if entry.number != number:
@@ -78,6 +85,16 @@ def check_rows(
     for (table, text), (sha256, number) in written.items():
         if sha256 is not None:
             yield f"{_name_row(table, text)} is missing; the log's entry {number} wrote it."
+
+
+def latest_rows(entries: Iterable[LogEntry]) -> list[WrittenRow]:
+    """The rows that some entries wrote, each as the latest of them records it.
+
+    Raises:
+        ValueError: An entry does not list the rows that it wrote.
+    """
+    found = (row for entry in entries for row in _ROWS.validate_json(entry.rows))
+    return list({(row.table, canonical_json(row.row)): row for row in found}.values())
 
 
 def _check_entries(

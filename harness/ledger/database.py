@@ -10,7 +10,7 @@ from copy import copy
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from harness.ledger.chain import OLDER_WAL, check_age, check_chain, check_rows
+from harness.ledger.chain import OLDER_WAL, check_age, check_chain, latest_rows
 from harness.ledger.log import COLUMNS, LogEntry
 from harness.ledger.migration import migrate
 from harness.ledger.schema import VERSION, create_tables, read_schema
@@ -24,6 +24,12 @@ FILE = "ledger.sqlite"
 
 BUSY_SECONDS = 60.0
 """How long one process waits for another's write; each takes about a millisecond."""
+
+PAGE = 4096
+"""Bytes of a page of the ledger; a transaction writes at least one to the write-ahead log."""
+
+RECENT = 100
+"""How many entries of the log to check beyond those of a write-ahead log: the page that it continues has fewer."""
 
 _DAMAGED = ("malformed", "not a database", "decode", "corrupt")
 """Words in SQLite's errors about a file that something else changed."""
@@ -97,14 +103,15 @@ class Database:
             alone = last_entry_alone(self.path)
             try:
                 with Database(store, read_only=True, as_stored=True) as merged, merged.snapshot():
-                    problems = [*merged.problems(alone=alone)]
+                    recent = wal.stat().st_size // PAGE + RECENT
+                    problems = [*merged.recent_problems(alone=alone, entries=recent)]
             except AbsentError:  # the process that creates the ledger has not written its tables yet
                 problems = [OLDER_WAL] if alone else []
         if problems:
             raise SetupError(
                 f"The write-ahead log {wal} is damaged, or belongs to another ledger: {problems[0]}",
-                hint="Nothing was changed. `cad1 verify` lists every problem. Restore both files from one copy; "
-                "or, if the log was left beside a ledger that was put there later, move the log away.",
+                hint="Nothing was changed. `cad1 verify` lists every problem. Restore both files from one copy. If "
+                "the log was left beside a ledger that was put there later, move the log away.",
             )
 
     def _prepare(self, *, as_stored: bool) -> None:
@@ -273,10 +280,11 @@ class Database:
                 hint=_DAMAGED_HINT,
             ) from error
 
-    def log(self) -> list[LogEntry]:
-        """The entries of the log, the oldest first."""
+    def log(self, *, after: int = 0) -> list[LogEntry]:
+        """The entries of the log, the oldest first; only those with a number above `after`."""
         return self.read(
-            f"SELECT {', '.join(COLUMNS)} FROM log ORDER BY number",  # noqa: S608  (constants)
+            f"SELECT {', '.join(COLUMNS)} FROM log WHERE number > ? ORDER BY number",  # noqa: S608  (constants)
+            (after,),
             make=lambda row: LogEntry(*row),
         )
 
@@ -305,19 +313,35 @@ class Database:
             rows = self._db.execute("PRAGMA integrity_check").fetchall()
         return [str(row[0]) for row in rows if row != ("ok",)]
 
-    def problems(self, *, alone: int) -> Iterator[str]:
-        """Yields a sentence for each way in which the file is damaged or differs from its own log.
+    def recent_problems(self, *, alone: int, entries: int) -> Iterator[str]:
+        """Yields a sentence for each way in which the file and its write-ahead log do not go together.
+
+        Every transaction writes to the log. So if the two are of different times, the file is damaged, entries are
+        missing, or rows differ from what the last entries say of them; `verify_store` checks all entries.
 
         Args:
             alone: What `snapshot.last_entry_alone` gave before this ledger was opened.
+            entries: How many of the last entries to check, at least as many as there are in the write-ahead log.
         """
         for problem in self.integrity_problems():
             yield f"The file {FILE} is damaged: {problem}."
-        if self.version_found >= OLDEST_LOGGED:
-            entries = self.log()
-            yield from check_age(entries, alone=alone)
-            yield from check_chain(entries)
-            yield from check_rows(entries, self.contents(), self.identity())
+        if self.version_found < OLDEST_LOGGED:
+            return
+        ((count, last),) = self.read("SELECT count(*), coalesce(max(number), 0) FROM log", make=tuple)
+        yield from check_age(last, alone=alone)
+        if count != last:
+            yield f"The log has {count} entries, but its last one is number {last}: entries are missing."
+        recent = self.log(after=last - entries)
+        yield from check_chain(recent, partial=True)
+        reader = Transaction(self._db, version=self.version_found)
+        try:
+            rows = latest_rows(recent)
+        except ValueError:
+            yield "The log has an entry that does not list the rows that it wrote."
+            return
+        for row in rows:
+            if reader.written_row(row.table, row.row) != row.sha256:
+                yield f"The row {list(row.row)} of the table {row.table} differs from the log."
 
     def dangling_references(self) -> list[tuple[str, str]]:
         """Tables with rows that refer to a missing row, each with the table that lacks it."""

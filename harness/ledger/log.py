@@ -55,7 +55,7 @@ class LogEntry:
 
 def canonical_json(content: object) -> str:
     """JSON in one fixed form: sorted keys, no blanks, ASCII, floats in full precision (`repr`)."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), default=_encode_bytes)
+    return _ENCODER.encode(content)
 
 
 def json_digest(content: object) -> str:
@@ -73,6 +73,9 @@ def _encode_bytes(value: object) -> Mapping[str, str]:
     if isinstance(value, bytes):
         return {"bytes": value.hex()}
     raise TypeError(f"{type(value).__name__} has no canonical JSON")
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_encode_bytes)
 
 
 def make_entry(

@@ -59,8 +59,9 @@ def last_entry_alone(path: Path) -> int:
         finally:
             db.close()
     except (
-        sqlite3.Error
-    ):  # a file in the middle of a checkpoint: together with its write-ahead log it is checked
+        sqlite3.Error,
+        UnicodeDecodeError,
+    ):  # damaged, or in the middle of a checkpoint: the two are checked
         return 0
     return row[0] if isinstance(row[0], int) else 0
 

@@ -53,7 +53,12 @@ class Transaction:
             who=self.who,
             kind=kind,
             facts=canonical_json(facts),
-            rows=canonical_json([self._written_row(table, identity) for table, identity in rows]),
+            rows=canonical_json(
+                [
+                    {"table": table, "row": list(identity), "sha256": self.written_row(table, identity)}
+                    for table, identity in rows
+                ]
+            ),
             previous=previous,
         )
         self.execute(
@@ -74,10 +79,11 @@ class Transaction:
             self._last = (int(last[0]), str(last[1])) if last else (0, GENESIS)
         return self._last
 
-    def _written_row(self, table: str, identity: tuple[Any, ...]) -> dict[str, object]:
-        columns = identity_of(self.version)[table]
-        if len(columns) != len(identity):  # the name of a row in an earlier version: there is none any more
-            return {"table": table, "row": list(identity), "sha256": None}
+    def written_row(self, table: str, identity: Sequence[Any]) -> str | None:
+        """The digest of a row as it is; None if there is none."""
+        columns = identity_of(self.version).get(table, ())
+        if len(columns) != len(identity):  # the name of a row in an earlier version
+            return None
         condition = f"({', '.join(columns)}) = ({', '.join('?' * len(columns))})"
         row = self.execute(f"SELECT * FROM {table} WHERE {condition}", identity).fetchone()  # noqa: S608
-        return {"table": table, "row": list(identity), "sha256": row_digest(table, row) if row else None}
+        return row_digest(table, row) if row else None

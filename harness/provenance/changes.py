@@ -36,7 +36,7 @@ class Changes:
             return "Nothing has changed since the given head."
         kinds = ", ".join(f"{number} {kind}" for kind, number in self.kinds)
         about = f", about {', '.join(self.teams)}" if self.teams else ""
-        return f"Since the given head, {self.entries} log entries: {kinds}{about}."
+        return f"Written to the log since the given head: {kinds}{about}."
 
 
 def changes_since(head: str, entries: Sequence[LogEntry], rows: Rows) -> Changes | None:

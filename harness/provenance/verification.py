@@ -95,7 +95,7 @@ def _verify(
     if damage:
         return Verification(problems)
     entries = database.log()
-    problems += check_age(entries, alone=alone)
+    problems += check_age(max((entry.number for entry in entries), default=0), alone=alone)
     problems += check_chain(entries)
     if head is not None and head not in {GENESIS, *(entry.sha256 for entry in entries)}:
         problems.append(f"The log has no entry {head}: entries were removed, or the log was rewritten.")

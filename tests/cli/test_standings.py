@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from harness.ledger.ledger import Ledger
 from harness.ledger.states import Case, State
 from harness.ranking.store import write_ranking
 from harness.score.heartbeat import is_dead, runner
+from tests.stores import change
 from tests.values import values
 
 Cad1 = Callable[..., subprocess.CompletedProcess[str]]
@@ -129,16 +129,29 @@ def test_verify_finds_a_changed_score_and_a_changed_ranking(cad1: Cad1, store: P
     assert changed.returncode == 1
     assert "ranking.md" in changed.stdout
     ranking.write_text(text)
-    database = sqlite3.connect(store / "ledger.sqlite")
-    database.execute(
-        "UPDATE examples SET haaqi = replace(haaqi, '0.1', '0.9') WHERE song = 'Song A' AND listener = 'L1'"
+    change(
+        store,
+        "UPDATE examples SET haaqi = replace(haaqi, '0.1', '0.9') WHERE song = 'Song A' AND listener = 'L1'",
     )
-    database.commit()
-    database.close()
     flipped = cad1("verify", "--store", store)
     assert flipped.returncode == 1
     assert "Song A" in flipped.stdout
     assert "Traceback" not in flipped.stderr
+
+
+def test_verify_with_a_head_says_what_has_changed_since(cad1: Cad1, store: Path) -> None:
+    head = cad1("verify", "--store", store).stdout.split()[-1]
+    unchanged = cad1("verify", "--store", store, "--head", head)
+    assert unchanged.stdout.splitlines()[1:] == ["Nothing has changed since the given head."]
+    assert cad1("disqualify", "E002", "--reason", "its own", "--store", store).returncode == 0
+    done = cad1("verify", "--store", store, "--head", head)
+    assert done.returncode == 0
+    expected = "Written to the log since the given head: 1 disqualified, about E002."
+    assert done.stdout.splitlines()[1:] == [expected]
+    (store / "ranking.md").unlink()
+    failed = cad1("verify", "--store", store, "--head", head)
+    assert failed.returncode == 1
+    assert failed.stdout.splitlines()[-1] == expected
 
 
 def test_a_bundle_is_exported_signed_and_verified(cad1: Cad1, store: Path, tmp_path: Path) -> None:
