@@ -8,11 +8,12 @@ from functools import partial
 from itertools import groupby
 from typing import TypeVar
 
+from harness.ledger.audits import audit_progress
 from harness.ledger.entities import AuditRecord, Failure, Key, StoredExample
 from harness.ledger.leases import Lease
 from harness.ledger.ledger import Ledger
 from harness.protocol import limits
-from harness.protocol.aggregation import default_number, draw_audits, mean
+from harness.protocol.aggregation import default_number, mean
 from harness.protocol.errors import (
     DeadlineError,
     HarnessError,
@@ -181,28 +182,18 @@ class Run:
         self._ledger.plan_audit(self._key, number=number)
 
     def _missing_audits(self) -> list[AuditStem]:
-        """The stems still to spot-check with pyclarity; none before every example of the challenge has a score."""
-        plan = self._ledger.audit_plan(self._key)
+        """The stems still to spot-check, or to spot-check again; none before every example has a score."""
         examples = self._ledger.examples(self._key)
-        if (
-            plan is None
-            or not plan.salt
-            or self._request.audits == 0
-            or len(examples) < len(self._request.challenge.examples)
-        ):
+        if self._request.audits == 0 or len(examples) < len(self._request.challenge.examples):
             return []
-        passed = {(a.song, a.listener, a.stem) for a in self._ledger.audits(self._key) if a.passed}
-        drawn = draw_audits(
-            {name: one.values for name, one in examples.items()},
+        progress = audit_progress(
+            self._ledger.audit_plan(self._key),
+            self._ledger.audits(self._key),
+            examples,
             submission=self._key.submission,
-            salt=plan.salt,
-            number=plan.number,
         )
-        missing = [
-            AuditStem(song=song, listener=listener, value=value)
-            for song, listener, value in drawn
-            if (song, listener, value) not in passed
-        ]
+        stems = sorted({*progress.missing, *progress.failed})
+        missing = [AuditStem(song=stem[0], listener=stem[1], value=stem[2]) for stem in stems if all(stem)]
         if missing:
             self._progress(
                 self._done, self._total, f"spot-checking {counted(len(missing), 'stem')} with pyclarity"
