@@ -12,8 +12,11 @@ from pathlib import Path
 
 import psutil
 
-RUN_ENV = "CAD1_RUN"
-"""Holds the stamp of the run that a process belongs to, in the process's environment."""
+RUN_ENV = "CAD1_STAMP"
+"""Holds the stamp of the run that a process belongs to, in the process's environment.
+
+Earlier versions looked for `CAD1_RUN` and take a stamp with boot and namespace for that of a dead run.
+"""
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """Differs from boot to boot and from machine to machine; a container has that of its machine."""
