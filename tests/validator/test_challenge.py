@@ -214,7 +214,7 @@ def test_missing_root_and_metadata(root, tmp_path):
 
 
 def test_a_key_of_the_metadata_is_shown_as_text(root):
-    listeners = {"\x1b[2J\n::error::" + "k" * 9000: {}}
+    listeners: dict[str, Any] = {"\x1b[2J\n::error::" + "k" * 9000: {}}
     (root / "metadata" / "listeners.test.json").write_text(json.dumps(listeners))
     with pytest.raises(ChallengeError) as caught:
         Challenge.load(root, split="test")
