@@ -33,6 +33,23 @@ NEEDED_MEMORY = 4 * GIB
 NEEDED_DISK = 2 * GIB
 """The image, the wheels and the ledger; a submission of 23 GB is read in place."""
 
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "ceph", "glusterfs", "lustre", "beegfs", "gpfs"}
+    | {
+        "orangefs",
+        "webdav",
+        "afpfs",
+        "fuse.sshfs",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "fuse.gcsfuse",
+        "fuse.blobfuse",
+    }
+    | {"fuse.goofys", "fuse.glusterfs", "fuse.ceph-fuse", "fuse.gvfsd-fuse", "fuse.davfs2", "fuse.curlftpfs"}
+    | {"fuse.juicefs", "fuse.mfsmount", "fuse.vmhgfs-fuse"}
+)
+"""Types of file systems whose files lie on another machine, as the mount table names them."""
+
 V3_FLAGS = frozenset({"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe", "abm", "sse4_2"})
 
 
@@ -60,6 +77,7 @@ def examine(store: Path) -> list[Check]:
         _try("processor", _processor),
         _try("memory", _memory),
         _try("disk", lambda: _disk(store)),
+        _try("store", lambda: _store(store)),
         _try("lock", _lock),
         _try("packages", _packages),
         _try("Docker engine", _engine),
@@ -122,13 +140,36 @@ def _memory() -> Check:
 def _disk(store: Path) -> Check:
     parts, good = [], True
     for name, folder in (("store", store.absolute()), ("cache", cache_folder())):
-        existing = next(one for one in [folder, *folder.parents] if one.exists())
+        existing = _existing(folder)
         free = shutil.disk_usage(existing).free
         good &= free >= NEEDED_DISK
         parts.append(f"{free / GIB:.1f} GiB free for the {name} in {existing}")
     return Check(
         "disk", good, "; ".join(parts), "" if good else "Free some disk space, or use another --store."
     )
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    return next(one for one in [folder, *folder.parents] if one.exists())
+
+
+def _store(store: Path) -> Check:
+    """Whether the ledger's file system is one of this machine: SQLite's write-ahead log needs shared memory."""
+    folder = _existing(store.absolute()).resolve()
+    best, kind = -1, "an unknown file system"
+    for mount in psutil.disk_partitions(all=True):
+        depth = len(Path(mount.mountpoint).parts)
+        if folder.is_relative_to(mount.mountpoint) and depth >= best:  # of two at one place, the last one
+            best, kind = depth, mount.fstype
+    if kind in NETWORK_FILE_SYSTEMS:
+        return Check(
+            "store",
+            False,
+            f"{folder} is on a network file system ({kind}), where the ledger's write-ahead log does not work",
+            "Use a --store on a disk of this machine, and copy it elsewhere only while nothing is scoring.",
+        )
+    return Check("store", True, f"{folder} is on {kind}, a file system of this machine")
 
 
 def _lock() -> Check:

@@ -33,7 +33,7 @@ class Leftover:
     Attributes:
         kind: What it is.
         name: The container's short id, the process id, or the folder's path.
-        stamp: The run that made it, `pid@start`.
+        stamp: The run that made it.
     """
 
     kind: Kind

@@ -17,24 +17,24 @@ from harness.ledger.entities import Key
 from harness.ledger.leases import Lease
 from harness.ledger.ledger import Ledger
 from harness.protocol.errors import HarnessError
-from harness.sandbox.stamp import is_alive, own_stamp
+from harness.sandbox.stamp import can_be_seen, is_alive, own_stamp
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 120.0
-"""A run on another machine without a heartbeat for so long is dead: it has missed 24 beats."""
+"""A run on another machine, or in another container, without a heartbeat so long is dead: it missed 24 beats."""
 
 POLL_SECONDS = 0.5
 
 
 def runner() -> str:
-    """An identifier of this process, unique across machines and over time: `host pid@start`."""
+    """An identifier of this process, unique across machines and over time: the host and its stamp."""
     return f"{socket.gethostname()} {own_stamp()}"
 
 
 def is_dead(lease: Lease) -> bool:
     """Whether the run that holds a lease is dead."""
     host, _, stamp = lease.runner.rpartition(" ")
-    if host == socket.gethostname():
+    if host == socket.gethostname() and can_be_seen(stamp):
         return not is_alive(stamp)
     return lease.age > STALE_SECONDS
 

@@ -82,7 +82,7 @@ def test_the_cause_of_an_invalid_submission_is_the_submission(ledger: Ledger) ->
 def test_a_step_has_time_author_cause_and_scorer(ledger: Ledger) -> None:
     walk(ledger, State.RECEIVED)
     step = ledger.history.move(CASE, State.SCORING, cause="on\x1b[31m\n its way ", scorer=SCORER)
-    assert step.cause == "on?[31m its way"
+    assert step.cause == "on\\x1b[31m its way"
     assert ledger.history.steps(CASE) == [ledger.history.steps(CASE)[0], step]
     assert isinstance(step, Step)
     assert step.scorer == SCORER

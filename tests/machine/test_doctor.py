@@ -18,7 +18,17 @@ from harness.protocol.lock import Lock
 
 Cad1 = Callable[..., subprocess.CompletedProcess[str]]
 NAMES = (
-    *("Python", "processor", "memory", "disk", "lock", "Docker engine", "evaluator image", "bubblewrap"),
+    *(
+        "Python",
+        "processor",
+        "memory",
+        "disk",
+        "store",
+        "lock",
+        "Docker engine",
+        "evaluator image",
+        "bubblewrap",
+    ),
     *("process sandbox", "leftovers"),
 )
 
@@ -30,6 +40,11 @@ class Memory(NamedTuple):
 
 class Disk(NamedTuple):
     free: int
+
+
+class Mount(NamedTuple):
+    mountpoint: str
+    fstype: str
 
 
 def check(name: str, store: Path) -> Check:
@@ -61,6 +76,36 @@ def test_too_little_memory_or_disk_fails_with_a_fix(tmp_path: Path, monkeypatch:
         assert not result.good
         assert found in result.found
         assert result.hint
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])
+def test_a_store_on_a_network_file_system_fails_with_a_fix(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path.resolve()
+    mounts = [
+        Mount("/", "ext4"),
+        Mount(str(folder / "data"), kind),
+        Mount(str(folder / "data" / "disk"), "xfs"),
+    ]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda all: mounts)  # noqa: A006
+    for name in ("data/disk", "data-2"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    result = check("store", folder / "data" / "none" / "store")
+    assert not result.good
+    assert f"{folder}/data is on a network file system ({kind})" in result.found
+    assert result.hint
+    assert not check("store", Path(f"{folder}/data/../data")).good
+    for name, expected in (("data/disk/store", "xfs"), ("data-2", "ext4"), ("", "ext4")):
+        result = check("store", folder / name)
+        assert result.good
+        assert f"is on {expected}," in result.found
+
+
+def test_of_two_mounts_at_one_place_the_last_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = str(tmp_path.resolve())
+    monkeypatch.setattr(psutil, "disk_partitions", lambda all: [Mount(folder, "ext4"), Mount(folder, "nfs")])  # noqa: A006
+    assert not check("store", tmp_path).good
 
 
 def test_a_check_that_raises_is_reported_as_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

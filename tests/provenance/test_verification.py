@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from harness.ledger.log import GENESIS
 from harness.protocol.errors import SetupError, UsageError
 from harness.provenance import verify_store
 from harness.provenance.verification import MAX_PROBLEMS
-from harness.ranking.store import RANKING_FILE
+from harness.ranking.store import RANKING_FILE, write_ranking
 from tests.values import values
 
 
@@ -112,3 +113,17 @@ def test_a_missing_ledger_is_an_error_of_the_setup(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite").write_bytes(b"")
     with pytest.raises(SetupError, match="There is no ledger"):
         verify_store(tmp_path)
+
+
+def test_a_ranking_whose_notes_an_earlier_version_did_not_escape_is_verified(filled: Path) -> None:
+    with Ledger(filled) as ledger:
+        ledger.history.disqualify("E002", reason="used [E001]'s *stems*")
+        write_ranking(ledger, filled)
+    path = filled / RANKING_FILE
+    text = path.read_text()
+    assert r"used \[E001\]'s \*stems\*" in text
+    assert verify_store(filled).problems == []
+    path.write_text(re.sub(r"\\([\[\]*])", r"\1", text))
+    assert verify_store(filled).problems == []
+    path.write_text(text.replace("stems", "remix"))
+    assert any(RANKING_FILE in one for one in verify_store(filled).problems)

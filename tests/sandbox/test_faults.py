@@ -29,6 +29,7 @@ from harness.protocol.errors import (
     SetupError,
 )
 from harness.provenance import verify_store
+from harness.sandbox import evaluation
 from harness.sandbox.docker import container
 from harness.sandbox.docker.container import LABEL, DockerSandbox
 from harness.sandbox.docker.image import PROGRAMS
@@ -233,6 +234,7 @@ def _short_limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(limits, "SECONDS_PER_STEM_SECOND", {"fast": 0.1, "pyclarity": 0.1})
     monkeypatch.setattr(limits, "BASE_MEMORY", 128 * 2**20)
     monkeypatch.setattr(shards, "RETRY_WAITS", (0.1, 0.1, 0.1))
+    monkeypatch.setattr(evaluation, "END_SECONDS", 1.0)
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from harness.protocol.errors import SetupError
 from harness.provenance.verification import verify_store
 from harness.sandbox.docker.container import LABEL
 from harness.sandbox.docker.engine import connect
-from harness.sandbox.stamp import is_alive
+from harness.sandbox.stamp import RUN_ENV, is_alive
 from harness.score import shards
 
 Cad1 = Callable[..., subprocess.CompletedProcess[str]]
@@ -82,7 +82,7 @@ def orphans(runs: set[int]) -> list[psutil.Process]:
     """The processes of dead runs, given by their process numbers."""
     found = []
     for process in psutil.process_iter(["environ"]):
-        stamp = (process.info["environ"] or {}).get("CAD1_RUN", "")
+        stamp = (process.info["environ"] or {}).get(RUN_ENV, "")
         if stamp and not is_alive(stamp) and int(stamp.partition("@")[0]) in runs:
             found.append(process)
     return found

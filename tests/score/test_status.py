@@ -10,6 +10,7 @@ from harness.ledger.entities import Entry, Failure, Key, Roster, Scorer, StoredE
 from harness.ledger.ledger import Ledger
 from harness.ledger.states import Case, State
 from harness.protocol.errors import SetupError
+from harness.sandbox import stamp
 from harness.score import heartbeat
 from harness.score.dead_runs import dead_leases, remove_dead_leases
 from harness.score.status import SubmissionStatus, read_statuses
@@ -85,3 +86,18 @@ def test_a_store_without_a_ledger_has_no_leases_and_no_statuses(tmp_path: Path) 
     with pytest.raises(SetupError, match="There is no ledger"):
         read_statuses(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_in_another_container_is_dead_only_without_a_heartbeat(
+    store: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process can't be seen from here, even if both have one host name."""
+    own = heartbeat.runner()
+    link = tmp_path_factory.mktemp("proc") / "namespace"
+    link.symlink_to("pid:[12345]")
+    monkeypatch.setattr(stamp, "PID_NAMESPACE", link)
+    with Ledger(store) as ledger:
+        (lease,) = [one for one in ledger.leases.all() if one.runner == own]
+    assert not heartbeat.is_dead(lease)
+    monkeypatch.setattr(heartbeat, "STALE_SECONDS", -1.0)
+    assert heartbeat.is_dead(lease)

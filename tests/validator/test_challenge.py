@@ -211,3 +211,13 @@ def test_missing_root_and_metadata(root, tmp_path):
     (root / "metadata" / "musdb18.test.json").unlink()
     with pytest.raises(ChallengeError, match="cannot be read"):
         Challenge.load(root, split="test")
+
+
+def test_a_key_of_the_metadata_is_shown_as_text(root):
+    listeners: dict[str, Any] = {"\x1b[2J\n::error::" + "k" * 9000: {}}
+    (root / "metadata" / "listeners.test.json").write_text(json.dumps(listeners))
+    with pytest.raises(ChallengeError) as caught:
+        Challenge.load(root, split="test")
+    assert caught.value.message.isprintable()
+    assert r"\x1b[2J\n::error::kkk" in caught.value.message
+    assert len(caught.value.message) < 500
