@@ -225,7 +225,8 @@ def main() -> None:
             print(f"| {base} | {plain:.4f} | | {findings} |")
             for trick in tricks:
                 score, findings = bench.submit(stems, trick)
-                print(f"| {trick.name} | {score:.4f} | {score - plain:+.4f} | {findings} |", flush=True)
+                change = "not scored | " if np.isnan(score) else f"{score:.4f} | {score - plain:+.4f}"
+                print(f"| {trick.name} | {change} | {findings} |", flush=True)
     print(f"{time.process_time():.0f} s of CPU time", file=sys.stderr)
 
 
