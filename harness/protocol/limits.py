@@ -32,6 +32,9 @@ OPEN_FILES = 256
 TEMPORARY_BYTES = 64 * 1024 * 1024
 """The size of /tmp, which holds the copy of the compiled kernels (a few MB)."""
 
+TEMPORARY_FILES = 4096
+"""Files and folders in /tmp: more than ten times those of the compiled kernels."""
+
 
 def batch(engine: Engine, *, seconds: float) -> int:
     """How many examples with stems of `seconds` are scored together."""

@@ -29,7 +29,7 @@ fsync ftruncate getcwd getdents getdents64 getxattr lgetxattr listxattr llistxat
 mkdirat newfstatat open openat pread64 preadv preadv2 pwrite64 pwritev pwritev2 read readlink
 readlinkat readv rename renameat renameat2 rmdir sendfile stat statfs statx truncate umask unlink
 unlinkat utime utimensat utimes write writev"""
-_MEMORY = "brk madvise mincore mmap mprotect mremap msync munmap"
+_MEMORY = "brk madvise mincore mprotect mremap msync munmap"
 _PROCESS = """arch_prctl execve exit exit_group fork getpgid getpgrp getpid getppid getrusage getsid gettid kill
 membarrier rseq sched_getaffinity sched_yield set_robust_list set_tid_address setpgid setsid tgkill
 tkill times vfork wait4 waitid"""
@@ -83,12 +83,17 @@ _PRCTL = (1, 2, 3, 15, 16, 21, 23, 36, 38, 39, 0x5356_4D41)
 """PR_SET_PDEATHSIG and GET, GET_DUMPABLE, SET_NAME and GET, GET_SECCOMP, CAPBSET_READ, SET_CHILD_SUBREAPER,
 SET_NO_NEW_PRIVS and GET, SET_VMA."""
 
+_MAP_TYPE, _MAP_PRIVATE = 0x0F, 0x02
+"""Shared memory stays allocated after `madvise` has taken it from the resident size, which the host of bubblewrap
+watches. A shared mapping of /dev/zero is such memory too, so no mapping may be shared; the libraries need none."""
+
 Choices = tuple[tuple[Argument, ...], ...]
 """A call is allowed if all conditions of one of the choices hold."""
 
 CONDITIONS: dict[str, Choices] = {
     "clone": ((Argument(0, 0, _NAMESPACES),),),
     "ioctl": tuple((Argument(1, number),) for number in _TERMINAL),
+    "mmap": ((Argument(3, _MAP_PRIVATE, _MAP_TYPE),),),
     "prctl": tuple((Argument(0, number),) for number in _PRCTL),
     "prlimit64": ((Argument(0, 0),),),
 }

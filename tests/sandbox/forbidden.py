@@ -8,6 +8,7 @@ It uses the standard library only. `CONTEXT`, which the test defines before this
 import ctypes
 import errno
 import json
+import mmap
 import os
 import pathlib
 import shutil
@@ -192,6 +193,11 @@ def open_to_write(path):
     return "open"
 
 
+def shared_zeros():
+    with open("/dev/zero", "r+b", 0) as file:
+        return mmap.mmap(file.fileno(), 4096, mmap.MAP_SHARED) and "mapped"
+
+
 ACTS = {
     "connect to a port of the host": tcp,
     "connect to the internet": internet,
@@ -225,6 +231,8 @@ ACTS = {
     "make a device": node,
     "type into the terminal": type_ahead,
     "personality": lambda: in_a_child(lambda: call("personality", NO_RANDOM_ADDRESSES)),
+    "shared memory": lambda: mmap.mmap(-1, 4096, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS) and "mapped",
+    "shared /dev/zero": shared_zeros,
     "memory in no one's name": lambda: os.close(os.memfd_create("x")) or "open",
     "new keys": lambda: call("syscall", 248, b"user", b"cad1-test", b"x", 1, -2),
     "performance counters": lambda: call(
@@ -253,6 +261,7 @@ def main():
         "interfaces": [line.split(":")[0].strip() for line in devices[2:]],
         "submission": os.listdir("/submission") if os.path.isdir("/submission") else [],
         "temporary": os.statvfs(TEMPORARY).f_blocks * os.statvfs(TEMPORARY).f_frsize,
+        "files": os.statvfs(TEMPORARY).f_files,
         "core": __import__("resource").getrlimit(__import__("resource").RLIMIT_CORE),
     }
     sys.stderr.write("REPORT" + json.dumps({"acts": report, "facts": facts}) + "\n")

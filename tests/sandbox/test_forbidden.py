@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from harness.protocol import limits
 from harness.protocol.errors import InternalError
 from harness.sandbox.contract import Sandbox, Task
 from harness.sandbox.local import bubblewrap
@@ -164,6 +165,8 @@ def check(report: dict[str, Any], kind: str) -> None:
     assert facts["submission"] == ["submission_E001.zip"]
     assert facts["temporary"] == 64 * 2**20
     assert facts["core"] == [0, 0]
+    if kind == "docker":
+        assert facts["files"] == limits.TEMPORARY_FILES
 
 
 def test_without_a_sandbox_the_actions_are_possible(

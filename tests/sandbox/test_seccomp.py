@@ -83,6 +83,12 @@ def test_calls_of_another_processor_kill_the_process(machine: str) -> None:
         ("ioctl", [0, 0x5412 | 2**32], EPERM),
         ("ioctl", [0, 0x5401 | 2**32], EPERM),
         ("ioctl", [0x5401, 0x541C], EPERM),  # TIOCLINUX
+        ("mmap", [0, 4096, 3, 0x22], ALLOW),  # MAP_PRIVATE | MAP_ANONYMOUS
+        ("mmap", [0, 4096, 1, 0x802], ALLOW),  # a library: MAP_PRIVATE | MAP_DENYWRITE
+        ("mmap", [0, 4096, 3, 0x21], EPERM),  # MAP_SHARED | MAP_ANONYMOUS
+        ("mmap", [0, 4096, 3, 0x01], EPERM),  # MAP_SHARED, such as of /dev/zero
+        ("mmap", [0, 4096, 3, 0x03], EPERM),  # MAP_SHARED_VALIDATE
+        ("mmap", [0, 4096, 3, 0x21 | 2**32], EPERM),
         ("prctl", [38], ALLOW),
         ("prctl", [22], EPERM),  # PR_SET_SECCOMP
         ("prctl", [4], EPERM),  # PR_SET_DUMPABLE
@@ -144,6 +150,11 @@ def result(function, *arguments):
     ctypes.set_errno(0)
     value = function(*arguments)
     return errno.errorcode.get(ctypes.get_errno(), "?") if value == -1 else "done"
+libc.mmap.restype = ctypes.c_void_p
+def mapped(descriptor, flags):
+    ctypes.set_errno(0)
+    found = libc.mmap(None, ctypes.c_size_t(4096), 3, flags, descriptor, ctypes.c_long(0))
+    return errno.errorcode.get(ctypes.get_errno(), "done")
 master, slave = pty.openpty()
 raw = sys.stdin.buffer.read()
 if raw:
@@ -170,6 +181,9 @@ print(json.dumps({
     "own limits": result(libc.prlimit, 0, 7, None, ctypes.create_string_buffer(16)),
     "x32": result(libc.syscall, ctypes.c_long(0x40000000 | 39)),
     "inotify": result(libc.inotify_init1, 0),
+    "private memory": mapped(-1, 0x22),
+    "shared memory": mapped(-1, 0x21),
+    "shared /dev/zero": mapped(os.open("/dev/zero", os.O_RDWR), 0x01),
 }))
 """
 
@@ -184,7 +198,7 @@ def test_the_kernel_decides_the_same() -> None:
         return found
 
     free, bound = report(b""), report(program())
-    same = {"child": 7, "terminal": True, "window": "done", "own limits": "done"}
+    same = {"child": 7, "terminal": True, "window": "done", "own limits": "done", "private memory": "done"}
     assert {name: free[name] for name in same} == {name: bound[name] for name in same} == same
     assert bound == same | {
         "set window": "EPERM",
@@ -196,6 +210,8 @@ def test_the_kernel_decides_the_same() -> None:
         "query of the personality": "EPERM",
         "x32": "ENOSYS",
         "inotify": "ENOSYS",
+        "shared memory": "EPERM",
+        "shared /dev/zero": "EPERM",
     }
     assert free | {"x32": "ENOSYS"} == same | {
         "set window": "done",
@@ -207,4 +223,6 @@ def test_the_kernel_decides_the_same() -> None:
         "query of the personality": "done",
         "x32": "ENOSYS",
         "inotify": "done",
+        "shared memory": "done",
+        "shared /dev/zero": "done",
     }

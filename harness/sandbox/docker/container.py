@@ -38,7 +38,8 @@ HARDENING: dict[str, Any] = {
     "ipc_mode": "none",
     "init": True,
     "tmpfs": {
-        "/tmp": f"rw,noexec,nosuid,nodev,size={limits.TEMPORARY_BYTES},mode=1777",  # noqa: S108
+        "/tmp": f"rw,noexec,nosuid,nodev,size={limits.TEMPORARY_BYTES},"  # noqa: S108
+        f"nr_inodes={limits.TEMPORARY_FILES},mode=1777",
         "/dev/mqueue": "ro,noexec,nosuid,nodev,size=4k,mode=555",  # the engine's own would be writable
     },
     "oom_kill_disable": False,

@@ -93,7 +93,8 @@ def main(arguments: list[str]) -> None:
     if user:
         become(user)
     limit(processes=processes, files=files, file_bytes=file_bytes)
-    restrict_files(executable=arguments[4].split(os.pathsep), writable=["/tmp", "/dev/null"])  # noqa: S108
+    writable = [path for path in ("/tmp", "/dev/null") if os.path.exists(path)]  # noqa: S108, PTH110
+    restrict_files(executable=arguments[4].split(os.pathsep), writable=writable)
     os.execv(arguments[5], arguments[5:])  # noqa: S606
 
 
