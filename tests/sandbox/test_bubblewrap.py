@@ -89,6 +89,12 @@ TOUCH = "held = bytearray({size})\nheld[::4096] = b'x' * len(held[::4096])\n"
             InternalError,
             "ended with code 1|more than 64 processes",
         ),
+        (
+            "import os, time\nfor n in range(10**6):\n    os.mkdir(f'/tmp/{n}')",
+            1024 * MIB,
+            InternalError,
+            "made more than 4096 files in its /tmp",
+        ),
         ("import time\ntime.sleep(600)", 1024 * MIB, DeadlineError, "deadline of 4 s"),
         (
             "import os, signal, time\nfor one in range(1, 32):\n"

@@ -99,7 +99,7 @@ class BubblewrapSandbox(Sandbox):
             binds = self._tree(found, folder)
             child = self._start(found, binds, ["-m", f"harness.{program}"], name=program)
             try:
-                with RunningChild(program, child, memory=memory) as running:
+                with RunningChild(program, child, memory=memory, own_tmp=True) as running:
                     yield running
             finally:
                 kill(child, program)

@@ -18,6 +18,7 @@ from harness.protocol import limits
 from harness.protocol.errors import InternalError, SetupError
 from harness.protocol.lock import ProgramName
 from harness.sandbox.contract import KEPT, Running, printable
+from harness.sandbox.local.inodes import temporary_inodes
 from harness.sandbox.stream import STDERR, STDOUT, ChunkQueue
 
 WATCH_SECONDS = 0.1
@@ -73,15 +74,19 @@ class LimitWatcher:
         child: The root of the tree.
         memory: The most memory in bytes, of all processes together.
         processes: The most processes.
+        files: The most files in the tree's own /tmp; None if it has none.
 
     Attributes:
-        exceeded: The limit that was exceeded, `memory` or `processes`; empty if none was.
+        exceeded: The limit that was exceeded, `memory`, `processes` or `files`; empty if none was.
     """
 
-    def __init__(self, child: subprocess.Popen[bytes], *, memory: int, processes: int) -> None:
+    def __init__(
+        self, child: subprocess.Popen[bytes], *, memory: int, processes: int, files: int | None
+    ) -> None:
         self._child = child
         self._memory = memory
         self._processes = processes
+        self._files = files
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True, name="sandbox-watch")
         self.exceeded = ""
@@ -100,8 +105,10 @@ class LimitWatcher:
         while not self._stop.wait(WATCH_SECONDS):
             if resident(self._child.pid) > self._memory:
                 self.exceeded = "memory"
-            elif len(process_tree(self._child.pid)) > self._processes:
+            elif len(tree := process_tree(self._child.pid)) > self._processes:
                 self.exceeded = "processes"
+            elif self._files is not None and temporary_inodes(tree) > self._files:
+                self.exceeded = "files"
             if self.exceeded:
                 kill_tree(self._child)
                 return
@@ -114,12 +121,16 @@ class RunningChild(Running):
         name: The program.
         child: The process.
         memory: Its memory limit in bytes.
+        own_tmp: Whether it has a /tmp of its own.
     """
 
-    def __init__(self, name: ProgramName, child: subprocess.Popen[bytes], *, memory: int) -> None:
+    def __init__(
+        self, name: ProgramName, child: subprocess.Popen[bytes], *, memory: int, own_tmp: bool
+    ) -> None:
         super().__init__(name, memory=memory)
         self._child = child
-        self._watcher = LimitWatcher(child, memory=memory, processes=limits.PROCESSES)
+        files = limits.TEMPORARY_FILES if own_tmp else None
+        self._watcher = LimitWatcher(child, memory=memory, processes=limits.PROCESSES, files=files)
         self.chunks = ChunkQueue(_reader(STDOUT, child.stdout), _reader(STDERR, child.stderr))
 
     def __enter__(self) -> RunningChild:
@@ -144,8 +155,12 @@ class RunningChild(Running):
         if self._watcher.exceeded == "memory":
             raise self.memory_exceeded()
         if self._watcher.exceeded:
+            what = {
+                "processes": f"started more than {limits.PROCESSES} processes",
+                "files": f"made more than {limits.TEMPORARY_FILES} files in its /tmp",
+            }
             raise InternalError(
-                f"The {self.name} started more than {limits.PROCESSES} processes and was stopped.",
+                f"The {self.name} {what[self._watcher.exceeded]} and was stopped.",
                 hint=KEPT.format(name=self.name),
                 detail=printable(self.diagnostics),
             )

@@ -58,7 +58,7 @@ class ProcessSandbox(Sandbox):
         with temporary_folder("job") as folder:
             child = self._start(program, folder)
             try:
-                with RunningChild(program, child, memory=memory) as running:
+                with RunningChild(program, child, memory=memory, own_tmp=False) as running:
                     yield running
             finally:
                 kill(child, program)
