@@ -128,6 +128,7 @@ TOUCH = "held = bytearray({size})\nheld[::4096] = b'x' * len(held[::4096])\n"
         "memory bomb",
         "memory of the process tree",
         "fork bomb",
+        "folders without end",
         "hang",
         "hang that ignores signals",
         "flood",
