@@ -60,7 +60,7 @@ def validate_command(
 
 
 def _decoder(sandbox: Literal["docker", "bubblewrap", "process"]) -> DecoderFactory:
-    from harness.sandbox.decoding import sandboxed_decoder
+    from harness.sandbox.choice import sandboxed_decoder
 
     return sandboxed_decoder(sandbox)
 

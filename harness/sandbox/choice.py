@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from harness.protocol.errors import SetupError, UsageError
 from harness.protocol.lock import Lock
 from harness.sandbox.contract import Sandbox
+from harness.sandbox.decoding import SandboxedDecoder
 from harness.sandbox.docker.container import DockerSandbox
 from harness.sandbox.docker.engine import connect
 from harness.sandbox.docker.image import IMAGE, build, check_image, default_base
@@ -76,3 +78,22 @@ def strongest_sandbox(log: Callable[[str], None]) -> Sandbox:
         return ProcessSandbox()
     log("Sandbox: bubblewrap instead, one process per song without a network; official scores need Docker.")
     return sandbox
+
+
+class DecoderFactory:
+    """Makes decoders in a sandbox by name; can be pickled, for the validator's worker processes."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    @contextmanager
+    def __call__(self) -> Iterator[SandboxedDecoder]:
+        """A decoder for the length of a block."""
+        sandbox = choose_sandbox(self._name, log=lambda line: None)
+        with SandboxedDecoder(sandbox) as decoder:
+            yield decoder
+
+
+def sandboxed_decoder(name: str) -> DecoderFactory:
+    """A factory of decoders in the sandbox called `name`: docker, bubblewrap or process."""
+    return DecoderFactory(name)

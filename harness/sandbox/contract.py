@@ -219,16 +219,15 @@ class Sandbox(ABC):
             SetupError: If it can't be started.
         """
 
+    @abstractmethod
     def decoder(self, *, stop: threading.Event | None = None) -> AbstractContextManager[Decoder]:
         """A decoder in this sandbox, which starts with the first file.
 
         Args:
             stop: Set to give up.
         """
-        from harness.sandbox.decoding import SandboxedDecoder  # noqa: PLC0415  (it needs this module)
 
-        return SandboxedDecoder(self, stop=stop)
-
+    @abstractmethod
     def run(self, task: Task) -> Records:
         """Runs the evaluator on a task and yields its checked records as they arrive; always cleans up.
 
@@ -236,9 +235,6 @@ class Sandbox(ABC):
             SetupError, DeadlineError, MemoryLimitError, InternalError: See the module.
             Stopped: If the task's `stop` was set.
         """
-        from harness.sandbox.evaluation import evaluate  # noqa: PLC0415  (it needs this module)
-
-        yield from evaluate(self, task)
 
 
 def printable(raw: bytes) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Annotated, Self
 
@@ -222,24 +222,3 @@ class _Session:
         found = bytes(memoryview(self._buffer)[:count])
         del self._buffer[:count]
         return found
-
-
-class DecoderFactory:
-    """Makes decoders in a sandbox by name; can be pickled, for the validator's worker processes."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    @contextmanager
-    def __call__(self) -> Iterator[SandboxedDecoder]:
-        """A decoder for the length of a block."""
-        from harness.sandbox.choice import choose_sandbox  # noqa: PLC0415  (it makes the sandboxes)
-
-        sandbox = choose_sandbox(self._name, log=lambda line: None)
-        with SandboxedDecoder(sandbox) as decoder:
-            yield decoder
-
-
-def sandboxed_decoder(name: str) -> DecoderFactory:
-    """A factory of decoders in the sandbox called `name`: docker, bubblewrap or process."""
-    return DecoderFactory(name)

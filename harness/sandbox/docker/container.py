@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from harness.protocol import limits
 from harness.protocol.errors import MachineError
 from harness.protocol.lock import Lock, ProgramName
-from harness.sandbox.contract import Environment, Running, Sandbox
+from harness.sandbox.base import StartingSandbox
+from harness.sandbox.contract import Environment, Running
 from harness.sandbox.docker.engine import check_runtime, connect, engine_failed
 from harness.sandbox.docker.image import IMAGE, PROGRAMS, check_image
 from harness.sandbox.seccomp import NOBODY, docker_profile
@@ -49,7 +50,7 @@ HARDENING: dict[str, Any] = {
 """Every flag between a submission and the host; the tmpfs counts against the container's memory limit."""
 
 
-class DockerSandbox(Sandbox):
+class DockerSandbox(StartingSandbox):
     """Runs each program in a container of the image.
 
     Args:

@@ -27,12 +27,8 @@ from harness.protocol.errors import SetupError
 from harness.protocol.lock import Lock, ProgramName
 from harness.protocol.variables import CACHE_ENV
 from harness.sandbox.access import SharedPaths
-from harness.sandbox.contract import (
-    Environment,
-    Running,
-    Sandbox,
-    printable,
-)
+from harness.sandbox.base import StartingSandbox
+from harness.sandbox.contract import Environment, Running, printable
 from harness.sandbox.local import launch
 from harness.sandbox.local.child import RunningChild, kill
 from harness.sandbox.local.environment import PROGRAMS, Program, copy_sources, find_program, variables
@@ -60,7 +56,7 @@ _CLONE = Path("/proc/sys/kernel/unprivileged_userns_clone")
 _MAXIMUM = Path("/proc/sys/user/max_user_namespaces")
 
 
-class BubblewrapSandbox(Sandbox):
+class BubblewrapSandbox(StartingSandbox):
     """Runs each program in a process of its own under bubblewrap."""
 
     name = "bubblewrap"

@@ -16,13 +16,14 @@ from pathlib import Path
 from harness.protocol.errors import SetupError
 from harness.protocol.lock import Lock, ProgramName
 from harness.protocol.variables import CACHE_ENV
-from harness.sandbox.contract import Environment, Running, Sandbox
+from harness.sandbox.base import StartingSandbox
+from harness.sandbox.contract import Environment, Running
 from harness.sandbox.local.child import RunningChild, kill
 from harness.sandbox.local.environment import PROGRAMS, Program, find_program, variables
 from harness.sandbox.stamp import RUN_ENV, own_stamp, temporary_folder
 
 
-class ProcessSandbox(Sandbox):
+class ProcessSandbox(StartingSandbox):
     """Runs each program in a child process.
 
     On a machine with Python 3.11 the child runs in a virtual environment, made once in the user's cache from the
