@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"validator", "harness.haaqi", "harness.protocol"}),
-    frozenset({"harness.ledger", "harness.enhance", "harness.evaluator"}),
+    frozenset({"harness.ledger", "harness.enhance", "harness.decoder", "harness.evaluator"}),
     frozenset({"harness.ranking", "harness.sandbox"}),
     frozenset({"harness.machine", "harness.provenance", "harness.score"}),
     frozenset({"harness.baselines"}),

@@ -131,36 +131,36 @@ def verify_command(
     Recomputes the log's hash chain, every average and the ranking; exits with 1 on any difference.
     """
     if bundle is not None:
-        problems, answer = _verify_bundle(bundle, key)
+        problems, answers = _verify_bundle(bundle, key)
     elif key is not None:
         raise UsageError(
             "--key can only be used with a bundle.",
             hint="`cad1 verify BUNDLE --key KEY` checks its signature.",
         )
     else:
-        problems, answer = _verify_store(store, head)
-    for line in problems or [answer]:
+        problems, answers = _verify_store(store, head)
+    for line in problems or answers:
         show_line(line)
     raise typer.Exit(1 if problems else 0)
 
 
-def _verify_bundle(bundle: Path, key: Path | None) -> tuple[list[str], str]:
-    """The problems of a bundle, and the line to print if there are none."""
+def _verify_bundle(bundle: Path, key: Path | None) -> tuple[list[str], list[str]]:
+    """The problems of a bundle, and the lines to print if there are none."""
     from harness.provenance.bundle import verify_bundle
 
     signature = f"signature matches {key}" if key else "signature not checked (no --key)"
-    return verify_bundle(bundle, key=key), f"{bundle} verified; {signature}."
+    return verify_bundle(bundle, key=key), [f"{bundle} verified; {signature}."]
 
 
-def _verify_store(store: Path, head: str) -> tuple[list[str], str]:
-    """The problems of a store, and the line to print if there are none."""
+def _verify_store(store: Path, head: str) -> tuple[list[str], list[str]]:
+    """The problems of a store, and the lines to print if there are none."""
     from harness.provenance.verification import verify_store
 
     found = verify_store(store, head=head or None)
     counts = f"{found.examples} examples, {found.entries} entries in the log"
     changed = [found.since.sentence] if found.since else []
     verified = f"{store} verified: {counts}, head {found.head}"
-    return [*found.problems, *changed] if found.problems else [], "\n".join([verified, *changed])
+    return [*found.problems, *changed] if found.problems else [], [verified, *changed]
 
 
 def export_command(

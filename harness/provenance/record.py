@@ -13,7 +13,7 @@ from harness.ledger.entities import AuditPlan, AuditRecord, Entry, Roster, Store
 from harness.ledger.ledger import Ledger
 from harness.protocol.aggregation import mean
 from harness.protocol.records import Digest, Haaqi, Name
-from harness.provenance.packing import ArchiveError, parse_member
+from harness.provenance.packing import parse_member
 from validator.challenge.rules import CAD1, SEED_RULE
 
 SCHEMA_VERSION: Final = 2
@@ -183,19 +183,21 @@ class Record(AnyRecord):
         return audit_progress(plan, self.stored_audits, examples, submission=self.submission.sha256)
 
 
+class _Versioned(BaseModel):
+    """The one field that says how to read the others."""
+
+    schema_version: int
+
+
 def parse_record(content: bytes) -> AnyRecord:
     """The run record of a bundle, of any version.
 
     Raises:
         ArchiveError: It is not valid.
     """
-    try:
-        return parse_member(Record, content)
-    except ArchiveError as error:
-        try:
-            return parse_member(Record1, content)
-        except ArchiveError:
-            raise error from None
+    if parse_member(_Versioned, content).schema_version == 1:
+        return parse_member(Record1, content)
+    return parse_member(Record, content)
 
 
 def make_record(ledger: Ledger, entry: Entry, roster: Roster) -> Record:

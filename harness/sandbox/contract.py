@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from harness.protocol.errors import DeadlineError, InternalError, MemoryLimitError
 from harness.protocol.lock import ProgramName
@@ -32,11 +32,9 @@ from harness.protocol.records import (
     Hello,
     SongReferences,
 )
+from harness.sandbox.chunks import ChunkQueue
+from harness.sandbox.feed import Question
 from validator.formats.flac import FlacDecoder
-
-if TYPE_CHECKING:
-    from harness.sandbox.feed import Question
-    from harness.sandbox.stream import ChunkQueue
 
 MAX_DIAGNOSTICS = 64 * 1024
 """Bytes of a program's standard error that are kept for the organiser: room for a few tracebacks."""

@@ -73,8 +73,10 @@ def test_everything_else_is_rejected(raw: bytes, reason: str) -> None:
 def test_a_stored_run_record_calls_the_scorer_digest_scorer() -> None:
     stored = (
         '{"scorer":"' + "d" * 64 + '","engine":"fast","sandbox":"docker","locked":true,"image":"i",'
-        '"base_image":"b","versions":{"numpy":"1.24.4"},"cpu":"c"}'
+        '"base_image":"b","versions":{"numpy":"1.24.4"},"decoder":{"numpy":"2"},"cpu":"c"}'
     )
     record = RunRecord.model_validate_json(stored)
     assert record.scorer_digest == "d" * 64
     assert record.to_json() == stored
+    before = stored.replace('"decoder":{"numpy":"2"},', "")
+    assert RunRecord.model_validate_json(before).decoder == {}, "records from before the decoder"

@@ -172,7 +172,7 @@ def test_decoding_needs_numpy_and_soundfile_only():
     loaded = set(done.stdout.split())
     assert {name for name in loaded if name.startswith("validator")} == {
         "validator", "validator.formats", "validator.formats.flac", "validator.formats.frames",
-        "validator.formats.streaminfo",
+        "validator.formats.pcm", "validator.formats.streaminfo",
     }  # fmt: skip
     assert not loaded & {"pydantic", "harness", "scipy", "typer", "multiprocessing"}
 

@@ -83,7 +83,7 @@ def test_the_name_of_a_submission_may_be_anything(tmp_path):
     path.write_bytes(forge.zip_bytes(forge.stems()))
     report = validate(path, forge.CHALLENGE, quick=True)
     assert report.findings == ()
-    assert report.to_text().startswith(r"##\x5berror]_\xff\x1b.zip (")
+    assert report.to_text().startswith(r"#\x23[error]_\xff\x1b.zip (")
     assert report.to_text().encode("utf-8")
     assert json.loads(report.to_json())["submission"]["name"] == r"##[error]_\xff\x1b.zip"
     assert "##[" not in report.to_json()

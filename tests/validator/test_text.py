@@ -16,7 +16,7 @@ from validator.findings.wording import printable
         ("a\nb\r\u2028c", r"a\nb\r\u2028c"),
         ("\u202egnp.exe", r"\u202egnp.exe"),
         ("zero\u200bwidth", r"zero\u200bwidth"),
-        (b"caf\xe9".decode("utf-8", "surrogateescape"), r"caf\udce9"),
+        (b"caf\xe9".decode("utf-8", "surrogateescape"), r"caf\xe9"),
     ],
 )
 def test_a_terminal_gets_one_line_that_can_be_printed(text: str, shown: str) -> None:

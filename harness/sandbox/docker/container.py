@@ -12,12 +12,12 @@ from harness.protocol import limits
 from harness.protocol.errors import MachineError
 from harness.protocol.lock import Lock, ProgramName
 from harness.sandbox.base import StartingSandbox
+from harness.sandbox.chunks import Chunk, ChunkQueue
 from harness.sandbox.contract import Environment, Running
 from harness.sandbox.docker.engine import check_runtime, connect, engine_failed
 from harness.sandbox.docker.image import IMAGE, PROGRAMS, check_image
 from harness.sandbox.seccomp import NOBODY, docker_profile
 from harness.sandbox.stamp import is_alive, own_stamp
-from harness.sandbox.stream import Chunk, ChunkQueue
 
 if TYPE_CHECKING:
     import docker

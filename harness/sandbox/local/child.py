@@ -17,9 +17,9 @@ import psutil
 from harness.protocol import limits
 from harness.protocol.errors import InternalError, SetupError
 from harness.protocol.lock import ProgramName
+from harness.sandbox.chunks import STDERR, STDOUT, ChunkQueue
 from harness.sandbox.contract import KEPT, Running, printable
 from harness.sandbox.local.inodes import temporary_inodes
-from harness.sandbox.stream import STDERR, STDOUT, ChunkQueue
 
 WATCH_SECONDS = 0.1
 """Seconds between two looks at a process tree's size: a memory bomb can exceed its limit by its speed, a few GB a
