@@ -61,8 +61,8 @@ class ScorerRecord(_Frozen):
     locked: bool
 
 
-class RunEntry(_Frozen):
-    """One run: sandbox, versions, resources. Seconds are sums over its examples; memory is in bytes."""
+class RunEntry1(_Frozen):
+    """One run, as version 1 has it."""
 
     started: Text
     sandbox: Text
@@ -75,6 +75,16 @@ class RunEntry(_Frozen):
     seconds: Duration
     cpu_seconds: Duration
     peak_memory: Count | None
+
+
+class RunEntry(RunEntry1):
+    """One run: sandbox, versions, resources. Seconds are sums over its examples; memory is in bytes.
+
+    Attributes:
+        decoder: The versions of the decoder's packages.
+    """
+
+    decoder: dict[Name, Text]
 
 
 class AuditEntry1(_Frozen):
@@ -135,7 +145,7 @@ class AnyRecord(_Frozen):
     submission: SubmissionRecord
     challenge: ChallengeRecord
     scorer: ScorerRecord
-    runs: tuple[RunEntry, ...]
+    runs: tuple[RunEntry1, ...]
     scores: ScoreRecord
     seed_rule: Annotated[str, Field(pattern=f"^{re.escape(SEED_RULE)}$")] = SEED_RULE
     seeds: dict[Name, Count]
@@ -172,6 +182,7 @@ class Record(AnyRecord):
     """
 
     schema_version: Literal[2] = SCHEMA_VERSION
+    runs: tuple[RunEntry, ...]
     audits: tuple[AuditEntry, ...]
     audit_plan: PlanEntry | None
     references: dict[Name, Digest]
@@ -234,6 +245,7 @@ def make_record(ledger: Ledger, entry: Entry, roster: Roster) -> Record:
                 seconds=run.seconds,
                 cpu_seconds=run.cpu_seconds,
                 peak_memory=run.peak_memory,
+                decoder=dict(sorted(run.record.decoder.items())),
             )
             for run in ledger.run_details(key)
         ),
