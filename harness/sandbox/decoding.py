@@ -21,7 +21,9 @@ from harness.protocol.frames import FAILURE, FLAC, HEADER, MESSAGE, PCM, frame
 from harness.protocol.records import MAX_LINE_BYTES, Digest, Name
 from harness.sandbox.contract import Running, Sandbox
 from harness.sandbox.stream import Clock, read_output
+from validator.formats import known
 from validator.formats.flac import DECODING_CODES, AudioError, check_md5, checked_header, decoding_error
+from validator.formats.pcm import little_endian
 from validator.formats.streaminfo import StreamInfo
 
 MEMORY = 1 << 30
@@ -67,6 +69,7 @@ class SandboxedDecoder:
         self._stop = stop or threading.Event()
         self._block: AbstractContextManager[Running] | None = None
         self._session: _Session | None = None
+        self._proved = False
         self.versions: dict[str, str] = {}
 
     def start(self) -> None:
@@ -95,11 +98,13 @@ class SandboxedDecoder:
                 check_md5(pcm, info)
             except AudioError as error:
                 if error.code != "flac-md5" or attempt == TRIES:
+                    self._require_known_answer()
                     raise
                 self.close()
             except InternalError as error:
                 self.close()
                 if attempt == TRIES:
+                    self._require_known_answer()
                     raise AudioError(
                         "flac-corrupt",
                         "The decoder fails on this file.",
@@ -113,6 +118,30 @@ class SandboxedDecoder:
                 samples = np.frombuffer(pcm, dtype="<i2")
                 return samples if info.channels == 1 else samples.reshape(-1, info.channels)
         raise AssertionError("the last try returns or raises")
+
+    def _require_known_answer(self) -> None:
+        """Decodes a file with a known answer, once: whoever fails on that does not fail because of the submission.
+
+        Raises:
+            InternalError: It fails.
+        """
+        if self._proved:
+            return
+        self.close()  # the decoder that failed may not be in order any more
+        info = checked_header(known.FLAC, rate=known.RATE, channels=1, bits=16, max_frames=known.FRAMES)
+        try:
+            found = self._started().decode(known.FLAC, info)
+        except AudioError as error:
+            raise InternalError(
+                f"The decoder fails on a file with a known answer: {error.message}",
+                hint="The submission is not the cause. See `cad1 doctor`, and please report this.",
+            ) from error
+        if found != little_endian(known.expected()):
+            raise InternalError(
+                "The decoder gives wrong samples for a file with a known answer.",
+                hint="The submission is not the cause. See `cad1 doctor`, and please report this.",
+            )
+        self._proved = True
 
     def _started(self) -> _Session:
         if self._session is None:

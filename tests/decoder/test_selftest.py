@@ -6,11 +6,12 @@ import pytest
 import soundfile
 
 from harness.decoder import selftest
+from validator.formats import known
 from validator.formats.streaminfo import parse
 
 
 def test_this_machines_soundfile_passes(capsys: pytest.CaptureFixture[str]) -> None:
-    assert parse(selftest.FLAC).has_md5
+    assert parse(known.FLAC).has_md5
     assert selftest.main() == 0
     assert "as expected" in capsys.readouterr().out
 
@@ -22,7 +23,7 @@ def test_an_old_libsndfile_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 def test_one_wrong_sample_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    wrong = selftest.expected()
+    wrong = known.expected()
     wrong[-1] += 1
     monkeypatch.setattr(selftest, "decode_flac", lambda *args, **settings: wrong)
     assert selftest.main() == 1

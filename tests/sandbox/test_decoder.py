@@ -20,6 +20,7 @@ from harness.sandbox.contract import Sandbox, Stopped
 from harness.sandbox.decoding import SandboxedDecoder
 from harness.sandbox.local.process import ProcessSandbox
 from tests.sandbox.imposters import DECODER
+from validator.formats import known
 from validator.formats.flac import AudioError, decode_flac
 
 MakeSandbox = Callable[..., Sandbox]
@@ -98,7 +99,15 @@ def test_what_the_header_decides_never_reaches_the_decoder() -> None:
         assert caught.value.code == code
 
 
-ANSWER = "while True:\n    _, flac = frame()\n    "
+KNOWN = f"""
+    if len(flac) == {len(known.FLAC)}:
+        reply(b'P', {known.expected().tobytes()!r})
+        continue
+"""
+"""Answers a file with a known answer well, so that a failure is the submission's."""
+
+ANSWER = f"while True:\n    _, flac = frame()\n{KNOWN}    "
+BROKEN = "while True:\n    _, flac = frame()\n    "
 
 
 @pytest.mark.parametrize(
@@ -241,3 +250,19 @@ def test_garbage_instead_of_a_first_message_is_an_internal_error(imposter: MakeS
     sandbox = imposter("process", f"{DECODER}\nreply(b'J', b'[]')\ntime.sleep(600)", program="decoder")
     with SandboxedDecoder(sandbox) as decoder, pytest.raises(InternalError, match="first message"):
         decoder.start()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "sys.exit(1)",
+        "reply(b'P', bytes(2 * declared(flac)))",
+        'reply(b\'E\', b\'{"code": "flac-corrupt", "frames": 0}\')',
+    ],
+    ids=["crashes", "wrong samples", "always corrupt"],
+)
+def test_a_decoder_that_fails_on_everything_is_not_the_submissions_fault(
+    hostile: Callable[[str], SandboxedDecoder], script: str
+) -> None:
+    with hostile(BROKEN + script) as decoder, pytest.raises(InternalError):
+        decode(decoder, flac_of(noise()))
