@@ -107,8 +107,8 @@ def test_processes_of_dead_runs_are_killed_and_those_of_living_ones_are_not(
 def test_containers_of_dead_runs_are_removed_and_those_of_living_ones_kept(
     engine: docker.DockerClient, image: str, dead: str, temporary: Path
 ) -> None:
-    gone = engine.containers.create(image, labels={LABEL: dead})
-    kept = engine.containers.create(image, labels={LABEL: own_stamp()})
+    gone = engine.containers.create(image, ["true"], labels={LABEL: dead})
+    kept = engine.containers.create(image, ["true"], labels={LABEL: own_stamp()})
     try:
         removed = {one.name for one in sweep().removed if one.kind == "container"}
         assert gone.short_id in removed

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import docker
     from docker.models.containers import Container
 
-LABEL = "cad1-harness.stamp"
-"""The label with the stamp of the run that made a container."""
+LABEL = "cad1-harness.run"
+"""The label with the stamp of the run that made a container. An earlier version had another, and another stamp."""
 
 END_SECONDS = 20.0
 """Seconds that the engine gets to report the end of a container whose output has ended."""
