@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from harness.protocol.frames import MESSAGE, PCM, frame
 from harness.protocol.records import AuditMessage, BatchMessage, ListenerMessage, SongMessage
+from validator.challenge.audio import ExampleAudio
 from validator.challenge.rules import CAD1
 from validator.formats.pcm import little_endian
 
@@ -37,28 +38,11 @@ class SongQuestion:
             yield from frame(PCM, little_endian(self.references[stem]))
 
 
-@dataclass(frozen=True)
-class ExampleAudio:
-    """What an evaluator needs of one example.
-
-    Attributes:
-        listener: The listener's id.
-        audiograms: For each of `CAD1.sides` the levels in dB HL at `CAD1.frequencies`.
-        stems: Samples (frames,) at 24 kHz by name, such as `left_drums`.
-        scales: Scale factors by the same names.
-    """
-
-    listener: str
-    audiograms: Mapping[str, tuple[float, ...]]
-    stems: Mapping[str, NDArray[np.int16]]
-    scales: Mapping[str, float]
-
-    @property
-    def message(self) -> ListenerMessage:
-        """What precedes the samples."""
-        return ListenerMessage(
-            listener=self.listener, audiograms=dict(self.audiograms), scales=dict(self.scales)
-        )
+def listener_message(example: ExampleAudio) -> ListenerMessage:
+    """What precedes the samples of an example."""
+    return ListenerMessage(
+        listener=example.listener, audiograms=dict(example.audiograms), scales=dict(example.scales)
+    )
 
 
 @dataclass(frozen=True)
@@ -70,7 +54,7 @@ class BatchQuestion:
 
     def pieces(self) -> Pieces:
         """The frames."""
-        yield from message(BatchMessage(listeners=tuple(one.message for one in self.examples)))
+        yield from message(BatchMessage(listeners=tuple(map(listener_message, self.examples))))
         for name in CAD1.scoring_order:
             for example in self.examples:
                 yield from frame(PCM, little_endian(example.stems[name]))
@@ -86,7 +70,7 @@ class AuditQuestion:
 
     def pieces(self) -> Pieces:
         """The frames: the noise of a stem depends on those before it, which are sent too."""
-        yield from message(AuditMessage(listener=self.example.message, value=self.value))
+        yield from message(AuditMessage(listener=listener_message(self.example), value=self.value))
         for name in CAD1.scoring_order[: CAD1.scoring_order.index(self.value) + 1]:
             yield from frame(PCM, little_endian(self.example.stems[name]))
 

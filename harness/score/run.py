@@ -33,15 +33,22 @@ from harness.protocol.records import (
     SongReferences,
 )
 from harness.sandbox.contract import Decoder, Environment, Result, Sandbox, Task
-from harness.sandbox.feed import AuditQuestion, BatchQuestion, ExampleAudio, Question, SongQuestion
+from harness.sandbox.feed import AuditQuestion, BatchQuestion, Question, SongQuestion
 from harness.score import audit, failures, silence
-from harness.score.audio import AudioReader, ReferenceAudio, UnscorableError, read_references
 from harness.score.budget import Budget, expected_seconds
 from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
 from harness.score.shards import Shard, ShardRunner
 from validator import Finding
 from validator.archive.submission import Submission
+from validator.challenge.audio import (
+    AudioReader,
+    ExampleAudio,
+    ReferenceAudio,
+    UnscorableError,
+    read_references,
+)
 from validator.challenge.manifest import Kind, length_of
+from validator.challenge.metadata import ChallengeError
 from validator.challenge.rules import CAD1
 from validator.findings.wording import counted
 
@@ -240,7 +247,10 @@ class Run:
         Raises:
             SetupError: If they can't be read, or have changed.
         """
-        references = read_references(self._request.challenge.song(song))
+        try:
+            references = read_references(self._request.challenge.song(song))
+        except ChallengeError as error:
+            raise SetupError(str(error), hint=error.hint) from error
         self._ledger.add_reference(self._key.challenge, song, references.sha256)
         with self._lock:
             self._references[song] = references.sha256
@@ -259,7 +269,7 @@ class Run:
             with self._lock:
                 self._audio[example.song, example.listener] = found.sha256
                 self._decoder_versions = decoder.versions
-            return found.audio
+            return found
         skipped.append(example)
         self._fail(example.song, example.listener, failed)
         return None
@@ -284,7 +294,7 @@ class Run:
                 f"{stored[:12]}… and is {found.sha256[:12]}….",
                 hint="The decoder or the machine gives other samples than before; please report this.",
             )
-        return found.audio
+        return found
 
     def _seconds(self, song: str) -> float:
         """The longest that a stem of the song may last, in seconds."""

@@ -24,10 +24,10 @@ from harness.protocol.records import (
     SongReferences,
 )
 from harness.sandbox.feed import BatchQuestion, Pieces, SongQuestion, message
-from harness.score.audio import AudioReader, read_references
 from tests.values import values
 from validator import Challenge
 from validator.archive.submission import open_submission
+from validator.challenge.audio import AudioReader, read_references
 from validator.challenge.rules import CAD1
 from validator.formats.flac import InProcessDecoder
 
@@ -59,7 +59,7 @@ def evaluated(submission: Path, root: Path, *, batch: int, engine: Engine = "fas
     with open_submission(submission) as opened:
         reader = AudioReader(opened, challenge)
         send(SongQuestion(song.name, read_references(song).stems).pieces())
-        found = [reader.read(song.name, one.id, InProcessDecoder()).audio for one in challenge.listeners]
+        found = [reader.read(song.name, one.id, InProcessDecoder()) for one in challenge.listeners]
     for first in range(0, len(found), batch):
         send(BatchQuestion(song.name, tuple(found[first : first + batch])).pieces())
     send(message(EndMessage()))

@@ -24,10 +24,10 @@ from harness.sandbox.local import bubblewrap, environment, process
 from harness.sandbox.local.bubblewrap import BubblewrapSandbox
 from harness.sandbox.local.environment import Program
 from harness.sandbox.local.process import ProcessSandbox
-from harness.score.audio import AudioReader, read_references
 from tests.sandbox.imposters import PYTHON, image_tag, tar_of, write_program
 from validator import Challenge
 from validator.archive.submission import open_submission
+from validator.challenge.audio import AudioReader, read_references
 from validator.formats.flac import InProcessDecoder
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def task(synthetic_root: Path, oracle_zip: Path) -> Callable[..., Task]:
                     yield SongQuestion(song, read_references(challenge.song(song)).stems)
                     for one in group:
                         found = reader.read(song, one.listener, InProcessDecoder())
-                        yield BatchQuestion(song, (found.audio,))
+                        yield BatchQuestion(song, (found,))
 
         return Task(engine=engine, questions=questions, seconds=seconds, memory=memory)
 

@@ -11,8 +11,9 @@ from harness.protocol.errors import InternalError, SetupError
 from harness.protocol.records import ExampleScore, Hello, Job, SongReferences
 from harness.sandbox.contract import MAX_DIAGNOSTICS, Running, printable
 from harness.sandbox.conversation import Conversation
-from harness.sandbox.feed import BatchQuestion, ExampleAudio, SongQuestion
+from harness.sandbox.feed import BatchQuestion, SongQuestion
 from tests.values import values
+from validator.challenge.audio import ExampleAudio
 
 JOB = Job(nonce="a" * 32, scorer_digest="b" * 64, engine="fast")
 

@@ -19,9 +19,9 @@ from harness.sandbox.local import child, environment, process
 from harness.sandbox.local.environment import Program
 from harness.sandbox.local.process import ProcessSandbox
 from harness.sandbox.selfcheck import check_sandbox
-from harness.score.audio import AudioReader, read_references
 from validator import Challenge
 from validator.archive.submission import open_submission
+from validator.challenge.audio import AudioReader, read_references
 from validator.formats.flac import InProcessDecoder
 
 ENGINES: tuple[Engine, ...] = ("fast", "pyclarity")
@@ -178,7 +178,7 @@ def first_example(challenge: Challenge, submission: Path, *, engine: Engine) -> 
         with open_submission(submission) as opened:
             yield SongQuestion(song.name, read_references(song).stems)
             found = AudioReader(opened, challenge).read(song.name, listener.id, InProcessDecoder())
-            yield BatchQuestion(song.name, (found.audio,))
+            yield BatchQuestion(song.name, (found,))
 
     return Task(engine=engine, questions=questions, seconds=300.0, memory=4 * 2**30)
 

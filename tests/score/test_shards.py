@@ -19,11 +19,12 @@ from harness.protocol.errors import (
 )
 from harness.protocol.records import AuditScore, AuditStem, Done, Example, ExampleFailure, ExampleScore, Hello
 from harness.sandbox.contract import Records, Result, Task
-from harness.sandbox.feed import AuditQuestion, BatchQuestion, ExampleAudio, Question
+from harness.sandbox.feed import AuditQuestion, BatchQuestion, Question
 from harness.score import shards
 from harness.score.shards import Shard, ShardRunner
 from tests.score.fakes import NONCE, FakeSandbox
 from tests.values import values
+from validator.challenge.audio import ExampleAudio
 from validator.challenge.rules import CAD1
 
 WAITS = shards.RETRY_WAITS

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from harness.protocol.errors import InternalError, SetupError
+from harness.protocol.errors import InternalError
 from harness.protocol.records import ExampleScore
-from harness.score.audio import read_references
 from harness.score.silence import check_values
 from tests.values import values
-from validator import Challenge
+from validator import Challenge, ChallengeError
+from validator.challenge.audio import read_references
 from validator.challenge.songs import Song
 
 
@@ -70,10 +70,10 @@ def test_only_the_scored_part_counts(root: Path) -> None:
     assert silent_in(challenge.songs[0]) == {"left_drums"}
 
 
-def test_a_missing_reference_is_a_setup_error(root: Path) -> None:
+def test_a_missing_reference_is_named(root: Path) -> None:
     challenge = Challenge.load(root, split="test")
     challenge.songs[0].reference_path("bass").unlink()
-    with pytest.raises(SetupError, match=r"bass\.wav"):
+    with pytest.raises(ChallengeError, match=r"bass\.wav"):
         silent_in(challenge.songs[0])
 
 

@@ -157,7 +157,7 @@ def test_the_audit_is_of_the_samples_that_were_scored(
     sandbox.audit = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         score(request_, sandbox)
-    monkeypatch.setattr("harness.score.audio.audio_digest", lambda stems, scales: "e" * 64)
+    monkeypatch.setattr("validator.challenge.audio.audio_digest", lambda stems, scales: "e" * 64)
     with pytest.raises(SetupError, match="is not what was scored"):
         score(request_, FakeSandbox())
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from validator.archive.members import DamagedMemberError
+from validator.challenge.audio import audio_finding, scale_finding
 from validator.challenge.manifest import Kind, length_of
 from validator.challenge.rules import CAD1
 from validator.checks.clipping import FULL_SCALE, clipped_runs
 from validator.checks.groups import key_of
-from validator.checks.header import audio_finding, check_header, scale_finding
+from validator.checks.header import check_header
 from validator.checks.matching import ReferenceSpectra
 from validator.checks.summary import AudioSummary, Examination
 from validator.findings.codes import new_finding

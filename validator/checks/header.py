@@ -4,31 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from validator.challenge.audio import audio_finding
 from validator.challenge.rules import CAD1
 from validator.findings.codes import new_finding
-from validator.formats.flac import AudioError, check_completeness, check_format
-from validator.formats.scale import SCALE_MOST, ScaleError
+from validator.formats.flac import check_completeness, check_format
 from validator.formats.streaminfo import HEADER_BYTES, StreamInfo, StreamInfoError, parse
 
 if TYPE_CHECKING:
     from validator.challenge.manifest import ExpectedFile, Length
     from validator.findings.finding import Finding
-
-
-def scale_finding(path: str, error: ScaleError) -> Finding:
-    """The finding for an invalid scale file."""
-    return new_finding(
-        error.code,
-        path,
-        error.message,
-        expected=f"one number above 0 and at most {SCALE_MOST:.0f}",
-        found=error.found,
-    )
-
-
-def audio_finding(path: str, error: AudioError) -> Finding:
-    """The finding for an invalid FLAC file."""
-    return new_finding(error.code, path, error.message, expected=error.expected, found=error.found)
 
 
 def duration(frames: int, rate: int) -> str:

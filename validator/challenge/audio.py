@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.protocol.errors import SetupError
-from harness.sandbox.feed import ExampleAudio
-from validator import Finding
 from validator.archive.members import DamagedMemberError
 from validator.archive.submission import Submission
 from validator.challenge.challenge import Challenge
 from validator.challenge.fingerprints import audio_digest, references_digest, silent_values
 from validator.challenge.manifest import Kind, length_of
-from validator.challenge.metadata import ChallengeError
 from validator.challenge.references import read_reference
 from validator.challenge.rules import CAD1, side_and_stem
 from validator.challenge.songs import Song
-from validator.checks.header import audio_finding, scale_finding
 from validator.findings.codes import new_finding
+from validator.findings.finding import Finding
 from validator.formats.flac import AudioError, FlacDecoder, audio_bytes, too_many_bytes
-from validator.formats.scale import SCALE_BYTES, ScaleError, parse_scale
+from validator.formats.scale import SCALE_BYTES, SCALE_MOST, ScaleError, parse_scale
 
 Pcm = NDArray[np.int16]
 
@@ -55,12 +52,47 @@ def read_references(song: Song) -> ReferenceAudio:
     """Reads the references of a song.
 
     Raises:
-        SetupError: If one can't be read.
+        ChallengeError: one can't be read.
     """
-    try:
-        return ReferenceAudio(song.name, {stem: read_reference(song, stem) for stem in CAD1.stems})
-    except ChallengeError as error:
-        raise SetupError(str(error), hint=error.hint) from error
+    return ReferenceAudio(song.name, {stem: read_reference(song, stem) for stem in CAD1.stems})
+
+
+@dataclass(frozen=True)
+class ExampleAudio:
+    """What HAAQI needs of one example of a submission.
+
+    Attributes:
+        listener: The listener's id.
+        audiograms: For each of `CAD1.sides` the levels in dB HL at `CAD1.frequencies`.
+        stems: Samples (frames,) at 24 kHz by name, such as `left_drums`.
+        scales: Scale factors by the same names.
+    """
+
+    listener: str
+    audiograms: Mapping[str, tuple[float, ...]]
+    stems: Mapping[str, Pcm]
+    scales: Mapping[str, float]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Identifies what is scored: samples and scale factors."""
+        return audio_digest(self.stems, self.scales)
+
+
+def scale_finding(path: str, error: ScaleError) -> Finding:
+    """The finding for an invalid scale file."""
+    return new_finding(
+        error.code,
+        path,
+        error.message,
+        expected=f"one number above 0 and at most {SCALE_MOST:.0f}",
+        found=error.found,
+    )
+
+
+def audio_finding(path: str, error: AudioError) -> Finding:
+    """The finding for an invalid FLAC file."""
+    return new_finding(error.code, path, error.message, expected=error.expected, found=error.found)
 
 
 class UnscorableError(Exception):
@@ -75,14 +107,6 @@ class UnscorableError(Exception):
         self.finding = finding
 
 
-@dataclass(frozen=True)
-class SubmittedAudio:
-    """An example of a submission, and the SHA-256 of what is scored of it: samples and scale factors."""
-
-    audio: ExampleAudio
-    sha256: str
-
-
 class AudioReader:
     """Reads the examples of an open submission.
 
@@ -95,7 +119,7 @@ class AudioReader:
         self._submission = submission
         self._challenge = challenge
 
-    def read(self, song: str, listener: str, decoder: FlacDecoder) -> SubmittedAudio:
+    def read(self, song: str, listener: str, decoder: FlacDecoder) -> ExampleAudio:
         """Reads and decodes an example; an example with a broken remix is broken, too.
 
         Raises:
@@ -109,9 +133,7 @@ class AudioReader:
             stems[name] = self._decode(CAD1.stem_name(listener, song, side, stem), song, Kind.STEM, decoder)
             scales[name] = self._scale(CAD1.scale_name(listener, song, side, stem))
         levels = {side: self._challenge.listener(listener).levels(side) for side in CAD1.sides}
-        return SubmittedAudio(
-            ExampleAudio(listener, levels, stems, scales), sha256=audio_digest(stems, scales)
-        )
+        return ExampleAudio(listener, levels, stems, scales)
 
     def _decode(self, path: str, song: str, kind: Kind, decoder: FlacDecoder) -> Pcm:
         is_remix = kind is Kind.REMIX
