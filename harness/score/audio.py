@@ -20,10 +20,15 @@ from validator.challenge.metadata import ChallengeError
 from validator.challenge.references import read_reference
 from validator.challenge.rules import CAD1, side_and_stem
 from validator.challenge.songs import Song
+from validator.checks.groups import REMIX, FileKey
 from validator.checks.header import audio_finding, scale_finding
+from validator.checks.matching import SongReferences
+from validator.checks.measurement import summarise
+from validator.checks.summary import AudioSummary
 from validator.findings.codes import new_finding
 from validator.formats.flac import AudioError, FlacDecoder, audio_bytes, too_many_bytes
 from validator.formats.scale import SCALE_BYTES, ScaleError, parse_scale
+from validator.formats.streaminfo import HEADER_BYTES, parse
 
 Pcm = NDArray[np.int16]
 
@@ -77,10 +82,17 @@ class UnscorableError(Exception):
 
 @dataclass(frozen=True)
 class SubmittedAudio:
-    """An example of a submission, and the SHA-256 of what is scored of it: samples and scale factors."""
+    """An example of a submission.
+
+    Attributes:
+        audio: What is scored.
+        sha256: SHA-256 of what is scored: samples and scale factors.
+        files: What is kept of each stem and of the remix; empty unless it was asked for.
+    """
 
     audio: ExampleAudio
     sha256: str
+    files: tuple[AudioSummary, ...] = ()
 
 
 class AudioReader:
@@ -95,25 +107,52 @@ class AudioReader:
         self._submission = submission
         self._challenge = challenge
 
-    def read(self, song: str, listener: str, decoder: FlacDecoder) -> SubmittedAudio:
+    def read(
+        self, song: str, listener: str, decoder: FlacDecoder, *, compared_with: SongReferences | None = None
+    ) -> SubmittedAudio:
         """Reads and decodes an example; an example with a broken remix is broken, too.
+
+        Args:
+            song: The song.
+            listener: The listener.
+            decoder: Decodes the files.
+            compared_with: The references of the song, to summarise each file; None not to.
 
         Raises:
             UnscorableError: If a file is missing, damaged, or not what it must be.
         """
-        self._decode(CAD1.remix_name(listener, song), song, Kind.REMIX, decoder)
+        remix, md5 = self._decode(CAD1.remix_name(listener, song), song, Kind.REMIX, decoder)
         stems: dict[str, Pcm] = {}
         scales: dict[str, float] = {}
+        files: list[AudioSummary] = []
+        if compared_with is not None:
+            files.append(summarise(FileKey(listener, song, "", REMIX), remix, md5=md5))
         for name in CAD1.scoring_order:
             side, stem = side_and_stem(name)
-            stems[name] = self._decode(CAD1.stem_name(listener, song, side, stem), song, Kind.STEM, decoder)
-            scales[name] = self._scale(CAD1.scale_name(listener, song, side, stem))
+            path = CAD1.stem_name(listener, song, side, stem)
+            stems[name], md5 = self._decode(path, song, Kind.STEM, decoder)
+            scale_path = CAD1.scale_name(listener, song, side, stem)
+            scales[name] = self._scale(scale_path)
+            if compared_with is not None:
+                files.append(
+                    summarise(
+                        FileKey(listener, song, side, stem),
+                        stems[name],
+                        md5=md5,
+                        scaled=scale_path in self._submission.members,
+                        scale=scales[name],
+                        references=compared_with,
+                    )
+                )
         levels = {side: self._challenge.listener(listener).levels(side) for side in CAD1.sides}
         return SubmittedAudio(
-            ExampleAudio(listener, levels, stems, scales), sha256=audio_digest(stems, scales)
+            ExampleAudio(listener, levels, stems, scales),
+            sha256=audio_digest(stems, scales),
+            files=tuple(files),
         )
 
-    def _decode(self, path: str, song: str, kind: Kind, decoder: FlacDecoder) -> Pcm:
+    def _decode(self, path: str, song: str, kind: Kind, decoder: FlacDecoder) -> tuple[Pcm, bytes]:
+        """The samples of a file, and their MD5 from its header."""
         is_remix = kind is Kind.REMIX
         channels = CAD1.remix_channels if is_remix else CAD1.stem_channels
         length = length_of(self._challenge.song(song), kind)
@@ -124,8 +163,9 @@ class AudioReader:
         try:
             if member.size > most:
                 raise too_many_bytes(most)
+            data = self._submission.read(path, limit=most)
             pcm = decoder.decode(
-                self._submission.read(path, limit=most),
+                data,
                 rate=CAD1.remix_rate if is_remix else CAD1.stem_rate,
                 channels=channels,
                 bits=CAD1.bits,
@@ -141,7 +181,7 @@ class AudioReader:
             raise UnscorableError(
                 new_finding("length", path, f"The audio has {len(pcm)} frames; expected {length.nominal}.")
             )
-        return pcm
+        return pcm, parse(data[:HEADER_BYTES]).md5
 
     def _scale(self, path: str) -> float:
         """The scale factor in a scale file; 1 if there is no such file."""
