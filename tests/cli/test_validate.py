@@ -1,14 +1,13 @@
 """`cad1 validate --sandbox`: an organiser decodes a suspect file where it can do no harm."""
 
 import functools
-import sys
-import types
 from contextlib import contextmanager
 
 import pytest
 
 from harness.cli.app import cad1
 from harness.protocol.errors import SetupError
+from harness.sandbox import choice
 from validator.formats.flac import AudioError, InProcessDecoder
 
 
@@ -29,11 +28,7 @@ def fake_sandbox(name):
 
 @pytest.fixture
 def validate(monkeypatch, oracle_zip, synthetic_root, capsys):
-    module = types.ModuleType("harness.sandbox.decoding")
-    monkeypatch.setattr(
-        module, "sandboxed_decoder", lambda name: functools.partial(fake_sandbox, name), raising=False
-    )
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(choice, "sandboxed_decoder", lambda name: functools.partial(fake_sandbox, name))
 
     def call(*options):
         code = cad1(["validate", str(oracle_zip), "--data", str(synthetic_root), "--split", "test", *options])
