@@ -10,27 +10,21 @@ from typing import TYPE_CHECKING
 from validator.archive.submission import open_submission
 from validator.challenge.manifest import archive_limits
 from validator.challenge.rules import CAD1
-from validator.checks.clipping import check_clipping
-from validator.checks.copies import check_listeners, check_remix_sides, check_stem_sides, check_stems
+from validator.checks.audio import check_audio
 from validator.checks.examiner import Examiner
 from validator.checks.filenames import check_names
-from validator.checks.labels import check_labels
 from validator.checks.lengths import check_lengths
-from validator.checks.levels import check_remix_levels, check_scale_files, check_stem_levels
 from validator.checks.pool import Plan, examine_in_processes, group_by_example
-from validator.checks.silence import check_references, check_silence
 from validator.checks.summary import Examination
 from validator.formats.libflac import in_process_decoder
 from validator.report.report import Report, in_order
 from validator.report.subject import ChallengeInfo, SubmissionInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterator
 
     from validator.archive.submission import Submission
     from validator.challenge.challenge import Challenge
-    from validator.checks.summary import AudioSummary
-    from validator.findings.finding import Finding
     from validator.formats.flac import DecoderFactory
 
 FEW_FILES = 8 * CAD1.files_per_example
@@ -153,7 +147,7 @@ def validate_open(
             findings += examination.findings
             findings += check_lengths(examination.summaries, challenge)
             if not quick:
-                findings += _check_audio(examination.summaries, challenge)
+                findings += check_audio(examination.summaries, challenge)
         digest = None if sha256 is None else sha256.result()
     return Report(
         submission=SubmissionInfo(name, digest, submission.size),
@@ -164,26 +158,3 @@ def validate_open(
         files=len(submission.members),
         depth="headers" if quick else "decoded",
     )
-
-
-def _check_audio(summaries: Sequence[AudioSummary], challenge: Challenge) -> list[Finding]:
-    """Findings that need the decoded audio of all files."""
-    stems = [summary for summary in summaries if not summary.is_remix]
-    remixes = [summary for summary in summaries if summary.is_remix]
-    findings = [
-        *check_silence(stems),
-        *check_silence(remixes),
-        *check_references(stems),
-        *check_scale_files(stems),
-        *check_remix_sides(remixes),
-        *check_clipping(remixes),
-        *check_remix_levels(remixes),
-        *check_listeners(summaries),
-    ]
-    equal, about_sides = check_stem_sides(stems, challenge)
-    copied, about_stems = check_stems(stems)
-    # what is reported as a copy is not reported as mislabelled or too loud as well
-    distinct = [stem for stem in stems if stem.peak > 0 and stem.key not in equal | copied]
-    mislabelled, about_labels = check_labels(distinct)
-    about_levels = check_stem_levels([stem for stem in distinct if stem.key not in mislabelled])
-    return [*findings, *about_sides, *about_stems, *about_labels, *about_levels]

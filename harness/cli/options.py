@@ -11,6 +11,7 @@ import typer
 from harness.cli.console import remember_store
 from validator.challenge.rules import Split
 
+ReportFormat = Literal["text", "json", "junit", "sarif", "github"]
 RankingFormat = Literal["table", "markdown", "csv", "json", "html"]
 
 Submission = Annotated[Path, typer.Argument(help="A zip or a folder.", show_default=False)]

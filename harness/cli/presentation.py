@@ -48,8 +48,7 @@ def print_outcome(outcome: Outcome, *, submission: Path, team: str, store: Path)
     if not outcome.report.valid:
         show(outcome.report.to_text(color=use_color()))
         raise SubmissionError(f"{submission.name} is invalid and was not scored.")
-    for finding in outcome.findings:
-        log(f"{finding.path}: {finding.message} ({finding.code})")
+    _print_findings(outcome)
     scored = counted(outcome.scored, "example")
     log(f"{scored} scored now, {outcome.stored} of {outcome.total} stored.")
     if outcome.audits:
@@ -69,6 +68,22 @@ def print_outcome(outcome: Outcome, *, submission: Path, team: str, store: Path)
         log(f"{team} is not ranked until every example is scored.")
     else:
         log(f"{team}: average score {outcome.average:.4f}")
+
+
+def _print_findings(outcome: Outcome) -> None:
+    """Logs what was found in the audio, as `cad1 validate --data` would print it, and where the whole report is."""
+    from validator.report.text import render_findings
+
+    findings = outcome.whole_report.findings
+    for line in render_findings(findings, rest=f"see {outcome.report_path}").splitlines():
+        log(line)
+    if findings:
+        log(f"The report is in {outcome.report_path}.")
+    if outcome.unseen:
+        log(
+            f"{counted(outcome.unseen, 'example')} scored before its audio was looked at; "
+            "`cad1 validate --data` looks at all."
+        )
 
 
 def print_checks(checks: Sequence[Check]) -> None:

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness.cli.console import emit, stderr, use_color
-from harness.cli.options import DataRoot, OptionalData, Output, SplitOption, Submission, TeamOption
+from harness.cli.console import emit, log, stderr, use_color
+from harness.cli.options import (
+    DataRoot,
+    OptionalData,
+    Output,
+    ReportFormat,
+    SplitOption,
+    Submission,
+    TeamOption,
+)
+from harness.protocol.errors import UsageError
 from harness.protocol.teams import checked_team
 
 if TYPE_CHECKING:
@@ -24,7 +33,11 @@ def validate_command(
     quick: Annotated[
         bool, typer.Option("--quick", help="Read headers only, without decoding audio.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail, too.")] = False,
+    format_: Annotated[
+        ReportFormat, typer.Option("--format", help="The format of the report.", show_default=False)
+    ] = "text",
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="List every file of every finding.")] = False,
     output: Output = None,
     workers: Annotated[int, typer.Option(min=1, help="Number of processes that decode.")] = os.cpu_count()
@@ -41,8 +54,11 @@ def validate_command(
 
     Reports every problem at once; exits with 1 if the submission is invalid.
     """
+    if as_json and format_ not in ("text", "json"):
+        raise UsageError(f"--json and --format {format_} exclude each other.", hint="Give one of them.")
     from harness.cli.progress import ProgressBar
-    from validator import Challenge, validate
+    from validator import Challenge, Severity, validate
+    from validator.findings.wording import counted
 
     challenge = Challenge.load(data, split=split)
     with ProgressBar("Validating", stderr()) as progress:
@@ -55,8 +71,12 @@ def validate_command(
             decoder=None if sandbox is None else _decoder(sandbox),
         )
     color = output is None and use_color()
-    emit(report.to_json() if as_json else report.to_text(color=color, all_=all_), output)
-    raise typer.Exit(0 if report.valid else 1)
+    chosen: ReportFormat = "json" if as_json else format_
+    emit(report.render(chosen, strict=strict, color=color, all_=all_), output)
+    warnings = report.count(Severity.WARNING)
+    if strict and report.valid and warnings:
+        log(f"Invalid with --strict: {counted(warnings, 'warning')}.")
+    raise typer.Exit(0 if report.valid and not (strict and warnings) else 1)
 
 
 def _decoder(sandbox: Literal["docker", "bubblewrap", "process"]) -> DecoderFactory:

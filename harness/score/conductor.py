@@ -6,7 +6,9 @@ song by song, and stores each example as it arrives. The ledger keeps every stat
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 
 from harness.ledger.entities import Entry, Key, Roster, Scorer
 from harness.ledger.ledger import Ledger
@@ -17,6 +19,7 @@ from harness.ranking.store import write_ranking
 from harness.sandbox.contract import Sandbox
 from harness.sandbox.leftovers import sweep
 from harness.score.heartbeat import Heartbeat
+from harness.score.observations import write_report
 from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
 from harness.score.run import Run
 from validator import Report, Severity, SubmissionChangedError
@@ -77,7 +80,7 @@ def _score(
     roster = roster_of(request.challenge)
     outcome = Outcome(report=report, roster=roster)
     if not report.valid:
-        record_invalid(request, submission, report, roster)
+        outcome.report_path = record_invalid(request, submission, report, roster)
         return outcome
     environment = sandbox.prepare()
     for leftover, reason in sweep().kept:
@@ -106,6 +109,12 @@ def _score(
             ledger.history.move(case, State.SCORING, scorer=key.scorer)
             try:
                 _finish(run, heartbeat, outcome)
+                outcome.report_path = write_report(
+                    request.store,
+                    outcome.whole_report,
+                    submission=key.submission,
+                    challenge=key.challenge,
+                )
                 write_ranking(ledger, request.store)
             except BaseException as error:
                 if not run.lost:  # else the other run sets the state
@@ -140,16 +149,21 @@ def _leave(ledger: Ledger, case: Case, scorer: Scorer, end: tuple[State, str, st
     ledger.history.move(case, state, fault=fault, cause=cause, scorer=scorer)
 
 
-def record_invalid(request: Request, submission: Submission, report: Report, roster: Roster) -> None:
-    """Records an invalid submission in the ledger; one that cannot be read at all has no digest and is left out."""
+def record_invalid(request: Request, submission: Submission, report: Report, roster: Roster) -> Path | None:
+    """Records an invalid submission in the ledger; one that cannot be read at all has no digest and is left out.
+
+    Returns:
+        Where its report is.
+    """
     found = submission.digest()
     if found is None:
-        return
+        return None
     case = Case(request.team, found, roster.digest)
     with Ledger(request.store) as ledger:
         ledger.add_roster(roster)
         ledger.history.move(case, State.RECEIVED, cause=received_cause(report))
         ledger.history.move(case, State.INVALID, fault=Fault.SUBMISSION, cause=invalid_cause(report))
+    return write_report(request.store, report, submission=found, challenge=roster.digest)
 
 
 def received_cause(report: Report) -> str:
@@ -159,11 +173,14 @@ def received_cause(report: Report) -> str:
 
 def invalid_cause(report: Report) -> str:
     """The cause of the state `invalid`: the codes of the errors, each with its count."""
-    errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
-    counts = {code: sum(one.code == code for one in errors) for code in sorted({one.code for one in errors})}
-    return f"{counted(len(errors), 'error')}: " + ", ".join(
-        f"{code} ({number})" for code, number in counts.items()
-    )
+    return _codes(report, Severity.ERROR)
+
+
+def _codes(report: Report, severity: Severity) -> str:
+    """The findings of a severity in a few words: `2 errors: length (1), missing (1)`."""
+    codes = Counter(finding.code for finding in report.findings if finding.severity is severity)
+    listed = ", ".join(f"{code} ({number})" for code, number in sorted(codes.items()))
+    return f"{counted(codes.total(), severity.value)}: {listed}"
 
 
 def state_after_error(request: Request, error: BaseException) -> tuple[State, str, str]:
@@ -185,7 +202,9 @@ def state_of(outcome: Outcome) -> tuple[State, str, str]:
         return State.INVALID, Fault.SUBMISSION, f"{counted(len(outcome.findings), 'file')} cannot be decoded"
     if outcome.average is None:
         return State.RECEIVED, "", f"{outcome.stored} of {outcome.total} examples scored, as requested"
-    return State.SCORED, "", f"average score {outcome.average!r}"
+    report = outcome.whole_report
+    warnings = f"; {_codes(report, Severity.WARNING)}" if report.count(Severity.WARNING) else ""
+    return State.SCORED, "", f"average score {outcome.average!r}{warnings}"
 
 
 def required_digest(submission: Submission, *, name: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.ledger.entities import AuditRecord, Roster, StoredExample
 from harness.protocol.errors import HarnessError, SetupError
 from harness.protocol.records import Engine
 from validator import Challenge, Finding, Report
+from validator.report.report import in_order
 
 ProgressCallback = Callable[[int, int, str], None]
 """Called with the number of examples done, the number of all examples, and what was done last."""
@@ -51,11 +52,14 @@ class Outcome:
     """The result of a scoring run.
 
     Attributes:
-        report: The validator's report; if it is not valid, nothing was scored.
+        report: The validator's report on names and headers; if it is not valid, nothing was scored.
         roster: The songs and listeners of the challenge.
         scored: Number of examples that this run scored.
         average: The ranking score, once every example of the challenge is stored.
         findings: Problems of the submission that the sandbox found while decoding.
+        audio: What the audio shows that was decoded so far: warnings and notes, as of `cad1 validate --data`.
+        unseen: Number of examples that were scored by a version that did not look at their audio.
+        report_path: Where the whole report is; None if it was not written.
         faults: Failures that the submission did not cause; other examples' scores are stored.
         audits: Stems of this submission that were spot-checked with pyclarity.
         examples: All stored examples of the submission by this scorer, by (song, listener).
@@ -67,10 +71,21 @@ class Outcome:
     scored: int = 0
     average: float | None = None
     findings: list[Finding] = field(default_factory=list)
+    audio: list[Finding] = field(default_factory=list)
+    unseen: int = 0
+    report_path: Path | None = None
     faults: list[HarnessError] = field(default_factory=list)
     audits: list[AuditRecord] = field(default_factory=list)
     examples: Mapping[tuple[str, str], StoredExample] = field(default_factory=dict)
     locked: bool = False
+
+    @property
+    def whole_report(self) -> Report:
+        """Everything that was found: in names, headers and audio."""
+        if not self.report.valid:
+            return self.report
+        findings = in_order([*self.report.findings, *self.findings, *self.audio])
+        return replace(self.report, findings=findings, depth="decoded")
 
     @property
     def stored(self) -> int:

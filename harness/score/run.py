@@ -36,12 +36,14 @@ from harness.sandbox.contract import Decoder, Environment, Result, Sandbox, Task
 from harness.sandbox.feed import AuditQuestion, BatchQuestion, Question, SongQuestion
 from harness.score import audit, failures, silence
 from harness.score.budget import Budget, expected_seconds
+from harness.score.observations import Observations, summary_of
 from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
 from harness.score.shards import Shard, ShardRunner
 from validator import Finding
 from validator.archive.submission import Submission
 from validator.challenge.audio import (
     AudioReader,
+    DecodedFile,
     ExampleAudio,
     ReferenceAudio,
     UnscorableError,
@@ -50,6 +52,8 @@ from validator.challenge.audio import (
 from validator.challenge.manifest import Kind, length_of
 from validator.challenge.metadata import ChallengeError
 from validator.challenge.rules import CAD1
+from validator.checks.matching import SongReferences as SpectraOfSong
+from validator.checks.summary import AudioSummary
 from validator.findings.wording import counted
 
 Item = TypeVar("Item", Example, AuditStem)
@@ -84,6 +88,7 @@ class Run:
         self._sandbox = sandbox
         self._shards = ShardRunner(sandbox, self, workers=request.workers)
         self._reader = AudioReader(submission, request.challenge)
+        self._observations = Observations(request.store, key)
         self._budget = Budget(0.0)
         self._lock = threading.Lock()
         self._scored = 0
@@ -158,6 +163,8 @@ class Run:
         examples = self._ledger.examples(self._key)
         outcome.scored, outcome.findings, outcome.faults = self._scored, self._findings, self._faults
         outcome.examples, outcome.locked = examples, self._environment.locked
+        outcome.audio = self._observations.findings(self._request.challenge)
+        outcome.unseen = self._observations.unseen(examples)
         if len(examples) == outcome.total:
             outcome.average = mean(example.score for example in examples.values())
         outcome.audits = [a for a in self._ledger.audits(self._key) if (a.song, a.listener) in examples]
@@ -232,10 +239,14 @@ class Run:
         """What a shard asks: its song, then its examples in batches and its audits, decoded as they are needed."""
         references = self._references_of(shard.song)
         yield SongQuestion(references.song, references.stems)
+        compared = (
+            SpectraOfSong(references.stems, self._request.challenge.listeners) if shard.examples else None
+        )
         with self._sandbox.decoder(stop=stop) as decoder:
             for first in range(0, len(shard.examples), shard.batch):
                 batch = shard.examples[first : first + shard.batch]
-                audio = [found for one in batch if (found := self._read(one, decoder, skipped)) is not None]
+                read = (self._read(one, decoder, skipped, compared_with=compared) for one in batch)
+                audio = [found for found in read if found is not None]
                 if audio:
                     yield BatchQuestion(shard.song, tuple(audio))
             for stem in shard.audits:
@@ -257,10 +268,22 @@ class Run:
             self._silent[song] = references.silent
         return references
 
-    def _read(self, example: Example, decoder: Decoder, skipped: list[Example]) -> ExampleAudio | None:
-        """The audio of an example; None if it can't be scored, which is recorded."""
+    def _read(
+        self,
+        example: Example,
+        decoder: Decoder,
+        skipped: list[Example],
+        *,
+        compared_with: SpectraOfSong | None,
+    ) -> ExampleAudio | None:
+        """The audio of an example, which is also looked at; None if it can't be scored, which is recorded."""
+        files: list[AudioSummary] = []
+
+        def observe(file: DecodedFile) -> None:
+            files.append(summary_of(file, example, compared_with))
+
         try:
-            found = self._reader.read(example.song, example.listener, decoder)
+            found = self._reader.read(example.song, example.listener, decoder, observe=observe)
         except UnscorableError as error:
             failed = failures.from_finding(error.finding)
         except (DeadlineError, MemoryLimitError) as error:
@@ -269,6 +292,7 @@ class Run:
             with self._lock:
                 self._audio[example.song, example.listener] = found.sha256
                 self._decoder_versions = decoder.versions
+            self._observations.add(example.song, example.listener, files)
             return found
         skipped.append(example)
         self._fail(example.song, example.listener, failed)

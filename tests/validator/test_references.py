@@ -112,6 +112,16 @@ def test_one_stem_under_another_name(challenge, tmp_path):
     assert found[0].message.startswith("left_drums looks like vocals")
 
 
+def test_a_bad_scale_file_brings_no_second_finding_about_the_level(challenge, tmp_path):
+    files = members()
+    name = next(one for one in files if one.endswith("left_drums.flac"))
+    files[name] = changed(files[name], lambda pcm: (pcm * 0.5).astype(np.int16))
+    files[name.replace(".flac", ".txt")] = b"0.05 or so"
+    assert codes(report_of(files, tmp_path, challenge)) == {"scale-value": 1}
+    files[name.replace(".flac", ".txt")] = b" 0.05\n"
+    assert codes(report_of(files, tmp_path, challenge)) == {"level": 1}
+
+
 def test_channels_swapped(challenge, tmp_path):
     files = moved(members(), {"_left_": "_right_", "_right_": "_left_"})
     report = report_of(files, tmp_path, challenge)

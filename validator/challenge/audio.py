@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +21,7 @@ from validator.findings.codes import new_finding
 from validator.findings.finding import Finding
 from validator.formats.flac import AudioError, FlacDecoder, audio_bytes, too_many_bytes
 from validator.formats.scale import SCALE_BYTES, SCALE_MOST, ScaleError, parse_scale
+from validator.formats.streaminfo import HEADER_BYTES, parse
 
 Pcm = NDArray[np.int16]
 
@@ -107,6 +108,25 @@ class UnscorableError(Exception):
         self.finding = finding
 
 
+@dataclass(frozen=True)
+class DecodedFile:
+    """One decoded file of an example.
+
+    Attributes:
+        name: Such as `left_drums`; empty for the remix.
+        pcm: Samples, (frames,) of a stem or (frames, 2) of a remix.
+        md5: Their MD5, 16 bytes, from the header of the file.
+        scaled: Whether a stem has a scale file.
+        scale: Its scale factor.
+    """
+
+    name: str
+    pcm: Pcm
+    md5: bytes
+    scaled: bool = True
+    scale: float = 1.0
+
+
 class AudioReader:
     """Reads the examples of an open submission.
 
@@ -119,23 +139,41 @@ class AudioReader:
         self._submission = submission
         self._challenge = challenge
 
-    def read(self, song: str, listener: str, decoder: FlacDecoder) -> ExampleAudio:
+    def read(
+        self,
+        song: str,
+        listener: str,
+        decoder: FlacDecoder,
+        *,
+        observe: Callable[[DecodedFile], None] = lambda _: None,
+    ) -> ExampleAudio:
         """Reads and decodes an example; an example with a broken remix is broken, too.
+
+        Args:
+            song: The song.
+            listener: The listener.
+            decoder: Decodes the files.
+            observe: Called with each decoded file; it can't change what is scored.
 
         Raises:
             UnscorableError: If a file is missing, damaged, or not what it must be.
         """
-        self._decode(CAD1.remix_name(listener, song), song, Kind.REMIX, decoder)
+        observe(DecodedFile("", *self._decode(CAD1.remix_name(listener, song), song, Kind.REMIX, decoder)))
         stems: dict[str, Pcm] = {}
         scales: dict[str, float] = {}
         for name in CAD1.scoring_order:
             side, stem = side_and_stem(name)
-            stems[name] = self._decode(CAD1.stem_name(listener, song, side, stem), song, Kind.STEM, decoder)
-            scales[name] = self._scale(CAD1.scale_name(listener, song, side, stem))
+            pcm, md5 = self._decode(CAD1.stem_name(listener, song, side, stem), song, Kind.STEM, decoder)
+            pcm.flags.writeable = False
+            scale_path = CAD1.scale_name(listener, song, side, stem)
+            stems[name], scales[name] = pcm, self._scale(scale_path)
+            scaled = scale_path in self._submission.members
+            observe(DecodedFile(name, pcm, md5, scaled=scaled, scale=scales[name]))
         levels = {side: self._challenge.listener(listener).levels(side) for side in CAD1.sides}
         return ExampleAudio(listener, levels, stems, scales)
 
-    def _decode(self, path: str, song: str, kind: Kind, decoder: FlacDecoder) -> Pcm:
+    def _decode(self, path: str, song: str, kind: Kind, decoder: FlacDecoder) -> tuple[Pcm, bytes]:
+        """The samples of a file, and their MD5 from its header."""
         is_remix = kind is Kind.REMIX
         channels = CAD1.remix_channels if is_remix else CAD1.stem_channels
         length = length_of(self._challenge.song(song), kind)
@@ -146,8 +184,9 @@ class AudioReader:
         try:
             if member.size > most:
                 raise too_many_bytes(most)
+            data = self._submission.read(path, limit=most)
             pcm = decoder.decode(
-                self._submission.read(path, limit=most),
+                data,
                 rate=CAD1.remix_rate if is_remix else CAD1.stem_rate,
                 channels=channels,
                 bits=CAD1.bits,
@@ -163,7 +202,7 @@ class AudioReader:
             raise UnscorableError(
                 new_finding("length", path, f"The audio has {len(pcm)} frames; expected {length.nominal}.")
             )
-        return pcm
+        return pcm, parse(data[:HEADER_BYTES]).md5
 
     def _scale(self, path: str) -> float:
         """The scale factor in a scale file; 1 if there is no such file."""

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from validator.archive.members import DamagedMemberError
 from validator.challenge.audio import audio_finding, scale_finding
 from validator.challenge.manifest import Kind, length_of
 from validator.challenge.rules import CAD1
-from validator.checks.clipping import FULL_SCALE, clipped_runs
 from validator.checks.groups import key_of
 from validator.checks.header import check_header
 from validator.checks.matching import ReferenceSpectra
+from validator.checks.measurement import summarise
+from validator.checks.suggestions import is_other_audio
 from validator.checks.summary import AudioSummary, Examination
 from validator.findings.codes import new_finding
 from validator.formats.flac import AudioError, audio_bytes, too_many_bytes
 from validator.formats.scale import SCALE_BYTES, ScaleError, parse_scale
-from validator.formats.streaminfo import HEADER_BYTES
+from validator.formats.streaminfo import HEADER_BYTES, MAGIC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy.typing as npt
-
     from validator.archive.submission import Submission
     from validator.challenge.challenge import Challenge
     from validator.challenge.manifest import ExpectedFile
-    from validator.checks.groups import FileKey
     from validator.findings.finding import Finding
     from validator.formats.flac import FlacDecoder
 
@@ -64,11 +58,13 @@ class Examiner:
             ChallengeError: a reference cannot be read.
         """
         result = Examination()
-        scales: dict[str, float] = {}
+        scales: dict[str, float | None] = {
+            _scale_path(file): None for file in files if file.kind is Kind.SCALE
+        }
         for file in files:
             try:
                 if file.kind is Kind.SCALE:
-                    scales[file.path] = self._scale(file.path)
+                    scales[_scale_path(file)] = self._scale(file.path)
             except ScaleError as error:
                 result.findings.append(scale_finding(file.path, error))
             except DamagedMemberError as error:
@@ -88,7 +84,7 @@ class Examiner:
             return parse_scale(self._submission.read(path, limit=SCALE_BYTES))
         return parse_scale(self._submission.head(path, SCALE_BYTES))
 
-    def _audio(self, file: ExpectedFile, scales: Mapping[str, float], result: Examination) -> None:
+    def _audio(self, file: ExpectedFile, scales: Mapping[str, float | None], result: Examination) -> None:
         length = length_of(self._challenge.song(file.song), file.kind)
         if self._decoder is not None:
             most = audio_bytes(channels=file.channels, frames=length.most)
@@ -97,6 +93,8 @@ class Examiner:
             data = self._submission.read(file.path, limit=most)
         else:
             data = self._submission.head(file.path, HEADER_BYTES)
+        if is_other_audio(file.path) and not data.startswith(MAGIC):
+            return  # a .wav in place of a .flac: the finding about its name says so
         info, findings = check_header(file, data[:HEADER_BYTES], length)
         result.findings += findings
         if info is None:
@@ -108,45 +106,24 @@ class Examiner:
         pcm = self._decoder.decode(
             data, rate=file.rate, channels=file.channels, bits=CAD1.bits, max_frames=length.most
         )
-        summary = _summarise(key_of(file), pcm, info.md5)
-        if file.kind is Kind.STEM:
-            summary = self._with_references(file, pcm, summary, scales)
-        result.summaries.append(summary)
-
-    def _with_references(
-        self,
-        file: ExpectedFile,
-        pcm: npt.NDArray[np.int16],
-        summary: AudioSummary,
-        scales: Mapping[str, float],
-    ) -> AudioSummary:
-        """The summary of a stem, with what needs its scale file and its references."""
-        scale_path = CAD1.scale_name(file.listener, file.song, file.side, file.stem)
-        if summary.peak >= FULL_SCALE and scale_path not in self._submission.members:
-            summary = replace(summary, unscaled=True)
-        if self._references is None:
-            return summary
-        match = self._references.of_song(file.song).match(
-            pcm, scale=scales.get(scale_path, 1.0), listener=file.listener, side=file.side, stem=file.stem
+        scale_path = _scale_path(file)
+        references = None if self._references is None else self._references.of_song(file.song)
+        result.summaries.append(
+            summarise(
+                key_of(file),
+                pcm,
+                md5=info.md5,
+                scaled=scale_path in scales or scale_path in self._submission.members,
+                scale=scales.get(scale_path, 1.0),
+                references=references,
+            )
         )
-        return replace(summary, match=match)
+
+
+def _scale_path(file: ExpectedFile) -> str:
+    """The path of the scale file of a stem, as it should be."""
+    return CAD1.scale_name(file.listener, file.song, file.side, file.stem)
 
 
 def _damaged(path: str, error: DamagedMemberError) -> Finding:
     return new_finding("member-corrupt", path, f"The file is damaged: {error}.", found=str(error))
-
-
-def _summarise(key: FileKey, pcm: npt.NDArray[np.int16], md5: bytes) -> AudioSummary:
-    peak = max(int(pcm.max()), -int(pcm.min()))
-    if pcm.ndim == 1:
-        return AudioSummary(key, frames=len(pcm), digest=md5, peak=peak)
-    power = float(np.mean(np.square(pcm, dtype=np.float32)))
-    return AudioSummary(
-        key,
-        frames=len(pcm),
-        digest=md5,
-        peak=peak,
-        clipped=clipped_runs(pcm) if peak >= FULL_SCALE else 0,
-        level=10 * math.log10(power) - 20 * math.log10(CAD1.full_scale) if power > 0 else -math.inf,
-        sides_equal=bool(np.array_equal(pcm[:, 0], pcm[:, 1])),
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from validator.challenge.challenge import Challenge
@@ -10,9 +11,10 @@ from validator.challenge.manifest import ExpectedFile, Kind, expected_files
 from validator.challenge.metadata import ChallengeError
 from validator.challenge.rules import CAD1
 from validator.checks.groups import Group, grouped, key_of
+from validator.checks.misnomers import Misnomer, misnomer_findings
 from validator.checks.suggestions import NameMatcher, Suggestion
 from validator.findings.codes import new_finding
-from validator.findings.wording import printable
+from validator.findings.wording import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Mapping
@@ -39,7 +41,8 @@ def check_names(
         examples: Expect only the files of these (song, listener) pairs; None for all.
 
     Returns:
-        The expected files that are present, and the findings.
+        The expected files that are present, each with the path that it has, and the findings. A misnamed file is
+        present, too.
     """
     known = {file.path: file for file in expected_files(challenge)}
     expected = (
@@ -48,7 +51,7 @@ def check_names(
         else {path: file for path, file in known.items() if (file.song, file.listener) in examples}
     )
     existing = set(names)
-    present = [file for path, file in expected.items() if path in existing]
+    present = sum(path in existing for path in expected)
     unknown = sorted(existing - known.keys())
     missing = {
         path: file
@@ -56,24 +59,36 @@ def check_names(
         if file.kind is not Kind.SCALE and path not in existing and path not in refused
     }
     if missing and not present and not refused:
-        return [], _nothing_present(existing, challenge, expected)
+        return _nothing_present(existing, challenge, expected)
     findings, renamed = _check_unknown(unknown, existing, known, NameMatcher(challenge) if unknown else None)
     absent = [key_of(file) for path, file in missing.items() if path not in renamed]
     universe = [key_of(file) for file in expected.values() if file.kind is not Kind.SCALE]
     findings += [_missing(group) for group in grouped(absent, universe)]
-    return present, findings
+    return _found(expected, existing, renamed), findings
+
+
+def _found(
+    expected: Mapping[str, ExpectedFile], existing: Container[str], renamed: Mapping[str, str]
+) -> list[ExpectedFile]:
+    """The files that are there, under their own name or under another."""
+    return [
+        file if path in existing else replace(file, path=renamed[path])
+        for path, file in expected.items()
+        if path in existing or path in renamed
+    ]
 
 
 def _nothing_present(
     names: Iterable[str], challenge: Challenge, expected: Mapping[str, ExpectedFile]
-) -> list[Finding]:
-    """No file has an expected name: one finding with the most likely reason."""
+) -> tuple[list[ExpectedFile], list[Finding]]:
+    """No file has an expected name: what is misnamed, or one finding with the most likely reason."""
     names = sorted(names)
     findings, renamed = _check_unknown(names, set(), expected, NameMatcher(challenge))
     audio = {path: key_of(file) for path, file in expected.items() if file.kind is not Kind.SCALE}
     if renamed:
         absent = [key for path, key in audio.items() if path not in renamed]
-        return findings + [_missing(group) for group in grouped(absent, list(audio.values()))]
+        missing = [_missing(group) for group in grouped(absent, list(audio.values()))]
+        return _found(expected, (), renamed), findings + missing
     hint = None
     split = _other_split(names, challenge)
     if split:
@@ -83,14 +98,10 @@ def _nothing_present(
         "",
         f"None of the {len(audio):,} expected files is present.",
         expected=f"{len(audio):,} files, such as {next(iter(audio), '')}",
-        found=f"{_files(len(names))}, such as {printable(names[0])}" if names else "no files",
+        found=f"{counted(len(names), 'file')}, such as {printable(names[0])}" if names else "no files",
         hint=hint,
     )
-    return [nothing, *findings]
-
-
-def _files(count: int) -> str:
-    return f"{count:,} file{'' if count == 1 else 's'}"
+    return [], [nothing, *findings]
 
 
 def _other_split(names: Iterable[str], challenge: Challenge) -> str:
@@ -112,10 +123,11 @@ def _check_unknown(
     existing: Container[str],
     known: Mapping[str, ExpectedFile],
     matcher: NameMatcher | None,
-) -> tuple[list[Finding], set[str]]:
-    """Findings about files without an expected name, and the names that some of them should have."""
+) -> tuple[list[Finding], dict[str, str]]:
+    """Findings about files without an expected name, and the actual name of each expected file among them."""
     findings: list[Finding] = []
-    renamed: set[str] = set()
+    renamed: dict[str, str] = {}
+    misnamed: list[Misnomer] = []
     foreign: dict[str, list[str]] = defaultdict(list)
     known_folders = {path.split("/", 1)[0] for path in known}
     for name in names:
@@ -126,16 +138,8 @@ def _check_unknown(
         suggestions = [] if matcher is None else matcher.suggest(name)
         suggestion = _choose(suggestions, existing, renamed, known)
         if suggestion is not None:
-            renamed.add(suggestion.path)
-            findings.append(
-                new_finding(
-                    "misnamed",
-                    printable(name),
-                    suggestion.difference,
-                    expected=suggestion.path,
-                    found=printable(name),
-                )
-            )
+            renamed[suggestion.path] = name
+            misnamed.append(Misnomer(name, known[suggestion.path], suggestion.difference))
             continue
         folder, slash, _ = name.partition("/")
         if not suggestions and slash and folder not in known_folders:
@@ -146,6 +150,7 @@ def _check_unknown(
         if similar:
             message += f" It looks like a copy of {similar[0].rsplit('/', 1)[-1]}, which is present already."
         findings.append(new_finding("unexpected", printable(name), message))
+    findings += misnomer_findings(misnamed)
     return findings + [_foreign(folder, found) for folder, found in foreign.items()], renamed
 
 
@@ -156,8 +161,8 @@ def _foreign(folder: str, names: list[str]) -> Finding:
     return new_finding(
         "unexpected",
         printable(folder) + "/",
-        f"No files are expected in this folder, which contains {_files(len(names))}.",
-        found=f"{_files(len(names))}, such as {printable(names[0])}",
+        f"No files are expected in this folder, which contains {counted(len(names), 'file')}.",
+        found=f"{counted(len(names), 'file')}, such as {printable(names[0])}",
     )
 
 

@@ -20,11 +20,12 @@ from validator.challenge.rules import CAD1
 from validator.checks.nalr import response
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy.typing as npt
 
     from validator.challenge.challenge import Challenge
     from validator.challenge.listeners import Listener
-    from validator.challenge.songs import Song
 
 BLOCK_SECONDS = 10
 """Length of the blocks of which spectra are taken, so the bins are 0.1 Hz apart."""
@@ -70,7 +71,7 @@ class Match:
         best_gain: Gain with which it contains that reference, as a factor.
         own_power: Power of its own reference below 4 kHz relative to the song's loudest stem, in dB.
         offset: Level of its own reference in it relative to the reference as the scorer amplifies it, in dB; NaN if
-            its correlation with its own reference is too low to measure it.
+            its correlation with its own reference is too low to measure it, or its scale factor is unknown.
         misfit: Standard deviation over bands of (measured gain - prescribed gain) in dB; or NaN.
         flatness: Standard deviation over bands of the measured gain in dB; or NaN.
         prescribed: Standard deviation over bands of the prescribed gain in dB; or NaN.
@@ -136,15 +137,22 @@ def _normalised(value: float, power_a: float, power_b: float) -> float:
 
 
 class SongReferences:
-    """The spectra of one song's references, with which stems are compared."""
+    """The spectra of one song's references, with which stems are compared.
 
-    def __init__(self, song: Song, listeners: dict[str, Listener]) -> None:
-        self._listeners = listeners
+    Args:
+        references: For each of `CAD1.stems` the samples that are scored, (frames, 2) at 44.1 kHz.
+        listeners: The listeners of the challenge.
+    """
+
+    def __init__(
+        self, references: Mapping[str, npt.NDArray[np.int16]], listeners: Sequence[Listener]
+    ) -> None:
+        self._listeners = {listener.id: listener for listener in listeners}
         self._spectra: dict[tuple[str, str], npt.NDArray[np.complex64]] = {}
         self._bins: dict[tuple[str, str], npt.NDArray[np.float64]] = {}
         self._levels_db: dict[tuple[str, str], float] = {}
         for stem in CAD1.stems:
-            pcm = read_reference(song, stem)
+            pcm = references[stem]
             for channel, side in enumerate(CAD1.sides):
                 key = (side, stem)
                 signal = pcm[:, channel]
@@ -171,13 +179,13 @@ class SongReferences:
         return {key: float((one * gain**2).sum()) for key, one in self._bins.items()}
 
     def match(
-        self, pcm: npt.NDArray[np.int16], *, scale: float, listener: str, side: str, stem: str
+        self, pcm: npt.NDArray[np.int16], *, scale: float | None, listener: str, side: str, stem: str
     ) -> Match:
         """Compare a stem with the references.
 
         Args:
             pcm: int16, shape (frames,), 24 kHz.
-            scale: Its scale factor.
+            scale: Its scale factor; None if its scale file is invalid, so that its level is unknown.
             listener: Listener in its name.
             side: Side in its name.
             stem: Stem in its name.
@@ -202,7 +210,9 @@ class SongReferences:
         loudest = max(powers.values())
         unclear = likeness[own] < FOLLOWS or self._levels_db[own] < SILENT_DB
         levels = (
-            _UNCLEAR if unclear else self._measure_gain(own, spectra, lag=lag, scale=scale, listener=listener)
+            _UNCLEAR
+            if unclear
+            else self._measure_gain(own, spectra, lag=lag, scale=scale or 1.0, listener=listener)
         )
         return Match(
             own=likeness[own],
@@ -214,7 +224,7 @@ class SongReferences:
             best=likeness[best],
             best_gain=gains[best],
             own_power=10 * math.log10(powers[own] / loudest) if powers[own] > 0 else -math.inf,
-            offset=levels[0],
+            offset=math.nan if scale is None else levels[0],
             misfit=levels[1],
             flatness=levels[2],
             prescribed=levels[3],
@@ -254,11 +264,13 @@ class ReferenceSpectra:
 
     def __init__(self, challenge: Challenge) -> None:
         self._challenge = challenge
-        self._listeners = {listener.id: listener for listener in challenge.listeners}
         self._load = lru_cache(maxsize=1)(self._load_song)
 
     def _load_song(self, song: str) -> SongReferences:
-        return SongReferences(self._challenge.song(song), self._listeners)
+        found = self._challenge.song(song)
+        return SongReferences(
+            {stem: read_reference(found, stem) for stem in CAD1.stems}, self._challenge.listeners
+        )
 
     def of_song(self, song: str) -> SongReferences:
         """The references of one song.

@@ -49,6 +49,12 @@ class Suggestion:
     difference: str
 
 
+def is_other_audio(path: str) -> bool:
+    """Whether a name ends like that of an audio file of another format, such as `.wav`."""
+    _, dot, suffix = path.rpartition(".")
+    return bool(dot) and suffix.casefold() in _AUDIO - {"flac"}
+
+
 def simplify(text: str) -> str:
     """Only the letters and digits, in lower case and one Unicode form."""
     form = unicodedata.normalize("NFKD", text).casefold()

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from validator.checks.groups import REMIX
-
-if TYPE_CHECKING:
-    from validator.checks.groups import FileKey
-    from validator.checks.matching import Match
-    from validator.findings.finding import Finding
+from validator.checks.groups import REMIX, FileKey
+from validator.checks.matching import Match
+from validator.findings.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)

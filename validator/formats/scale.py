@@ -11,7 +11,7 @@ SCALE_BYTES = 64
 SCALE_MOST = 10_000.0
 """Largest scale factor: 80 dB re full scale, more than the amplification for any hearing loss."""
 
-_NUMBER = re.compile(rb"\+?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?:\r?\n)?")
+_NUMBER = re.compile(rb"\s*\+?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
 
 
 class ScaleError(Exception):
@@ -33,7 +33,8 @@ class ScaleError(Exception):
 def parse_scale(data: bytes) -> float:
     """The scale factor in a scale file, above 0 and at most `SCALE_MOST`.
 
-    It is in decimal or exponent notation, shorter than `SCALE_BYTES`, with an optional newline at the end.
+    It is in decimal or exponent notation, and the file is shorter than `SCALE_BYTES`. Blanks and line breaks around
+    the number are accepted, as the challenge's own `float(text)` does.
 
     Raises:
         ScaleError: the file contains anything else.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAGIC = b"fLaC"
+"""The first bytes of a FLAC file."""
+
 HEADER_BYTES = 42
 """Magic number (4), header of the first metadata block (4), STREAMINFO (34)."""
 
@@ -89,7 +92,7 @@ def parse(head: bytes) -> StreamInfo:
     Raises:
         StreamInfoError: it is not FLAC, STREAMINFO is not first or not of 34 bytes, or a value is invalid.
     """
-    if head[:4] != b"fLaC":
+    if head[:4] != MAGIC:
         raise StreamInfoError("not-flac", "The file is not a FLAC file.", found=_describe(head))
     if len(head) < HEADER_BYTES:
         raise StreamInfoError(

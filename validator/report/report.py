@@ -1,18 +1,20 @@
-"""The report on one submission: as data, as JSON and as text."""
+"""The report on one submission as data, and in every format."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass
+from typing import Literal
 
 from validator.findings.finding import Finding, Severity
-from validator.findings.text import CI_MARK
-from validator.findings.wording import printable
+from validator.report.document import json_text
+from validator.report.github import github
+from validator.report.junit import junit
+from validator.report.sarif import sarif
 from validator.report.subject import ChallengeInfo, SubmissionInfo
 from validator.report.text import render
 
-SCHEMA_VERSION = 1
+ReportFormat = Literal["text", "json", "junit", "sarif", "github"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +46,7 @@ class Report:
 
     def to_json(self) -> str:
         """The report as JSON, with a newline at its end."""
-        document = {
-            "schema_version": SCHEMA_VERSION,
-            "valid": self.valid,
-            "submission": {
-                "name": printable(self.submission.name),
-                "sha256": self.submission.sha256,
-                "bytes": self.submission.size,
-            },
-            "challenge": {
-                "split": self.challenge.split,
-                "songs": self.challenge.songs,
-                "listeners": self.challenge.listeners,
-                "examples": self.challenge.examples,
-            },
-            "counts": {
-                "error": self.count(Severity.ERROR),
-                "warning": self.count(Severity.WARNING),
-            },
-            "findings": [finding.to_dict() for finding in self.findings],
-        }
-        text = json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
-        return CI_MARK.sub(r"#\\u0023", text)  # it only occurs inside strings
+        return json_text(self.submission, self.challenge, self.findings)
 
     def to_text(self, *, color: bool = False, all_: bool = False) -> str:
         """The report as text, grouped by code.
@@ -83,6 +64,26 @@ class Report:
             color=color,
             all_=all_,
         )
+
+    def render(
+        self, format_: ReportFormat, *, strict: bool = False, color: bool = False, all_: bool = False
+    ) -> str:
+        """The report in a format, with a newline at its end.
+
+        Args:
+            format_: The format. For GitHub Actions it is the annotations, and the text after them.
+            strict: Whether warnings fail, as tests of JUnit do; errors always do.
+            color: Use terminal colours in text.
+            all_: Show every finding in text, not only the first few of each code.
+        """
+        if format_ == "json":
+            return self.to_json()
+        if format_ == "junit":
+            return junit(self.submission.name, self.findings, strict=strict)
+        if format_ == "sarif":
+            return sarif(self.submission.name, self.findings)
+        commands = github(self.submission.name, self.findings) if format_ == "github" else ""
+        return commands + self.to_text(color=color and format_ == "text", all_=all_)
 
 
 _RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}

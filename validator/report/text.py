@@ -63,11 +63,30 @@ def render(
         + f"{counted(challenge.examples, 'example')}",
         "",
     ]
-    for code, group in _groups(findings):
-        lines += _section(code, group, paint=paint, all_=all_)
-        lines.append("")
+    lines += _sections(findings, paint=paint, all_=all_, rest="show them with --all")
     lines.append(_verdict(findings, files=files, headers_only=headers_only, paint=paint))
     return "\n".join(lines) + "\n"
+
+
+def render_findings(findings: Iterable[Finding], *, rest: str) -> str:
+    """Findings as text, grouped by code, with the first few of each; empty if there are none.
+
+    Args:
+        findings: What was found, in the order in which it is shown.
+        rest: Where those are that are not shown, such as "they are in FILE".
+    """
+    return "".join(
+        f"{line}\n" for line in _sections(findings, paint=lambda text, _: text, all_=False, rest=rest)
+    )
+
+
+def _sections(
+    findings: Iterable[Finding], *, paint: Callable[[str, str], str], all_: bool, rest: str
+) -> list[str]:
+    lines = []
+    for code, group in _groups(findings):
+        lines += [*_section(code, group, paint=paint, all_=all_, rest=rest), ""]
+    return lines
 
 
 def _groups(findings: Iterable[Finding]) -> list[tuple[str, list[Finding]]]:
@@ -77,7 +96,9 @@ def _groups(findings: Iterable[Finding]) -> list[tuple[str, list[Finding]]]:
     return list(groups.items())
 
 
-def _section(code: str, group: list[Finding], *, paint: Callable[[str, str], str], all_: bool) -> list[str]:
+def _section(
+    code: str, group: list[Finding], *, paint: Callable[[str, str], str], all_: bool, rest: str
+) -> list[str]:
     severity = group[0].severity
     count = f" ({len(group):,})" if len(group) > 1 else ""
     lines = [f"{paint(_LABEL[severity], _STYLE[severity])} {CODES[code].title} [{code}]{count}"]
@@ -97,7 +118,7 @@ def _section(code: str, group: list[Finding], *, paint: Callable[[str, str], str
         if finding.hint != hint and finding.hint:
             lines.append(f"    How to fix: {for_report(finding.hint)}")
     if len(group) > len(shown):
-        lines.append(paint(f"  … and {len(group) - len(shown):,} more (show them with --all)", _DIM))
+        lines.append(paint(f"  … and {len(group) - len(shown):,} more ({rest})", _DIM))
     if hint:
         lines.append(f"  {paint('How to fix:', _BOLD)} {for_report(hint)}")
     return lines

@@ -29,6 +29,10 @@ def scale_notations(dest):
         b"0.5\r\n",
         b"+3.25",
         b"0." + b"3" * 60,
+        b"1.5 ",
+        b" \t1.5",
+        b"1.5\n\n",
+        b"\r\n 1.5\f\v",
     ]
     files = forge.stems()
     scales = [name for name in files if name.endswith(".txt")]

@@ -105,7 +105,7 @@ def copy_of_a_stem(dest):
     return zipped(dest, forge.stems() | {name.replace(".flac", " (1).flac"): forge.stems()[name]})
 
 
-@CORPUS.case(misnamed=4)
+@CORPUS.case("misnamed")
 def capitals_everywhere(dest):
     return zipped(
         dest, {n.replace("_left_drums.flac", "_Left_Drums.flac"): d for n, d in forge.stems().items()}
@@ -157,29 +157,29 @@ def song_misspelt_in_the_name(dest):
     return zipped(dest, one_renamed(lambda name: name.replace("_Ann O'Nym", "_Ann ONim")))
 
 
-@CORPUS.case(misnamed=34)
+@CORPUS.case("misnamed")
 def song_misspelt_throughout(dest):
     return zipped(dest, renamed("Ann O'Nym & The Dots", "Ann O'Nym and The Dots"))
 
 
-@CORPUS.case(misnamed=34)
+@CORPUS.case("misnamed")
 def typographic_apostrophe(dest):
     return zipped(dest, renamed("Ann O'Nym", "Ann O’Nym"))
 
 
-@CORPUS.case(misnamed=34)
+@CORPUS.case("misnamed")
 def underscores_for_spaces(dest):
     return zipped(dest, {n.replace(" ", "_") if "Ann" in n else n: d for n, d in forge.stems().items()})
 
 
-@CORPUS.case(misnamed=34)
+@CORPUS.case("misnamed")
 def decomposed_unicode(dest):
     return saved(
         dest, forge.zip_bytes({unicodedata.normalize("NFD", n): d for n, d in forge.stems().items()})
     )
 
 
-@CORPUS.case(misnamed=34)
+@CORPUS.case("misnamed")
 def listener_folder_in_lower_case(dest):
     return zipped(dest, renamed("L6002/", "l6002/"))
 
@@ -189,7 +189,7 @@ def in_the_wrong_folder(dest):
     return zipped(dest, one_renamed(lambda name: name.replace("L6001/", "L6002/", 1)))
 
 
-@CORPUS.case(misnamed=17)
+@CORPUS.case("misnamed")
 def without_the_song_folder(dest):
     song = forge.SONGS[0]
     return zipped(dest, {n.replace(f"L6001/{song}/", "L6001/"): d for n, d in forge.stems().items()})

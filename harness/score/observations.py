@@ -1,0 +1,142 @@
+"""What the audio of a submission shows: silence, swapped stems, a wrong level and the like.
+
+Scoring decodes every file anyway, so each example is compared with its references on the way. What is kept of it is
+a line of a file beside the ledger; an interrupted run forgets nothing, and nothing is decoded twice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from harness.ledger.entities import Key
+from harness.protocol.errors import SetupError
+from harness.protocol.records import Example
+from harness.ranking.files import write_atomically, write_error
+from validator import Challenge, Finding, Report
+from validator.challenge.audio import DecodedFile
+from validator.challenge.rules import side_and_stem
+from validator.checks.audio import check_audio
+from validator.checks.groups import REMIX, FileKey
+from validator.checks.matching import SongReferences
+from validator.checks.measurement import summarise
+from validator.checks.summary import AudioSummary
+
+FOLDER = "reports"
+"""The folder of a store with the reports of the validator."""
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_bytes="hex", val_json_bytes="hex", ser_json_inf_nan="strings"
+    )
+
+    song: str
+    listener: str
+    files: tuple[AudioSummary, ...]
+
+
+class Observations:
+    """The summaries of the decoded files of one submission to one challenge.
+
+    Args:
+        store: The folder of the ledger.
+        key: The submission and the challenge; the scorer does not matter.
+
+    Raises:
+        SetupError: What an earlier run kept can't be read.
+    """
+
+    def __init__(self, store: Path, key: Key) -> None:
+        self._path = _path(store, key.submission, key.challenge, suffix="jsonl")
+        self._lock = threading.Lock()
+        self._found: dict[tuple[str, str], tuple[AudioSummary, ...]] = {}
+        if self._path.exists():
+            self._read()
+
+    def _read(self) -> None:
+        lines = self._path.read_bytes().splitlines(keepends=True)
+        if lines and not lines[-1].endswith(b"\n"):
+            lines.pop()  # a run was killed while it wrote the line: its example has no score, and comes again
+            write_atomically(self._path, b"".join(lines))
+        for number, text in enumerate(lines, 1):
+            try:
+                line = _Line.model_validate_json(text)
+            except ValidationError as error:
+                raise SetupError(
+                    f"{self._path}, line {number}: expected what a run keeps of an example.",
+                    hint="Delete the file; the audio of what is scored already is then not compared any more.",
+                ) from error
+            self._found[line.song, line.listener] = line.files
+
+    def add(self, song: str, listener: str, files: Iterable[AudioSummary]) -> None:
+        """Keeps what was seen of an example.
+
+        Raises:
+            SetupError: The file can't be written.
+        """
+        line = _Line(song=song, listener=listener, files=tuple(files))
+        with self._lock:
+            if self._found.get((song, listener)) == line.files:
+                return
+            self._found[song, listener] = line.files
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                with self._path.open("ab") as stream:
+                    stream.write(line.model_dump_json().encode() + b"\n")
+            except OSError as error:
+                raise write_error(self._path, error) from error
+
+    def findings(self, challenge: Challenge) -> list[Finding]:
+        """What the audio of all examples shows that were decoded so far."""
+        files = [one for example in challenge.examples for one in self._found.get(example, ())]
+        return check_audio(files, challenge)
+
+    def unseen(self, examples: Iterable[tuple[str, str]]) -> int:
+        """How many of these (song, listener) were scored by a version that kept nothing of them."""
+        return sum(example not in self._found for example in examples)
+
+
+def summary_of(file: DecodedFile, example: Example, references: SongReferences | None) -> AudioSummary:
+    """What is kept of a decoded file.
+
+    Args:
+        file: The file.
+        example: The example that it belongs to.
+        references: The references of its song; None not to compare a stem with them.
+    """
+    if not file.name:
+        return summarise(FileKey(example.listener, example.song, "", REMIX), file.pcm, md5=file.md5)
+    side, stem = side_and_stem(file.name)
+    return summarise(
+        FileKey(example.listener, example.song, side, stem),
+        file.pcm,
+        md5=file.md5,
+        scaled=file.scaled,
+        scale=file.scale,
+        references=references,
+    )
+
+
+def write_report(store: Path, report: Report, *, submission: str, challenge: str) -> Path:
+    """Writes a report into the store, in place of an earlier one on the same submission and challenge.
+
+    Args:
+        store: The folder of the ledger.
+        report: The report.
+        submission: SHA-256 of the submission.
+        challenge: Digest of the challenge's roster.
+
+    Raises:
+        SetupError: It can't be written.
+    """
+    path = _path(store, submission, challenge, suffix="json")
+    write_atomically(path, report.to_json())
+    return path
+
+
+def _path(store: Path, submission: str, challenge: str, *, suffix: str) -> Path:
+    return store / FOLDER / f"{submission}-{challenge[:12]}.{suffix}"
