@@ -96,6 +96,10 @@ class Database:
         A killed process leaves one, and a running one has one; both belong to the ledger and are accepted.
         """
         wal = companion_file(self.path, "-wal")
+        try:
+            recent = wal.stat().st_size // PAGE + RECENT
+        except FileNotFoundError:  # the process that had it open has merged it meanwhile
+            return
         problems = [*check_wal(wal)]
         if not problems and (not self.path.exists() or self.path.stat().st_size == 0):
             problems = [f"there is no {FILE} beside it."]
@@ -103,7 +107,6 @@ class Database:
             alone = last_entry_alone(self.path)
             try:
                 with Database(store, read_only=True, as_stored=True) as merged, merged.snapshot():
-                    recent = wal.stat().st_size // PAGE + RECENT
                     problems = [*merged.recent_problems(alone=alone, entries=recent)]
             except AbsentError:  # the process that creates the ledger has not written its tables yet
                 problems = [OLDER_WAL] if alone else []

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.ledger.ledger import Ledger
+from harness.ranking.counting import counted_entry
 from harness.ranking.files import write_atomically, write_error
 from harness.ranking.render import markdown
-from harness.ranking.scores import choose_entry, write_scores
+from harness.ranking.scores import write_scores
 from harness.ranking.tables import Table, make_tables
 
 RANKING_FILE = "ranking.md"
@@ -41,14 +42,14 @@ def read_tables(store: Path, *, split: str | None = None) -> list[Table]:
 
 
 def read_team_scores(store: Path, team: str, *, split: str | None = None) -> TeamScores:
-    """The scores of a team's latest submission.
+    """The scores of the submission of a team that counts.
 
     Raises:
-        UsageError: The team has none.
+        UsageError: The team has none, or none counts.
         SetupError: There is no ledger, or it can't be read.
     """
     with Ledger(store, read_only=True) as ledger, ledger.snapshot():
-        entry, roster = choose_entry(ledger, team, split=split, prefer_complete=False)
+        entry, roster, _ = counted_entry(ledger, team, split=split)
         examples = ledger.examples(entry.key)
     return TeamScores(write_scores(roster, examples), stored=len(examples), total=len(roster.examples))
 
