@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from copy import copy
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -147,6 +147,16 @@ class Database:
             memory.close()
             raise
         return memory
+
+    def copy_to(self, path: Path) -> None:
+        """Copies the ledger as it is at this moment to a new file, which needs no other file beside it.
+
+        Raises:
+            SetupError: It can't be read, or the copy can't be written.
+        """
+        with self._lock, self._errors_explained("copied"), closing(sqlite3.connect(path)) as copied:
+            self._db.backup(copied)
+            copied.execute("PRAGMA journal_mode = DELETE")
 
     @contextmanager
     def current(self) -> Iterator[Database]:

@@ -77,12 +77,8 @@ class Decisions:
                 "INSERT INTO policies VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (*row, single_line(reason), transaction.at, transaction.who),
             )
-            facts = {
-                "split": split,
-                "counts": policy.counts,
-                "deadline": policy.deadline,
-                "most": policy.most,
-            }
+            facts: dict[str, object] = {"split": split, "counts": policy.counts, "deadline": policy.deadline}
+            facts |= {"most": policy.most, "version": transaction.version}
             transaction.log("policy", facts, ("policies", row[:1]))
 
     def policies(self) -> dict[str, Policy]:

@@ -16,7 +16,8 @@ KEY = "(submission, challenge, scorer, engine, locked) = (?, ?, ?, ?, ?)"
 def add_roster(transaction: Transaction, roster: Roster) -> None:
     """Stores a challenge, if it is not stored already.
 
-    Its log entry, the first of every ledger, gives the version: a migration can't be made up later.
+    The first log entry of every ledger, this one or that of a policy, gives the version: a migration can't be made
+    up later.
     """
     if transaction.execute("SELECT 1 FROM challenges WHERE digest = ?", (roster.digest,)).fetchone():
         return

@@ -60,7 +60,7 @@ def migrated_to(entry: LogEntry) -> int:
 
 def written_by(entry: LogEntry) -> int:
     """The version of the ledger that wrote an entry, as far as the entry says it; otherwise 0."""
-    return _fact(entry, "version") if entry.kind == "challenge" else 0
+    return _fact(entry, "version") if entry.kind in {"challenge", "policy"} else 0
 
 
 def _fact(entry: LogEntry, name: str) -> int:

@@ -215,6 +215,14 @@ class Ledger:
         )
         return {(example.song, example.listener): example for example in found}
 
+    def audio(self, challenge: str) -> list[tuple[str, str, str, str]]:
+        """The submission, song, listener and SHA-256 of all audio that was scored for a challenge and is known."""
+        return self._database.read(
+            "SELECT DISTINCT submission, song, listener, audio FROM examples WHERE challenge = ? AND audio <> ''",
+            (challenge,),
+            make=lambda row: (str(row[0]), str(row[1]), str(row[2]), str(row[3])),
+        )
+
     def store_failure(self, key: Key, failure: Failure) -> bool:
         """Stores why an example has no score, in place of an earlier reason.
 

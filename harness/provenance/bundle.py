@@ -38,7 +38,7 @@ from validator.challenge.rules import CAD1, SEED_RULE
 def export(
     store: Path, team: str, *, split: str | None, output: Path | None, key: Path | None = None
 ) -> Path:
-    """Writes the bundle of a team's latest complete submission, or of its latest if none is complete.
+    """Writes the bundle of the submission of a team that counts.
 
     Args:
         store: Folder of the store; it is only read.
@@ -51,7 +51,7 @@ def export(
         The path of the bundle.
 
     Raises:
-        UsageError: The team has no submission there, or the key is not valid.
+        UsageError: The team has no submission there, none counts, or the key is not valid.
         SetupError: There is no ledger, the bundle can't be written, or the libraries for signing are not installed.
     """
     with Ledger(store, read_only=True) as ledger, ledger.snapshot():
