@@ -106,7 +106,7 @@ def _line(
     elif chosen is None or choice is None:
         reason = choice.reason if choice is not None else "nothing is scored"
     else:
-        reason = f"{chosen.key.submission[:8]} counts, {choice.reason}"
+        reason = f"{chosen.key.submission[:8]} counts"
     return SubmissionLine(
         team=case.team,
         split=roster.split,
