@@ -39,10 +39,7 @@ def back_up(store: Path, path: Path) -> Backup:
         UsageError: There is something at the path already.
         SetupError: There is no ledger, it can't be read, or the file can't be written.
     """
-    if path.exists() or path.is_symlink():
-        raise UsageError(
-            f"{path} exists already.", hint="Give a new file: a backup never overwrites another."
-        )
+    _refuse_existing(path)
     with Database(store, read_only=True, as_stored=True) as database:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,15 +49,21 @@ def back_up(store: Path, path: Path) -> Backup:
                 with copy.open("rb") as stream:
                     sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
                 head = _head(copy)
-                path.hardlink_to(copy)  # unlike a rename, it does not replace a file that came meanwhile
-        except FileExistsError as error:
-            raise UsageError(f"{path} exists already.", hint="Give a new file.") from error
+                _refuse_existing(path)
+                copy.rename(path)
         except OSError as error:
             raise SetupError(
                 f"{path} can't be written: {error.strerror or error}.",
                 hint="Check that the folder is writable and its disk is not full, then run the same command again.",
             ) from error
     return Backup(sha256, head)
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        raise UsageError(
+            f"{path} exists already.", hint="Give a new file: a backup never overwrites another."
+        )
 
 
 def _head(path: Path) -> str:

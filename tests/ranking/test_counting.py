@@ -50,7 +50,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 @pytest.fixture
 def send(ledger: Ledger) -> Send:
-    """Receives and scores a submission, as a run does: a team's, the digit of its digest, the value of every stem."""
+    """Receives and scores a submission, as a run does: team, digit of the digest, value of the stems."""
 
     def send(
         team: str, digit: str, value: float, *, examples: int = 4, scorer: Scorer = SCORER, audio: str = ""
