@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from harness.ledger.database import FILE
+from harness.ledger.decisions import Policy
 from harness.ledger.entities import AuditPlan, AuditRecord, Entry, Failure, Key, Roster, Scorer, StoredExample
 from harness.ledger.ledger import Ledger
 from harness.ledger.states import Case, State
@@ -94,6 +95,8 @@ def fill(store: Path) -> None:
             ROSTER,
             [StoredExample(*example, values(0.5)) for example in ROSTER.examples],
         )
+        ledger.decisions.set_policy("test", Policy(most=9), reason="the rules say so")
+        ledger.decisions.select("E003", "3333", reason="the team asked for it")
         ledger.history.disqualify("E004", reason="scored with the test songs")
         write_ranking(ledger, store)
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from harness.cli import machine, scoring, standings, submissions
+from harness.cli import decisions, machine, scoring, standings, submissions
 from harness.cli.console import run
 
 
@@ -57,6 +57,11 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Scoring": {"score": scoring.score_command, "regress": scoring.regress_command},
     "Standings": {
         "status": standings.status_command,
+        "submissions": decisions.submissions_command,
+        "policy": decisions.policy_command,
+        "select": decisions.select_command,
+        "withdraw": decisions.withdraw_command,
+        "rename": decisions.rename_command,
         "disqualify": standings.disqualify_command,
         "reinstate": standings.reinstate_command,
     },
@@ -65,7 +70,11 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "scores": standings.scores_command,
         "add-scores": standings.add_scores_command,
     },
-    "Trust": {"export": standings.export_command, "verify": standings.verify_command},
+    "Trust": {
+        "export": standings.export_command,
+        "verify": standings.verify_command,
+        "backup": standings.backup_command,
+    },
     "Machine": {"doctor": machine.doctor_command, "clean": machine.clean_command},
 }
 """Every command by name, by heading in the help."""

@@ -41,7 +41,7 @@ def scores_command(
     output: Output = None,
     store: Store = STORE,
 ) -> None:
-    """Show the scores.csv of a team's latest submission"""
+    """Show the scores.csv of the submission that counts"""
     from harness.ranking.store import read_team_scores
 
     scores = read_team_scores(store, team, split=split)
@@ -105,12 +105,45 @@ def disqualify_command(team: Team, reason: Reason, store: Store = STORE) -> None
     log(f"{team} is no longer ranked: {reason}")
 
 
-def reinstate_command(team: Team, reason: Reason, store: Store = STORE) -> None:
-    """Return a disqualified team to the ranking"""
-    from harness.ranking.store import reinstate
+def reinstate_command(
+    team: Team,
+    reason: Reason,
+    digest: Annotated[
+        str,
+        typer.Argument(
+            help="Only the withdrawal or selection of this submission, by its SHA-256.", show_default=False
+        ),
+    ] = "",
+    split: AnySplit = None,
+    store: Store = STORE,
+) -> None:
+    """Take a disqualification or a withdrawal back
 
-    reinstate(store, team, reason=reason)
-    log(f"{team} is ranked again: {reason}")
+    With a submission's digest, its withdrawal or its selection is taken back.
+    """
+    from harness.ranking.store import reinstate, reinstate_submission
+
+    if digest:
+        case = reinstate_submission(store, team, digest, reason=reason, split=split)
+        log(f"{team}: submission {case.submission[:12]} counts as the policy says: {reason}")
+    else:
+        reinstate(store, team, reason=reason)
+        log(f"{team} is ranked again: {reason}")
+
+
+def backup_command(
+    file: Annotated[Path, typer.Argument(help="The file to make.", show_default=False)],
+    store: Store = STORE,
+) -> None:
+    """Copy the ledger, also while a run is scoring
+
+    Prints the copy's SHA-256 and name, as `sha256sum` does. An existing file is never overwritten.
+    """
+    from harness.provenance.backup import back_up
+
+    made = back_up(store, file)
+    sys.stdout.write(f"{made.sha256}  {file}\n")
+    log(f"Head of its log: {made.head or 'none, it has no log'}")
 
 
 def verify_command(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from copy import copy
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -96,6 +96,10 @@ class Database:
         A killed process leaves one, and a running one has one; both belong to the ledger and are accepted.
         """
         wal = companion_file(self.path, "-wal")
+        try:
+            recent = wal.stat().st_size // PAGE + RECENT
+        except FileNotFoundError:  # the process that had it open has merged it meanwhile
+            return
         problems = [*check_wal(wal)]
         if not problems and (not self.path.exists() or self.path.stat().st_size == 0):
             problems = [f"there is no {FILE} beside it."]
@@ -103,7 +107,6 @@ class Database:
             alone = last_entry_alone(self.path)
             try:
                 with Database(store, read_only=True, as_stored=True) as merged, merged.snapshot():
-                    recent = wal.stat().st_size // PAGE + RECENT
                     problems = [*merged.recent_problems(alone=alone, entries=recent)]
             except AbsentError:  # the process that creates the ledger has not written its tables yet
                 problems = [OLDER_WAL] if alone else []
@@ -144,6 +147,16 @@ class Database:
             memory.close()
             raise
         return memory
+
+    def copy_to(self, path: Path) -> None:
+        """Copies the ledger as it is at this moment to a new file, which needs no other file beside it.
+
+        Raises:
+            SetupError: It can't be read, or the copy can't be written.
+        """
+        with self._lock, self._errors_explained("copied"), closing(sqlite3.connect(path)) as copied:
+            self._db.backup(copied)
+            copied.execute("PRAGMA journal_mode = DELETE")
 
     @contextmanager
     def current(self) -> Iterator[Database]:

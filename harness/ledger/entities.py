@@ -83,7 +83,7 @@ class Entry:
         name: File name of the submission.
         bytes: Size of the submission.
         kind: `scored` or `self-reported`.
-        entered: When it was last entered, in UTC; set by the ledger if empty.
+        entered: When this scorer entered it, in UTC; set by the ledger if empty.
     """
 
     team: str

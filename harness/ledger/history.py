@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harness.ledger.database import Database
+from harness.ledger.decisions import checked_reason, read_names, renamed
 from harness.ledger.entities import Disqualification, Scorer
 from harness.ledger.states import Case, State, Step
-from harness.ledger.steps import COLUMNS, LATEST, append_step, single_line, step_from_row
-from harness.ledger.transaction import Transaction
+from harness.ledger.steps import COLUMNS, LATEST, append_step, step_from_row
 from harness.protocol.errors import UsageError
 
 
@@ -47,13 +49,25 @@ class History:
         )
 
     def latest(self, *, team: str | None = None, split: str | None = None) -> list[Step]:
-        """The latest step of each case, the oldest first; of one team, of one split, or of all with None."""
-        return self._database.read(
-            f"SELECT {COLUMNS} FROM steps WHERE {LATEST} AND (?1 IS NULL OR team = ?1) AND (?2 IS NULL OR"  # noqa: S608
-            " challenge IN (SELECT digest FROM challenges WHERE split = ?2)) ORDER BY number",
-            (team, split),
-            make=step_from_row,
-        )
+        """The latest step of each case, the oldest first; of one team, of one split, or of all with None.
+
+        A case that was renamed has its team's name now.
+        """
+        with self._database.snapshot():
+            names = read_names(self._database)
+            steps = self._database.read(
+                f"SELECT {COLUMNS} FROM steps WHERE {LATEST} AND (?1 IS NULL OR"  # noqa: S608  (constants)
+                " challenge IN (SELECT digest FROM challenges WHERE split = ?1)) ORDER BY number",
+                (split,),
+                make=step_from_row,
+            )
+        found: dict[Case, Step] = {}
+        for step in steps:
+            case = renamed(step.case, names)
+            if team in (None, case.team):
+                found.pop(case, None)
+                found[case] = replace(step, case=case)
+        return list(found.values())
 
     def disqualify(self, team: str, *, reason: str) -> None:
         """Takes a team out of every ranking; its scores stay.
@@ -61,9 +75,9 @@ class History:
         Raises:
             UsageError: There is no such team, or no reason.
         """
-        reason = _checked_reason(reason)
+        reason = checked_reason(reason)
         with self._database.transaction() as transaction:
-            self._check_known(transaction, team)
+            self._check_known(team)
             transaction.execute("DELETE FROM disqualifications WHERE team = ?", (team,))
             transaction.execute(
                 "INSERT INTO disqualifications VALUES (?, ?, ?, ?)",
@@ -77,9 +91,9 @@ class History:
         Raises:
             UsageError: The team is not disqualified, or there is no reason.
         """
-        reason = _checked_reason(reason)
+        reason = checked_reason(reason)
         with self._database.transaction() as transaction:
-            self._check_known(transaction, team)
+            self._check_known(team)
             removed = transaction.execute("DELETE FROM disqualifications WHERE team = ?", (team,)).rowcount
             if not removed:
                 raise UsageError(
@@ -96,19 +110,15 @@ class History:
         )
         return dict(rows)
 
-    def _check_known(self, transaction: Transaction, team: str) -> None:
-        known = transaction.execute(
-            "SELECT 1 FROM entries WHERE team = ?1 UNION SELECT 1 FROM steps WHERE team = ?1", (team,)
-        ).fetchone()
-        if known is None:
+    def _check_known(self, team: str) -> None:
+        names = read_names(self._database)
+        known = self._database.read(
+            "SELECT team, submission, challenge FROM entries"
+            " UNION SELECT team, submission, challenge FROM steps",
+            make=lambda row: renamed(Case(*row), names).team,
+        )
+        if team not in known:
             raise UsageError(
                 f"{team} has no submission in {self._database.path.parent}.",
                 hint="`cad1 ranking` lists the teams that have one.",
             )
-
-
-def _checked_reason(text: str) -> str:
-    reason = single_line(text)
-    if not reason:
-        raise UsageError("This decision needs a reason.", hint="Give it with --reason.")
-    return reason

@@ -16,7 +16,8 @@ KEY = "(submission, challenge, scorer, engine, locked) = (?, ?, ?, ?, ?)"
 def add_roster(transaction: Transaction, roster: Roster) -> None:
     """Stores a challenge, if it is not stored already.
 
-    Its log entry, the first of every ledger, gives the version: a migration can't be made up later.
+    The first log entry of every ledger, this one or that of a policy, gives the version: a migration can't be made
+    up later.
     """
     if transaction.execute("SELECT 1 FROM challenges WHERE digest = ?", (roster.digest,)).fetchone():
         return
@@ -29,23 +30,24 @@ def add_roster(transaction: Transaction, roster: Roster) -> None:
 
 
 def enter(transaction: Transaction, entry: Entry) -> None:
-    """Enters a submission; again updates its name, its time and its place, which is after all others."""
+    """Enters a submission; does nothing if the same scorer has entered it before."""
     key, scorer = entry.key, entry.key.scorer
     same: tuple[Any, ...] = (entry.team, key.challenge, key.submission, entry.kind)
     before = transaction.execute(
         "SELECT scorer, engine, locked FROM entries WHERE (team, challenge, submission, kind) = (?, ?, ?, ?)",
         same,
     ).fetchall()
+    if (scorer.digest, scorer.engine, int(scorer.locked)) in before:
+        return
     number = transaction.execute(
         "INSERT INTO entries"
         " (team, challenge, submission, kind, scorer, engine, locked, name, bytes, entered, arrived)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
-        " SET entered = excluded.entered, name = excluded.name, arrived = excluded.arrived RETURNING id",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
         (*same, scorer.digest, scorer.engine, int(scorer.locked), entry.name, entry.bytes)
         + (entry.entered or transaction.at, transaction.next_number),
     ).fetchone()[0]
     kind = "entered" if entry.kind == "scored" else entry.kind
-    if before and (scorer.digest, scorer.engine, int(scorer.locked)) not in before:
+    if before:
         kind = "re-scored"
     facts = {
         "team": entry.team,

@@ -25,7 +25,11 @@ _TABLES: Mapping[str, frozenset[str]] = MappingProxyType(
         "planned": frozenset({"audit_plans"}),
         "audited": frozenset({"audits"}),
         "disqualified": frozenset({"disqualifications"}),
-        "reinstated": frozenset({"disqualifications"}),
+        "reinstated": frozenset({"disqualifications", "decisions"}),
+        "policy": frozenset({"policies"}),
+        "selected": frozenset({"decisions"}),
+        "withdrawn": frozenset({"decisions"}),
+        "renamed": frozenset({"decisions"}),
         "adopted": frozenset(TABLES_1),
     }
 )
@@ -36,6 +40,7 @@ _MIGRATED: Mapping[int, frozenset[str]] = MappingProxyType(
     {
         3: frozenset({"examples", "disqualifications"}),
         4: frozenset({"examples", "audits", "entries", "audit_plans"}),
+        5: frozenset(),
     }
 )
 """The tables that a migration to a version rewrites."""
@@ -55,7 +60,7 @@ def migrated_to(entry: LogEntry) -> int:
 
 def written_by(entry: LogEntry) -> int:
     """The version of the ledger that wrote an entry, as far as the entry says it; otherwise 0."""
-    return _fact(entry, "version") if entry.kind == "challenge" else 0
+    return _fact(entry, "version") if entry.kind in {"challenge", "policy"} else 0
 
 
 def _fact(entry: LogEntry, name: str) -> int:

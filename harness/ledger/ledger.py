@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 from harness.ledger.audits import Audits
 from harness.ledger.database import Database
+from harness.ledger.decisions import Decisions, read_names, renamed
 from harness.ledger.entities import (
     AuditPlan,
     AuditRecord,
@@ -29,6 +31,7 @@ from harness.ledger.history import History
 from harness.ledger.insertion import KEY, add_roster, enter, store_example
 from harness.ledger.leases import Leases
 from harness.ledger.log import GENESIS, LogEntry
+from harness.ledger.states import Case
 from harness.ledger.steps import single_line
 from harness.ledger.values import parse_values
 from harness.protocol.errors import Fault, InternalError, SetupError
@@ -47,6 +50,7 @@ class Ledger:
 
     Attributes:
         history: States and disqualifications.
+        decisions: Policies, and decisions about submissions.
         leases: Which process is scoring what.
 
     Raises:
@@ -59,6 +63,7 @@ class Ledger:
     def _open(self, database: Database) -> None:
         self._database = database
         self.history = History(database)
+        self.decisions = Decisions(database)
         self.leases = Leases(database)
         self._audits = Audits(database)
 
@@ -110,7 +115,7 @@ class Ledger:
         return {roster.digest: roster for roster in rows}
 
     def enter(self, entry: Entry) -> None:
-        """Enters a submission for a team; again makes it the latest, with a new time."""
+        """Enters a submission for a team; does nothing if the same scorer has entered it before."""
         with self._database.transaction() as transaction:
             enter(transaction, entry)
 
@@ -123,14 +128,23 @@ class Ledger:
             enter(transaction, entry)
 
     def entries(self) -> list[Entry]:
-        """All entries, in the order in which they were entered, whatever the clock said."""
+        """All entries, in the order in which they were entered, whatever the clock said.
+
+        Those of a submission that was renamed have its team's name now.
+        """
         with self.snapshot():
-            known = self.rosters()
-            return self._database.read(
+            known, names = self.rosters(), read_names(self._database)
+            entries = self._database.read(
                 "SELECT team, submission, challenge, scorer, engine, locked, name, bytes, kind, entered"
                 " FROM entries ORDER BY arrived, id",
                 make=lambda row: _entry_from_row(row, known),
             )
+        found: dict[tuple[str, Key, str], Entry] = {}
+        for entry in entries:
+            case = Case(entry.team, entry.key.submission, entry.key.challenge)
+            team = renamed(case, names).team
+            found.setdefault((team, entry.key, entry.kind), replace(entry, team=team))
+        return list(found.values())
 
     def start_run(self, record: RunRecord) -> int:
         """Stores how the following examples are made; returns the run's number."""
@@ -200,6 +214,14 @@ class Ledger:
             make=lambda row: StoredExample(row[0], row[1], parse_values(row[2]), row[3]),
         )
         return {(example.song, example.listener): example for example in found}
+
+    def audio(self, challenge: str) -> list[tuple[str, str, str, str]]:
+        """The submission, song, listener and SHA-256 of all audio that was scored for a challenge and is known."""
+        return self._database.read(
+            "SELECT DISTINCT submission, song, listener, audio FROM examples WHERE challenge = ? AND audio <> ''",
+            (challenge,),
+            make=lambda row: (str(row[0]), str(row[1]), str(row[2]), str(row[3])),
+        )
 
     def store_failure(self, key: Key, failure: Failure) -> bool:
         """Stores why an example has no score, in place of an earlier reason.

@@ -2,8 +2,9 @@
 
 Version 1 had no log and no states. Version 2 stored the values of an example in a column each, and the reason of a
 disqualification in a column `why`. Version 3 ordered entries by the clock, kept one audit of a stem whatever scored
-it, and did not know of which audio a score was made. The log is append-only: a migration appends entries with the
-new digests of the rows that it rewrote, and every entry before stays as it was, the old head included.
+it, and did not know of which audio a score was made. Version 4 knew no decisions about single submissions. The log
+is append-only: a migration appends entries with the new digests of the rows that it rewrote, and every entry before
+stays as it was, the old head included.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from harness.ledger.schema import VERSION, append_only_triggers, written_once_tr
 from harness.ledger.states import Case, State
 from harness.ledger.steps import append_step
 from harness.ledger.transaction import RowName, Transaction
-from harness.ledger.versions import TABLES_1, identity_of, tables_of
+from harness.ledger.versions import NEW_IN_5, TABLES_1, identity_of, tables_of, written_once
 from validator.challenge.rules import CAD1
 
 Row = Mapping[str, Any]
@@ -107,15 +108,22 @@ def _to_version_4(transaction: Transaction) -> None:
     key = ", ".join(identity_of(4)["audit_plans"])
     transaction.execute(f"INSERT INTO audit_plans SELECT {key}, '', count(*) FROM audits GROUP BY {key}")  # noqa: S608
     plans = transaction.execute(f"SELECT {key} FROM audit_plans").fetchall()  # noqa: S608
-    for statement in written_once_triggers():
+    for statement in written_once_triggers(written_once(4)):
         transaction.execute(statement)
     _log_rewritten(
         transaction, examples, [*audits, *entries, *(("audit_plans", tuple(one)) for one in plans)]
     )
 
 
+def _to_version_5(transaction: Transaction) -> None:
+    """Adds policies and decisions about submissions."""
+    for statement in [tables_of(5)[table] for table in NEW_IN_5] + written_once_triggers(NEW_IN_5):
+        transaction.execute(statement)
+    _log_rewritten(transaction, [], [])
+
+
 _MIGRATIONS: Mapping[int, Callable[[Transaction], None]] = MappingProxyType(
-    {1: _to_version_2, 2: _to_version_3, 3: _to_version_4}
+    {1: _to_version_2, 2: _to_version_3, 3: _to_version_4, 4: _to_version_5}
 )
 """What brings a version to the next one."""
 

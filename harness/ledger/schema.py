@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
-VERSION = 4
+VERSION = 5
 """Version of the tables; every change of a table increases it and adds a step to `harness.ledger.migration`."""
 
 TABLES: dict[str, str] = {
@@ -136,6 +137,27 @@ TABLES: dict[str, str] = {
     at TEXT NOT NULL,
     who TEXT NOT NULL
 ) STRICT, WITHOUT ROWID""",
+    "policies": """CREATE TABLE policies (
+    number INTEGER PRIMARY KEY,
+    split TEXT NOT NULL,
+    counts TEXT NOT NULL CHECK (counts IN ('latest', 'best', 'chosen')),
+    deadline TEXT NOT NULL,
+    most INTEGER NOT NULL CHECK (most >= 0),
+    reason TEXT NOT NULL,
+    at TEXT NOT NULL,
+    who TEXT NOT NULL
+) STRICT""",
+    "decisions": """CREATE TABLE decisions (
+    number INTEGER PRIMARY KEY,
+    team TEXT NOT NULL,
+    submission TEXT NOT NULL,
+    challenge TEXT NOT NULL REFERENCES challenges (digest),
+    kind TEXT NOT NULL CHECK (kind IN ('selected', 'withdrawn', 'reinstated', 'renamed')),
+    name TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at TEXT NOT NULL,
+    who TEXT NOT NULL
+) STRICT""",
     "log": """CREATE TABLE log (
     number INTEGER PRIMARY KEY,
     at TEXT NOT NULL,
@@ -151,12 +173,22 @@ TABLES: dict[str, str] = {
 
 `examples.haaqi` is a canonical JSON object of value by name, null where the reference is silent; `examples.audio`
 and `audits.audio` are the SHA-256 of what was scored, empty if it is not known; `entries.arrived` is the number of
-the log entry that entered it last; the column `scorer` holds the scorer digest.
+the log entry that entered it (up to version 4, that entered it last); the column `scorer` holds the scorer digest.
+`decisions.team` is the name under which the submission was received, `decisions.name` its team's new name.
 """
 
 _APPEND_ONLY = ("log", "steps")
 
-WRITTEN_ONCE = ("challenges", "runs", "examples", "song_references", "audit_plans", "audits")
+WRITTEN_ONCE = (
+    "challenges",
+    "runs",
+    "examples",
+    "song_references",
+    "audit_plans",
+    "audits",
+    "policies",
+    "decisions",
+)
 """The tables whose rows are never changed and never removed."""
 
 _KEY = ("submission", "challenge", "scorer", "engine", "locked")
@@ -174,6 +206,8 @@ IDENTITY: dict[str, tuple[str, ...]] = {
     "failures": _EXAMPLE,
     "peaks": ("run",),
     "disqualifications": ("team",),
+    "policies": ("number",),
+    "decisions": ("number",),
 }
 """The tables whose every row has an entry in the log, and the columns that identify a row.
 
@@ -186,10 +220,10 @@ def triggers() -> list[str]:
     return append_only_triggers() + written_once_triggers()
 
 
-def written_once_triggers() -> list[str]:
-    """The statements that refuse every change of a row that is written once."""
+def written_once_triggers(tables: Iterable[str] = WRITTEN_ONCE) -> list[str]:
+    """The statements that refuse every change of a row of these tables, which are written once."""
     found = []
-    for table in WRITTEN_ONCE:
+    for table in tables:
         refuse = f"BEGIN SELECT RAISE(ABORT, 'a row of the table {table} is written once'); END"
         names = ", ".join(IDENTITY[table])
         new = ", ".join(f"NEW.{column}" for column in IDENTITY[table])

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from harness.ledger.schema import (
     IDENTITY,
     TABLES,
-    VERSION,
+    WRITTEN_ONCE,
     append_only_triggers,
     read_schema,
-    triggers,
+    written_once_triggers,
 )
 from validator.challenge.rules import CAD1
 
@@ -22,8 +22,11 @@ TABLES_1 = ("challenges", "entries", "runs", "examples", "audits")
 """The tables of version 1."""
 
 _NEW_IN_4 = ("song_references", "audit_plans")
+NEW_IN_5 = ("policies", "decisions")
 
-_IDENTITY_3 = {table: names for table, names in IDENTITY.items() if table not in _NEW_IN_4} | {
+_IDENTITY_4 = {table: names for table, names in IDENTITY.items() if table not in NEW_IN_5}
+
+_IDENTITY_3 = {table: names for table, names in _IDENTITY_4.items() if table not in _NEW_IN_4} | {
     "audits": ("submission", "challenge", "scorer", "song", "listener", "stem")
 }
 
@@ -34,7 +37,9 @@ def _without(table: str, *columns: str) -> str:
     return "\n".join(line for line in lines if line.split()[0] not in columns)
 
 
-_TABLES_3 = {table: sql for table, sql in TABLES.items() if table not in _NEW_IN_4} | {
+_TABLES_4 = {table: sql for table, sql in TABLES.items() if table not in NEW_IN_5}
+
+_TABLES_3 = {table: sql for table, sql in _TABLES_4.items() if table not in _NEW_IN_4} | {
     "entries": _without("entries", "arrived"),
     "examples": _without("examples", "audio"),
     "audits": _without("audits", "engine", "locked", "attempt", "audio")
@@ -47,7 +52,11 @@ _TABLES_2 = _TABLES_3 | {
     "disqualifications": _TABLES_3["disqualifications"].replace("reason TEXT", "why TEXT"),
 }
 
-_EARLIER = {2: _TABLES_2, 3: _TABLES_3}
+_EARLIER = {2: _TABLES_2, 3: _TABLES_3, 4: _TABLES_4}
+_IDENTITIES = {2: _IDENTITY_3, 3: _IDENTITY_3, 4: _IDENTITY_4}
+
+WRITTEN_ONCE_SINCE = 4
+"""The first version with tables whose rows are written once."""
 
 
 def tables_of(version: int) -> Mapping[str, str]:
@@ -57,7 +66,12 @@ def tables_of(version: int) -> Mapping[str, str]:
 
 def identity_of(version: int) -> Mapping[str, tuple[str, ...]]:
     """The tables of a version that its log covers, and the columns that identify a row, as `schema.IDENTITY`."""
-    return IDENTITY if version >= VERSION else _IDENTITY_3
+    return _IDENTITIES.get(max(version, 2), IDENTITY)
+
+
+def written_once(version: int) -> list[str]:
+    """The tables of a version whose rows are never changed and never removed."""
+    return [table for table in WRITTEN_ONCE if version >= WRITTEN_ONCE_SINCE and table in tables_of(version)]
 
 
 def expected_schema(version: int) -> list[tuple[str, str, str]]:
@@ -66,7 +80,7 @@ def expected_schema(version: int) -> list[tuple[str, str, str]]:
     try:
         for statement in tables_of(version).values():
             db.execute(statement)
-        for statement in triggers() if version >= VERSION else append_only_triggers():
+        for statement in append_only_triggers() + written_once_triggers(written_once(version)):
             db.execute(statement)
         return read_schema(db)
     finally:

@@ -29,15 +29,16 @@ from harness.provenance.packing import (
 )
 from harness.provenance.record import AnyRecord, Record, make_record, parse_record
 from harness.provenance.statement import make_statement
+from harness.ranking.counting import counted_entry
 from harness.ranking.files import write_atomically
-from harness.ranking.scores import choose_entry, parse_scores, write_scores
+from harness.ranking.scores import parse_scores, write_scores
 from validator.challenge.rules import CAD1, SEED_RULE
 
 
 def export(
     store: Path, team: str, *, split: str | None, output: Path | None, key: Path | None = None
 ) -> Path:
-    """Writes the bundle of a team's latest complete submission, or of its latest if none is complete.
+    """Writes the bundle of the submission of a team that counts.
 
     Args:
         store: Folder of the store; it is only read.
@@ -50,11 +51,11 @@ def export(
         The path of the bundle.
 
     Raises:
-        UsageError: The team has no submission there, or the key is not valid.
+        UsageError: The team has no submission there, none counts, or the key is not valid.
         SetupError: There is no ledger, the bundle can't be written, or the libraries for signing are not installed.
     """
     with Ledger(store, read_only=True) as ledger, ledger.snapshot():
-        entry, roster = choose_entry(ledger, team, split=split, prefer_complete=True)
+        entry, roster, _ = counted_entry(ledger, team, split=split)
         members = make_members(ledger, entry, roster)
     if key is not None:
         members[ENVELOPE] = sign(members["statement.json"], key)

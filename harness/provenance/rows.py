@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from harness.ledger.entities import StoredExample
@@ -36,6 +37,7 @@ def check_contents(ledger: Ledger, rows: Rows) -> Iterator[str]:
             if not re.fullmatch("[0-9a-f]{64}", row[column]) and (row[column] or column == "sha256"):
                 yield f"A row of the table {table} for {row['song']} has a digest that is not a SHA-256."
     yield from _check_steps(rows)
+    yield from _check_decisions(rows)
     for key in {entry.key for entry in ledger.entries()}:
         ledger.run_details(key)  # raises a SetupError if a run's record is not valid
 
@@ -98,6 +100,23 @@ def _check_steps(rows: Rows) -> Iterator[str]:
             yield f"The step {row['number']} of {row['team']} can't follow the one before it."
         if state is not None:
             at[case] = state
+
+
+def _check_decisions(rows: Rows) -> Iterator[str]:
+    known = {(row["team"], row["submission"], row["challenge"]) for row in [*rows["entries"], *rows["steps"]]}
+    for row in rows["decisions"]:
+        name = f"The decision {row['number']} about {row['team']}"
+        if (row["team"], row["submission"], row["challenge"]) not in known:
+            yield f"{name} is about a submission that was never received."
+        if (row["kind"] == "renamed") != bool(row["name"]):
+            yield f"{name} has a new name and renames nothing, or the other way round."
+    for row in rows["policies"]:
+        try:
+            aware = not row["deadline"] or datetime.fromisoformat(row["deadline"]).tzinfo is not None
+        except ValueError:
+            aware = False
+        if not aware:
+            yield f"The policy {row['number']} has a deadline that is not a time ({row['deadline'][:80]!r})."
 
 
 def _is_haaqi(value: object) -> bool:

@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from harness.protocol.errors import Fault
-from harness.ranking.tables import Row, Table, Unranked
+from harness.ranking.rows import Row, Unranked
+from harness.ranking.tables import Table
 from validator.findings.text import for_csv, for_markdown, for_terminal
 from validator.findings.wording import counted
 
@@ -75,6 +76,8 @@ def _describe_undefined(number: int) -> str:
 def _reason_unranked(table: Table, unranked: Unranked) -> str:
     if unranked.disqualified:
         return f"disqualified: {unranked.disqualified.rstrip('.')}"
+    if unranked.uncounted:
+        return f"not ranked, {unranked.uncounted.rstrip('.')}"
     if unranked.failed_audits:
         return (
             "not ranked, the audit failed: pyclarity gives another score for "
@@ -173,6 +176,7 @@ def as_json(tables: Sequence[Table]) -> str:
                         "audits_planned": one.audits_planned,
                         "faults": dict(one.faults),
                         "disqualified": one.disqualified or None,
+                        "uncounted": one.uncounted or None,
                         "submission": one.submission,
                     }
                     for one in table.unranked

@@ -12,8 +12,7 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from harness.ledger.entities import Entry, Roster, StoredExample
-from harness.ledger.ledger import Ledger
+from harness.ledger.entities import Roster, StoredExample
 from harness.protocol.aggregation import mean
 from harness.protocol.errors import SubmissionError, UsageError
 from validator.challenge.rules import CAD1
@@ -30,44 +29,6 @@ MAX_PROBLEMS = 50
 
 def _cell(value: float | None) -> str:
     return "" if value is None else repr(value)
-
-
-def choose_entry(
-    ledger: Ledger, team: str, *, split: str | None, prefer_complete: bool
-) -> tuple[Entry, Roster]:
-    """The entry that stands for a team.
-
-    Args:
-        ledger: The scores.
-        team: The team's name.
-        split: Only entries of this split; of all splits with None.
-        prefer_complete: False for the latest entry, which `scores.csv` shows even if it is incomplete. True for the
-            latest complete entry, and one that we scored before a self-reported one: what a bundle is made of.
-
-    Raises:
-        UsageError: The team has no entry.
-    """
-    rosters = ledger.rosters()
-    entries = [
-        entry
-        for entry in ledger.entries()
-        if entry.team == team and split in (None, rosters[entry.key.challenge].split)
-    ]
-    if not entries:
-        raise UsageError(
-            f"{team} has no scores in {ledger.path.parent}{f' for split {split}' if split else ''}.",
-            hint="`cad1 ranking` lists the teams that have.",
-        )
-
-    def preference(entry: Entry) -> tuple[bool, bool]:
-        stored = ledger.examples(entry.key)
-        complete = all(one in stored for one in rosters[entry.key.challenge].examples)
-        return complete, entry.kind == "scored"
-
-    chosen = entries[-1]
-    if prefer_complete:  # the latest of equals: max() returns the first
-        chosen = max(reversed(entries), key=preference)
-    return chosen, rosters[chosen.key.challenge]
 
 
 def write_scores(roster: Roster, examples: Mapping[tuple[str, str], StoredExample]) -> str:

@@ -6,10 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.ledger.decisions import Counts, Policy
 from harness.ledger.ledger import Ledger
+from harness.ledger.states import Case
+from harness.ranking.counting import counted_entry
 from harness.ranking.files import write_atomically, write_error
 from harness.ranking.render import markdown
-from harness.ranking.scores import choose_entry, write_scores
+from harness.ranking.scores import write_scores
 from harness.ranking.tables import Table, make_tables
 
 RANKING_FILE = "ranking.md"
@@ -41,14 +44,14 @@ def read_tables(store: Path, *, split: str | None = None) -> list[Table]:
 
 
 def read_team_scores(store: Path, team: str, *, split: str | None = None) -> TeamScores:
-    """The scores of a team's latest submission.
+    """The scores of the submission of a team that counts.
 
     Raises:
-        UsageError: The team has none.
+        UsageError: The team has none, or none counts.
         SetupError: There is no ledger, or it can't be read.
     """
     with Ledger(store, read_only=True) as ledger, ledger.snapshot():
-        entry, roster = choose_entry(ledger, team, split=split, prefer_complete=False)
+        entry, roster, _ = counted_entry(ledger, team, split=split)
         examples = ledger.examples(entry.key)
     return TeamScores(write_scores(roster, examples), stored=len(examples), total=len(roster.examples))
 
@@ -75,6 +78,87 @@ def reinstate(store: Path, team: str, *, reason: str) -> None:
     with _existing_ledger(store) as ledger:
         ledger.history.reinstate(team, reason=reason)
         write_ranking(ledger, store)
+
+
+def select(store: Path, team: str, digest: str, *, reason: str, split: str | None = None) -> Case:
+    """Selects the submission of a team that counts, and updates `ranking.md`; see `Decisions.select`."""
+    with _existing_ledger(store) as ledger:
+        case = ledger.decisions.select(team, digest, reason=reason, split=split)
+        write_ranking(ledger, store)
+    return case
+
+
+def withdraw(store: Path, team: str, digest: str, *, reason: str, split: str | None = None) -> Case:
+    """Withdraws a submission, and updates `ranking.md`; see `Decisions.withdraw`."""
+    with _existing_ledger(store) as ledger:
+        case = ledger.decisions.withdraw(team, digest, reason=reason, split=split)
+        write_ranking(ledger, store)
+    return case
+
+
+def reinstate_submission(
+    store: Path, team: str, digest: str, *, reason: str, split: str | None = None
+) -> Case:
+    """Takes a withdrawal or a selection back, and updates `ranking.md`; see `Decisions.reinstate`."""
+    with _existing_ledger(store) as ledger:
+        case = ledger.decisions.reinstate(team, digest, reason=reason, split=split)
+        write_ranking(ledger, store)
+    return case
+
+
+def rename(store: Path, team: str, name: str, *, reason: str, digest: str = "") -> list[Case]:
+    """Gives submissions to another name, and updates `ranking.md`; see `Decisions.rename`."""
+    with _existing_ledger(store) as ledger:
+        cases = ledger.decisions.rename(team, name, reason=reason, digest=digest)
+        write_ranking(ledger, store)
+    return cases
+
+
+def read_policy(store: Path, split: str) -> Policy:
+    """The policy of a split.
+
+    Raises:
+        SetupError: There is no ledger, or it can't be read.
+    """
+    with Ledger(store, read_only=True) as ledger:
+        return ledger.decisions.policies().get(split, Policy())
+
+
+def change_policy(
+    store: Path,
+    split: str,
+    *,
+    counts: Counts | None = None,
+    deadline: str | None = None,
+    most: int | None = None,
+    reason: str = "",
+) -> Policy:
+    """Changes the policy of a split, and updates `ranking.md`; what is None stays.
+
+    The store is created if there is none: a policy may be set before the first submission.
+
+    Args:
+        store: Folder of the store.
+        split: Name of the split.
+        counts: Which submission of a team counts.
+        deadline: ISO 8601 in UTC; empty for none.
+        most: How many submissions of a team may count; 0 for any number.
+        reason: One sentence, or empty.
+
+    Raises:
+        SetupError: The store can't be written.
+    """
+    with Ledger(store) as ledger:
+        before = ledger.decisions.policies().get(split, Policy())
+        policy = Policy(
+            before.counts if counts is None else counts,
+            before.deadline if deadline is None else deadline,
+            before.most if most is None else most,
+        )
+        if policy != before:
+            ledger.decisions.set_policy(split, policy, reason=reason)
+        write_ranking(ledger, store)
+    return policy
 
 
 def _existing_ledger(store: Path) -> Ledger:

@@ -6,14 +6,16 @@ scored. The next run of the same command takes over.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.ledger.entities import Entry, Failure, Key, Roster
 from harness.ledger.leases import ENDED_UNEXPECTEDLY, Lease
 from harness.ledger.ledger import Ledger
-from harness.ledger.states import State, Step
+from harness.ledger.states import Case, State, Step
 from harness.protocol.errors import Fault
+from harness.ranking.counting import Counting
 from harness.score.heartbeat import is_dead
 
 SELF_REPORTED = "self-reported"
@@ -40,6 +42,7 @@ class SubmissionStatus:
         left: Seconds until that run finishes, at this rate.
         runner: The process that is scoring it: host and process number.
         failures: Examples that were tried and have no score.
+        counts: Whether it is the submission of its team that counts for the challenge.
     """
 
     team: str
@@ -55,6 +58,7 @@ class SubmissionStatus:
     left: float | None
     runner: str
     failures: tuple[Failure, ...]
+    counts: bool = False
 
 
 def read_statuses(
@@ -70,7 +74,8 @@ def read_statuses(
     Raises:
         SetupError: There is no ledger, or it cannot be read.
     """
-    with Ledger(store, read_only=True) as ledger:
+    with Ledger(store, read_only=True) as ledger, ledger.snapshot():
+        counted = Counting(ledger).counted_cases()
         rosters = ledger.rosters()
         keys = {(e.team, e.key.submission, e.key.challenge): e.key for e in ledger.entries()}
         leases = {lease.key: lease for lease in ledger.leases.all()}
@@ -81,9 +86,10 @@ def read_statuses(
             if key is not None and step.scorer is not None:
                 key = Key(key.submission, key.challenge, step.scorer)
             lease = leases.get(key) if key is not None else None
-            found.append(_status(ledger, step, roster, key=key, lease=lease))
+            status = _status(ledger, step, roster, key=key, lease=lease)
+            found.append(replace(status, counts=case in counted))
         found += [
-            _self_reported(ledger, entry, rosters[entry.key.challenge])
+            _self_reported(ledger, entry, rosters[entry.key.challenge], counted=counted)
             for entry in ledger.entries()
             if entry.kind == SELF_REPORTED
             and team in (None, entry.team)
@@ -92,7 +98,9 @@ def read_statuses(
     return found
 
 
-def _self_reported(ledger: Ledger, entry: Entry, roster: Roster) -> SubmissionStatus:
+def _self_reported(
+    ledger: Ledger, entry: Entry, roster: Roster, *, counted: Collection[Case]
+) -> SubmissionStatus:
     """Of scores that a team computed itself: they are complete when they are added, and have no steps."""
     return SubmissionStatus(
         team=entry.team,
@@ -108,6 +116,7 @@ def _self_reported(ledger: Ledger, entry: Entry, roster: Roster) -> SubmissionSt
         left=None,
         runner="",
         failures=(),
+        counts=Case(entry.team, entry.key.submission, entry.key.challenge) in counted,
     )
 
 

@@ -155,7 +155,9 @@ def test_entries_are_in_the_order_of_the_log_whatever_the_clock_says(
         ledger.enter(Entry("E001", replace(KEY, submission=digit * 64), f"{digit}.zip", 1, "scored"))
     assert [entry.name for entry in ledger.entries()] == ["1.zip", "2.zip"]
     ledger.enter(Entry("E001", replace(KEY, submission="1" * 64), "1.zip", 1, "scored"))
-    assert [entry.name for entry in ledger.entries()] == ["2.zip", "1.zip"]
+    assert [entry.name for entry in ledger.entries()] == ["1.zip", "2.zip"], (
+        "entering it again changes nothing"
+    )
     with closing(sqlite3.connect(tmp_path / FILE)) as db:
         arrived = dict(db.execute("SELECT name, arrived FROM entries"))
     log = {

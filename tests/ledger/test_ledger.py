@@ -69,11 +69,11 @@ def test_what_one_process_stores_another_reads(ledger: Ledger, tmp_path: Path) -
     assert ("A", "L1") in ledger.examples(KEY)
 
 
-def test_a_team_that_enters_again_has_one_entry(ledger: Ledger) -> None:
+def test_a_team_that_enters_again_has_one_entry_of_the_first_time(ledger: Ledger) -> None:
     for entered in ("2026-01-01", "2026-01-02"):
         ledger.enter(Entry("E001", KEY, "s.zip", 1, "scored", entered))
     (entry,) = ledger.entries()
-    assert entry.entered == "2026-01-02"
+    assert entry.entered == "2026-01-01"
     assert ledger.rosters() == {ROSTER.digest: ROSTER}
 
 

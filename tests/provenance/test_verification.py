@@ -60,7 +60,9 @@ def test_scoring_with_another_scorer_is_logged(filled: Path, make_key: Callable[
         ledger.enter(entry)
         other = replace(entry.key, scorer=replace(entry.key.scorer, engine="pyclarity"))
         ledger.enter(replace(entry, key=other))
-        assert [one.kind for one in ledger.log()[-2:]] == ["entered", "re-scored"]
+        assert [one.kind for one in ledger.log()[-2:]] == ["disqualified", "re-scored"], (
+            "entering again writes nothing"
+        )
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ from harness.ledger.ledger import Ledger
 from harness.protocol.errors import SubmissionError, UsageError
 from harness.ranking.files import write_atomically
 from harness.ranking.render import RENDERERS, Format, _markdown_table, markdown, notes
+from harness.ranking.rows import Row, Unranked
 from harness.ranking.scores import read_scores, write_scores
 from harness.ranking.selfreport import add_self_reported
 from harness.ranking.store import write_ranking
-from harness.ranking.tables import Row, Table, Unranked, make_tables, ranked
+from harness.ranking.tables import Table, make_tables, ranked
 from harness.ranking.wording import reword
 from tests.values import values
 from validator import Challenge

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from harness.ledger.entities import Roster, Scorer
 from harness.ranking.render import RENDERERS, Format, html, markdown, terminal, titles
-from harness.ranking.tables import Row, Table, Unranked
+from harness.ranking.rows import Row, Unranked
+from harness.ranking.tables import Table
 
 SCORER = Scorer("d" * 64, "fast", True)
 HOSTILE = "=E|<b>[red]x[/](https://example.org)\x1b[2J\n\u202e::y"

@@ -12,7 +12,7 @@ import pytest
 from harness.ledger.entities import Entry, Key
 from harness.ledger.ledger import Ledger
 from harness.protocol.errors import SetupError, UsageError
-from harness.ranking.scores import choose_entry
+from harness.ranking.counting import counted_entry
 from harness.ranking.store import (
     RANKING_FILE,
     disqualify,
@@ -54,15 +54,14 @@ def test_a_decision_does_not_create_a_store(tmp_path: Path, decide: Callable[...
     assert not (tmp_path / "typo").exists()
 
 
-def test_the_scores_of_a_team_are_its_latest(filled: Path, make_key: Callable[[str], Key]) -> None:
+def test_the_scores_of_a_team_are_those_that_count(filled: Path, make_key: Callable[[str], Key]) -> None:
     found = read_team_scores(filled, "E003")
     assert (found.stored, found.total) == (3, 4)
     assert len(found.text.splitlines()) == 4
     with Ledger(filled) as ledger:
         later = Entry("E001", make_key("7"), "later.zip", 1, "scored")
         ledger.enter(later)
-        assert choose_entry(ledger, "E001", split=None, prefer_complete=False)[0].key == later.key
-        assert choose_entry(ledger, "E001", split=None, prefer_complete=True)[0].key == make_key("1")
-    assert read_team_scores(filled, "E001").stored == 0
+        assert counted_entry(ledger, "E001")[0].key == make_key("1")
+    assert read_team_scores(filled, "E001").stored == 4, "not the newer one, which has no scores yet"
     with pytest.raises(UsageError, match=r"E001 has no scores in .* for split valid"):
         read_team_scores(filled, "E001", split="valid")
