@@ -1,0 +1,271 @@
+"""A queue of submissions: all are validated first, then scored one after the other, whatever one does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from harness.ledger.audits import audit_progress
+from harness.ledger.entities import Key, Scorer
+from harness.ledger.ledger import Ledger
+from harness.ledger.rosters import roster_of
+from harness.ledger.states import Case, State
+from harness.protocol.aggregation import mean
+from harness.protocol.errors import HarnessError
+from harness.sandbox.contract import Environment, Sandbox
+from harness.score.changes import ChangeCallback
+from harness.score.conductor import (
+    changed_error,
+    invalid_cause,
+    keep_copy,
+    record_invalid,
+    score,
+    state_after_error,
+    state_of,
+    validate_headers,
+)
+from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
+from validator import Report, SubmissionChangedError
+from validator.archive.submission import Submission, open_submission
+from validator.challenge.manifest import archive_limits
+from validator.findings.wording import counted
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one submission of a queue.
+
+    Attributes:
+        request: What was to be scored.
+        state: The state that it was left in.
+        fault: The category of the cause if it is invalid or failed, a value of `Fault`; otherwise empty.
+        cause: One sentence, or empty.
+        average: The ranking score, if it has one.
+        sha256: The submission's SHA-256; empty if it could not be read to its end.
+        report: The validator's report; None if it was not validated.
+        outcome: The outcome of its run; None if it was invalid, had been scored before, or could not be run.
+        error: The error that ended its run, or its first failure that the submission did not cause.
+        scored_before: Whether the same scorer had scored it completely before.
+    """
+
+    request: Request
+    state: State
+    fault: str = ""
+    cause: str = ""
+    average: float | None = None
+    sha256: str = ""
+    report: Report | None = None
+    outcome: Outcome | None = None
+    error: HarnessError | None = None
+    scored_before: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that this submission would have alone."""
+        if self.error is not None:
+            return self.error.exit_code
+        return 1 if self.state is State.INVALID else 0
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A submission that may be scored.
+
+    Attributes:
+        request: What is to be scored.
+        sha256: Its SHA-256.
+        scorer: What has scored it already, if it is in the state `scored`.
+    """
+
+    request: Request
+    sha256: str
+    scorer: Scorer | None
+
+
+ResultCallback = Callable[[Result], None]
+"""Called with the result of each submission as soon as it is known."""
+
+
+def score_all(
+    requests: Iterable[Request],
+    sandbox: Sandbox,
+    *,
+    explain: Callable[[Exception], HarnessError],
+    progress: ProgressCallback = lambda *_: None,
+    log: LogCallback = lambda _: None,
+    on_change: ChangeCallback | None = None,
+    on_result: ResultCallback = lambda _: None,
+) -> list[Result]:
+    """Validates the headers of all submissions, then scores those that are valid, in the order given.
+
+    A submission that fails does not stop the others. One that the same scorer has scored and audited completely is
+    only hashed. Run again after an interruption, it continues.
+
+    Args:
+        requests: What to score, in the order in which the submissions arrived.
+        sandbox: Where to score; it is prepared once, and only if something is to be scored.
+        explain: Turns an exception into an error for the user.
+        progress: Called for every example, with the examples of all submissions that are to be scored.
+        log: Called when a run waits for another or retries.
+        on_change: Called after each change of a state is stored.
+        on_result: Called with each result.
+
+    Returns:
+        The results, in the order of the requests.
+
+    Raises:
+        SetupError: Nothing can be scored on this machine as it is.
+    """
+    requests = list(requests)
+    results: dict[int, Result] = {}
+    waiting: dict[int, _Waiting] = {}
+
+    def finish(number: int, result: Result) -> None:
+        results[number] = result
+        on_result(result)
+
+    total = sum(len(request.selected.examples) for request in requests)
+    for number, request in enumerate(requests):
+        progress(0, total, f"validating {request.team}")
+        checked = _validate(request, explain=explain, on_change=on_change)
+        if isinstance(checked, Result):
+            finish(number, checked)
+        else:
+            waiting[number] = checked
+    if waiting:
+        environment = sandbox.prepare()
+        done, total = 0, sum(len(one.request.selected.examples) for one in waiting.values())
+        for number, one in waiting.items():
+            finish(
+                number,
+                _scored_before(one, environment)
+                or _score(
+                    one,
+                    sandbox,
+                    environment,
+                    explain=explain,
+                    progress=_part(progress, team=one.request.team, done=done, total=total),
+                    log=log,
+                    on_change=on_change,
+                ),
+            )
+            done += len(one.request.selected.examples)
+            progress(done, total, one.request.team)
+    return [results[number] for number in range(len(requests))]
+
+
+def worst_exit_code(results: Sequence[Result]) -> int:
+    """The exit code of a queue: the greatest of those of its submissions."""
+    return max((result.exit_code for result in results), default=0)
+
+
+def _part(progress: ProgressCallback, *, team: str, done: int, total: int) -> ProgressCallback:
+    """The progress of one submission as a part of that of the queue, in which `done` examples come before it."""
+    return lambda own, _, item: progress(done + own, total, f"{team}: {item}" if item else team)
+
+
+def _validate(
+    request: Request, *, explain: Callable[[Exception], HarnessError], on_change: ChangeCallback | None
+) -> Result | _Waiting:
+    """Validates the headers of a submission, unless it has been scored; records it if it is invalid."""
+    limits = archive_limits(request.challenge)
+    try:
+        with open_submission(request.submission, limits=limits) as submission:
+            try:
+                return _validate_open(request, submission, on_change=on_change)
+            except SubmissionChangedError as error:
+                raise changed_error(request, error) from error
+    except Exception as error:
+        return _failed(request, explain(error))
+
+
+def _validate_open(
+    request: Request, submission: Submission, *, on_change: ChangeCallback | None
+) -> Result | _Waiting:
+    roster = roster_of(request.challenge)
+    sha256 = submission.digest()
+    if sha256 is not None:
+        case = Case(request.team, sha256, roster.digest)
+        with Ledger(request.store) as ledger:
+            steps = ledger.history.steps(case)
+        if steps and steps[-1].state is State.SCORED:
+            keep_copy(request, submission, sha256=sha256)
+            return _Waiting(request, sha256, steps[-1].scorer)
+    report = validate_headers(request, submission)
+    if report.valid and sha256 is not None:
+        return _Waiting(request, sha256, None)
+    record_invalid(request, submission, report, roster, on_change=on_change)
+    return Result(
+        request, State.INVALID, "submission", invalid_cause(report), sha256=sha256 or "", report=report
+    )
+
+
+def _scored_before(one: _Waiting, environment: Environment) -> Result | None:
+    """The result of a submission that this environment has scored completely and audited; None if it has not."""
+    request = one.request
+    scorer = Scorer(environment.scorer_digest, request.engine, environment.locked)
+    if one.scorer != scorer:
+        return None
+    roster = roster_of(request.challenge)
+    key = Key(one.sha256, roster.digest, scorer)
+    with Ledger(request.store, read_only=True) as ledger:
+        examples = ledger.examples(key)
+        audits = audit_progress(
+            ledger.audit_plan(key), ledger.audits(key), examples, submission=key.submission
+        )
+    if audits.failed or (audits.missing and request.audits != 0):
+        return None
+    if any(example not in examples for example in roster.examples):
+        return None
+    average = mean(example.score for example in examples.values())
+    return Result(request, State.SCORED, average=average, sha256=one.sha256, scored_before=True)
+
+
+def _score(
+    one: _Waiting,
+    sandbox: Sandbox,
+    environment: Environment,
+    *,
+    explain: Callable[[Exception], HarnessError],
+    progress: ProgressCallback,
+    log: LogCallback,
+    on_change: ChangeCallback | None,
+) -> Result:
+    try:
+        outcome = score(
+            one.request,
+            sandbox,
+            progress=progress,
+            log=log,
+            on_change=on_change,
+            environment=environment,
+        )
+    except Exception as error:
+        return _failed(one.request, explain(error), sha256=one.sha256)
+    if not outcome.report.valid:  # it was exchanged after it had been validated
+        cause = invalid_cause(outcome.report)
+        return Result(one.request, State.INVALID, "submission", cause, report=outcome.report)
+    state, fault, cause = state_of(outcome)
+    return Result(
+        one.request,
+        state,
+        fault,
+        "" if state is State.SCORED else cause,
+        average=outcome.average,
+        sha256=one.sha256,
+        report=outcome.report,
+        outcome=outcome,
+        error=outcome.faults[0] if outcome.faults else None,
+    )
+
+
+def _failed(request: Request, error: HarnessError, *, sha256: str = "") -> Result:
+    state, fault, cause = state_after_error(request, error)
+    return Result(request, state, fault, cause, sha256=sha256, error=error)
+
+
+def summary(results: Sequence[Result]) -> str:
+    """One line about a queue: how many submissions are in which state."""
+    states = [result.state for result in results]
+    parts = [f"{states.count(state)} {state}" for state in State if state in states]
+    return f"{counted(len(results), 'submission')}: {', '.join(parts)}."
