@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from harness.ledger.ledger import Ledger
 from harness.ledger.rosters import roster_of
 from harness.ledger.states import Case, State
 from harness.protocol.aggregation import mean
-from harness.protocol.errors import HarnessError
+from harness.protocol.errors import Fault, HarnessError
 from harness.sandbox.contract import Environment, Sandbox
 from harness.score.changes import ChangeCallback
 from harness.score.conductor import (
@@ -86,6 +87,122 @@ ResultCallback = Callable[[Result], None]
 """Called with the result of each submission as soon as it is known."""
 
 
+class Queue:
+    """Submissions that are validated as they are added, and scored one after the other.
+
+    Args:
+        sandbox: Where to score; it is prepared once, before the first submission is scored.
+        explain: Turns an exception into an error for the user.
+        progress: Called for every example, with the examples of all submissions that were added.
+        log: Called when a run waits for another or retries.
+        on_change: Called after each change of a state is stored.
+    """
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        *,
+        explain: Callable[[Exception], HarnessError],
+        progress: ProgressCallback = lambda *_: None,
+        log: LogCallback = lambda _: None,
+        on_change: ChangeCallback | None = None,
+    ) -> None:
+        self._sandbox = sandbox
+        self._explain = explain
+        self._progress = progress
+        self._log = log
+        self._on_change = on_change
+        self._environment: Environment | None = None
+        self._waiting: deque[_Waiting] = deque()
+        self._done = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def _total(self) -> int:
+        return self._done + sum(len(one.request.selected.examples) for one in self._waiting)
+
+    def prepare(self) -> Environment:
+        """Prepares the sandbox if it is not prepared yet.
+
+        Raises:
+            SetupError: Nothing can be scored on this machine as it is.
+        """
+        if self._environment is None:
+            self._environment = self._sandbox.prepare()
+        return self._environment
+
+    def add(self, request: Request) -> Result | None:
+        """Validates the headers of a submission, unless it has been scored; records it if it is invalid.
+
+        Returns:
+            The result of one that can't be scored; None for one that waits now.
+        """
+        self._progress(self._done, self._total, f"validating {request.team}")
+        limits = archive_limits(request.challenge)
+        try:
+            with open_submission(request.submission, limits=limits) as submission:
+                try:
+                    checked = _validate(request, submission, on_change=self._on_change)
+                except SubmissionChangedError as error:
+                    raise changed_error(request, error) from error
+        except Exception as error:
+            return _failed(request, self._explain(error))
+        if isinstance(checked, Result):
+            return checked
+        self._waiting.append(checked)
+        return None
+
+    def score_next(self) -> Result:
+        """Scores the submission that has waited longest. One that is scored and audited already is not run.
+
+        Raises:
+            SetupError: Nothing can be scored on this machine as it is; the submission still waits.
+        """
+        environment = self.prepare()
+        one, done, total = self._waiting[0], self._done, self._total
+        team = one.request.team
+
+        def part(own: int, _: int, item: str) -> None:
+            self._progress(done + own, total, f"{team}: {item}" if item else team)
+
+        result = _scored_before(one, environment) or self._score(one, environment, part)
+        self._waiting.popleft()
+        self._done += len(one.request.selected.examples)
+        self._progress(self._done, total, team)
+        return result
+
+    def _score(self, one: _Waiting, environment: Environment, progress: ProgressCallback) -> Result:
+        request = one.request
+        try:
+            outcome = score(
+                request,
+                self._sandbox,
+                progress=progress,
+                log=self._log,
+                on_change=self._on_change,
+                environment=environment,
+            )
+        except Exception as error:
+            return _failed(request, self._explain(error), sha256=one.sha256)
+        if not outcome.report.valid:  # it was exchanged after it had been validated
+            cause = invalid_cause(outcome.report)
+            return Result(request, State.INVALID, Fault.SUBMISSION, cause, report=outcome.report)
+        state, fault, cause = state_of(outcome)
+        return Result(
+            request,
+            state,
+            fault,
+            "" if state is State.SCORED else cause,
+            average=outcome.average,
+            sha256=one.sha256,
+            report=outcome.report,
+            outcome=outcome,
+            error=outcome.faults[0] if outcome.faults else None,
+        )
+
+
 def score_all(
     requests: Iterable[Request],
     sandbox: Sandbox,
@@ -104,11 +221,11 @@ def score_all(
     Args:
         requests: What to score, in the order in which the submissions arrived.
         sandbox: Where to score; it is prepared once, and only if something is to be scored.
-        explain: Turns an exception into an error for the user.
-        progress: Called for every example, with the examples of all submissions that are to be scored.
-        log: Called when a run waits for another or retries.
+        explain: See `Queue`, as for the next three.
+        progress: Called for every example.
+        log: Called with a line for the log.
         on_change: Called after each change of a state is stored.
-        on_result: Called with each result.
+        on_result: Called with each result as soon as it is known.
 
     Returns:
         The results, in the order of the requests.
@@ -116,42 +233,20 @@ def score_all(
     Raises:
         SetupError: Nothing can be scored on this machine as it is.
     """
-    requests = list(requests)
+    queue = Queue(sandbox, explain=explain, progress=progress, log=log, on_change=on_change)
     results: dict[int, Result] = {}
-    waiting: dict[int, _Waiting] = {}
-
-    def finish(number: int, result: Result) -> None:
-        results[number] = result
-        on_result(result)
-
-    total = sum(len(request.selected.examples) for request in requests)
+    waiting: list[int] = []
     for number, request in enumerate(requests):
-        progress(0, total, f"validating {request.team}")
-        checked = _validate(request, explain=explain, on_change=on_change)
-        if isinstance(checked, Result):
-            finish(number, checked)
+        checked = queue.add(request)
+        if checked is None:
+            waiting.append(number)
         else:
-            waiting[number] = checked
-    if waiting:
-        environment = sandbox.prepare()
-        done, total = 0, sum(len(one.request.selected.examples) for one in waiting.values())
-        for number, one in waiting.items():
-            finish(
-                number,
-                _scored_before(one, environment)
-                or _score(
-                    one,
-                    sandbox,
-                    environment,
-                    explain=explain,
-                    progress=_part(progress, team=one.request.team, done=done, total=total),
-                    log=log,
-                    on_change=on_change,
-                ),
-            )
-            done += len(one.request.selected.examples)
-            progress(done, total, one.request.team)
-    return [results[number] for number in range(len(requests))]
+            results[number] = checked
+            on_result(checked)
+    for number in waiting:
+        results[number] = queue.score_next()
+        on_result(results[number])
+    return [results[number] for number in sorted(results)]
 
 
 def worst_exit_code(results: Sequence[Result]) -> int:
@@ -159,29 +254,10 @@ def worst_exit_code(results: Sequence[Result]) -> int:
     return max((result.exit_code for result in results), default=0)
 
 
-def _part(progress: ProgressCallback, *, team: str, done: int, total: int) -> ProgressCallback:
-    """The progress of one submission as a part of that of the queue, in which `done` examples come before it."""
-    return lambda own, _, item: progress(done + own, total, f"{team}: {item}" if item else team)
-
-
 def _validate(
-    request: Request, *, explain: Callable[[Exception], HarnessError], on_change: ChangeCallback | None
-) -> Result | _Waiting:
-    """Validates the headers of a submission, unless it has been scored; records it if it is invalid."""
-    limits = archive_limits(request.challenge)
-    try:
-        with open_submission(request.submission, limits=limits) as submission:
-            try:
-                return _validate_open(request, submission, on_change=on_change)
-            except SubmissionChangedError as error:
-                raise changed_error(request, error) from error
-    except Exception as error:
-        return _failed(request, explain(error))
-
-
-def _validate_open(
     request: Request, submission: Submission, *, on_change: ChangeCallback | None
 ) -> Result | _Waiting:
+    """Validates the headers of an open submission, unless it has been scored; records it if it is invalid."""
     roster = roster_of(request.challenge)
     sha256 = submission.digest()
     if sha256 is not None:
@@ -196,7 +272,7 @@ def _validate_open(
         return _Waiting(request, sha256, None)
     record_invalid(request, submission, report, roster, on_change=on_change)
     return Result(
-        request, State.INVALID, "submission", invalid_cause(report), sha256=sha256 or "", report=report
+        request, State.INVALID, Fault.SUBMISSION, invalid_cause(report), sha256=sha256 or "", report=report
     )
 
 
@@ -219,44 +295,6 @@ def _scored_before(one: _Waiting, environment: Environment) -> Result | None:
         return None
     average = mean(example.score for example in examples.values())
     return Result(request, State.SCORED, average=average, sha256=one.sha256, scored_before=True)
-
-
-def _score(
-    one: _Waiting,
-    sandbox: Sandbox,
-    environment: Environment,
-    *,
-    explain: Callable[[Exception], HarnessError],
-    progress: ProgressCallback,
-    log: LogCallback,
-    on_change: ChangeCallback | None,
-) -> Result:
-    try:
-        outcome = score(
-            one.request,
-            sandbox,
-            progress=progress,
-            log=log,
-            on_change=on_change,
-            environment=environment,
-        )
-    except Exception as error:
-        return _failed(one.request, explain(error), sha256=one.sha256)
-    if not outcome.report.valid:  # it was exchanged after it had been validated
-        cause = invalid_cause(outcome.report)
-        return Result(one.request, State.INVALID, "submission", cause, report=outcome.report)
-    state, fault, cause = state_of(outcome)
-    return Result(
-        one.request,
-        state,
-        fault,
-        "" if state is State.SCORED else cause,
-        average=outcome.average,
-        sha256=one.sha256,
-        report=outcome.report,
-        outcome=outcome,
-        error=outcome.faults[0] if outcome.faults else None,
-    )
 
 
 def _failed(request: Request, error: HarnessError, *, sha256: str = "") -> Result:
