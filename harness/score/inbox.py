@@ -94,7 +94,7 @@ class Inbox:
     def _is_readable(self, path: Path) -> bool:
         try:
             with open_submission(path, limits=self._limits) as submission:
-                return submission.readable
+                return all(problem.code != "archive-unreadable" for problem in submission.problems)
         except (SubmissionNotFound, PermissionError):
             return False
 

@@ -139,7 +139,8 @@ class Queue:
         Returns:
             The result of one that can't be scored; None for one that waits now.
         """
-        self._progress(self._done, self._total, f"validating {request.team}")
+        own = len(request.selected.examples)
+        self._progress(self._done, self._total + own, f"validating {request.team}")
         limits = archive_limits(request.challenge)
         try:
             with open_submission(request.submission, limits=limits) as submission:
@@ -180,7 +181,7 @@ class Queue:
                 request,
                 self._sandbox,
                 progress=progress,
-                log=self._log,
+                log=lambda line: self._log(f"{request.team}: {line}"),
                 on_change=self._on_change,
                 environment=environment,
             )

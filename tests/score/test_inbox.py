@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,6 +89,16 @@ def test_an_archive_that_stays_unreadable_is_taken_in_the_end(
     clock.now += 5 * UNREADABLE_FACTOR - 1
     assert names() == []
     clock.now += 1
+    assert names() == ["submission_E001.zip"]
+
+
+def test_an_archive_that_is_refused_without_being_read_is_complete(
+    names: Callable[[], list[str]], clock: Clock, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "inbox" / "submission_E001.zip", "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("L9001/song/L9001_song_left_bass.flac", bytes(50_000_000))
+    names()
+    clock.now += 5
     assert names() == ["submission_E001.zip"]
 
 
