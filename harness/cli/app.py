@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from harness.cli import decisions, machine, scoring, standings, submissions
+from harness.cli import decisions, machine, scoring, standings, submissions, watching
 from harness.cli.console import run
 
 
@@ -54,7 +54,12 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
         "enhance": submissions.enhance_command,
         "demo": scoring.demo_command,
     },
-    "Scoring": {"score": scoring.score_command, "regress": scoring.regress_command},
+    "Scoring": {
+        "score": scoring.score_command,
+        "watch": watching.watch_command,
+        "rescore": watching.rescore_command,
+        "regress": scoring.regress_command,
+    },
     "Standings": {
         "status": standings.status_command,
         "submissions": decisions.submissions_command,

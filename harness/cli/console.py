@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 STORE = Path("submissions")
 """The default store."""
 
+INTERRUPTED = 130
+"""The exit code of a command that was interrupted."""
+
 EXTRAS = {
     "numba": "score",
     "scipy": "score",
@@ -142,22 +145,24 @@ def run(command: Callable[[], object]) -> int:
     _store = None  # of an earlier command in this process
     try:
         result = command()
+        if result == INTERRUPTED:  # the command-line library has caught Ctrl-C
+            raise KeyboardInterrupt
     except typer.Exit as leave:
         return leave.exit_code
     except (KeyboardInterrupt, typer.Abort):
         log("cad1: Interrupted. What was stored is kept; run the same command again to continue.")
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of standard output has exited
         return 0
     except Exception as exception:
-        error = _to_harness_error(exception)
+        error = to_harness_error(exception)
         print_error(error)
         return error.exit_code
     return result if isinstance(result, int) else 0
 
 
-def _to_harness_error(error: Exception) -> HarnessError:
+def to_harness_error(error: Exception) -> HarnessError:
     """Converts an exception to an error with a message for the user."""
     if isinstance(error, HarnessError):
         return error

@@ -15,8 +15,43 @@ ReportFormat = Literal["text", "json", "junit", "sarif", "github"]
 RankingFormat = Literal["table", "markdown", "csv", "json", "html"]
 
 Submission = Annotated[Path, typer.Argument(help="A zip or a folder.", show_default=False)]
+Submissions = Annotated[
+    list[Path], typer.Argument(help="Zips or folders, or a folder of them.", show_default=False)
+]
 Team = Annotated[str, typer.Argument(help="The team, such as E001.", show_default=False)]
 TeamOption = Annotated[str, typer.Option(help="The team, such as E001.", show_default=False)]
+OptionalTeam = Annotated[
+    str | None,
+    typer.Option(
+        help="The team, such as E001, of one submission; without it, the NAME in submission_NAME.zip.",
+        show_default=False,
+    ),
+]
+Audits = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Number of stems to spot-check with pyclarity (default: one per 200 examples, at least 3).",
+    ),
+]
+ScoringSandbox = Annotated[
+    Literal["docker", "bubblewrap", "process"],
+    typer.Option(help="The sandbox to score in; a weaker one is never used instead."),
+]
+Notify = Annotated[
+    str | None,
+    typer.Option(
+        help="Run this command at each change of a submission's state, with JSON on standard input.",
+        show_default=False,
+    ),
+]
+Keep = Annotated[
+    Path | None,
+    typer.Option(
+        help="Keep a copy of each submission in this folder, by its SHA-256, for `cad1 rescore`.",
+        show_default=False,
+    ),
+]
 Reason = Annotated[str, typer.Option(help="The reason; the ranking shows it.", show_default=False)]
 DataRoot = Annotated[Path, typer.Option("--data", help="The challenge's data root.", show_default=False)]
 OptionalData = Annotated[

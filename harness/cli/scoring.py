@@ -4,84 +4,106 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from harness.cli.console import STORE, log, remember_store, show, stderr
+from harness.cli.console import STORE, log, remember_store, show, stderr, to_harness_error
 from harness.cli.options import (
     AnySandbox,
+    Audits,
     DataRoot,
     EngineOption,
     Image,
+    Keep,
+    Notify,
+    OptionalTeam,
     Runtime,
+    ScoringSandbox,
     SplitOption,
     Store,
-    Submission,
-    TeamOption,
+    Submissions,
     Workers,
     split_names,
 )
 from harness.protocol.errors import UsageError
-from harness.protocol.teams import checked_team
 
 
 def score_command(
-    submission: Submission,
+    submissions: Submissions,
     data: DataRoot,
-    team: TeamOption,
+    team: OptionalTeam = None,
     split: SplitOption = "valid",
-    sandbox: Annotated[
-        Literal["docker", "bubblewrap", "process"],
-        typer.Option(help="The sandbox to score in; a weaker one is never used instead."),
-    ] = "docker",
+    sandbox: ScoringSandbox = "docker",
     image: Image = "",
     runtime: Runtime = "",
     engine: EngineOption = "fast",
     workers: Workers = 1,
-    audit: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Number of stems to spot-check with pyclarity (default: one per 200 examples, at least 3).",
-        ),
-    ] = None,
+    audit: Audits = None,
     songs: Annotated[str | None, typer.Option(help="Only these songs: A,B.", show_default=False)] = None,
     listeners: Annotated[
         str | None, typer.Option(help="Only these listeners: X,Y.", show_default=False)
     ] = None,
+    keep: Keep = None,
+    notify: Notify = None,
     store: Store = STORE,
 ) -> None:
-    """Validate and score a submission, and update the ranking
+    """Validate and score submissions, and update the ranking
 
-    Run the same command again after an interruption to continue.
+    Several submissions, or a folder of them, are all validated first, then scored one after the other; one that
+    fails stops no other. Run the same command again after an interruption to continue.
     """
     from harness.cli.presentation import print_outcome, print_ranking
     from harness.cli.progress import ProgressBar
+    from harness.cli.queues import notifying, print_results, report_others, report_result
     from harness.sandbox.choice import choose_sandbox
+    from harness.score.arrivals import arrivals_of
     from harness.score.conductor import score
+    from harness.score.queue import score_all, worst_exit_code
     from harness.score.request import Request
     from validator import Challenge
 
+    arrivals, others = arrivals_of(submissions, team=team)
+    report_others(others)
     challenge = Challenge.load(data, split=split)
     try:
         selected = challenge.select(songs=split_names(songs), listeners=split_names(listeners))
     except ValueError as error:
         raise UsageError(str(error)) from error
-    request = Request(
-        submission=submission,
-        challenge=challenge,
-        selected=challenge if selected == challenge else selected,
-        team=checked_team(team),
-        store=store,
-        engine=engine,
-        workers=workers,
-        audits=audit,
-    )
-    with ProgressBar("Scoring", stderr()) as progress:
+    requests = [
+        Request(
+            submission=arrival.path,
+            challenge=challenge,
+            selected=challenge if selected == challenge else selected,
+            team=arrival.team,
+            store=store,
+            engine=engine,
+            workers=workers,
+            audits=audit,
+            keep=keep,
+        )
+        for arrival in arrivals
+    ]
+    with ProgressBar("Scoring", stderr()) as progress, notifying(notify) as on_change:
         chosen = choose_sandbox(sandbox, runtime=runtime, image=image, log=log)
-        outcome = score(request, chosen, progress=progress, log=log)
-    print_outcome(outcome, submission=submission, team=team, store=store)
+        if len(requests) > 1:
+            results = score_all(
+                requests,
+                chosen,
+                explain=to_harness_error,
+                progress=progress,
+                log=log,
+                on_change=on_change,
+                on_result=report_result,
+            )
+        else:
+            outcome = score(requests[0], chosen, progress=progress, log=log, on_change=on_change)
+    if len(requests) > 1:
+        print_results(results)
+        if any(result.average is not None for result in results):
+            print_ranking(store, split=split)
+        raise typer.Exit(worst_exit_code(results))
+    print_outcome(outcome, submission=requests[0].submission, team=requests[0].team, store=store)
     if outcome.average is not None:
         print_ranking(store, split=split)
 

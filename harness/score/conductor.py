@@ -10,15 +10,17 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
-from harness.ledger.entities import Entry, Key, Roster, Scorer
+from harness.ledger.entities import Entry, Key, Roster, Scorer, now
 from harness.ledger.ledger import Ledger
 from harness.ledger.rosters import roster_of
 from harness.ledger.states import Case, State
 from harness.protocol.errors import Fault, HarnessError, SetupError
 from harness.ranking.store import write_ranking
-from harness.sandbox.contract import Sandbox
+from harness.sandbox.contract import Environment, Sandbox
 from harness.sandbox.leftovers import sweep
+from harness.score.changes import CaseHistory, Change, ChangeCallback
 from harness.score.heartbeat import Heartbeat
+from harness.score.kept import keep
 from harness.score.observations import write_report
 from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
 from harness.score.run import Run
@@ -35,6 +37,8 @@ def score(
     *,
     progress: ProgressCallback = lambda *_: None,
     log: LogCallback = lambda _: None,
+    on_change: ChangeCallback | None = None,
+    environment: Environment | None = None,
 ) -> Outcome:
     """Validates a submission, scores the examples without a score, stores them, and updates the ranking.
 
@@ -43,6 +47,8 @@ def score(
         sandbox: Where to score it.
         progress: Called for every example.
         log: Called when the run waits for another or retries.
+        on_change: Called after each change of the submission's state is stored.
+        environment: What `sandbox.prepare` has returned, if it was called already.
 
     Returns:
         The outcome; `faults` and `findings` list what could not be scored and why.
@@ -56,9 +62,17 @@ def score(
         raise SetupError("Scoring needs the challenge's audio.", hint="Give the data root with --data.")
     with open_submission(request.submission, limits=archive_limits(request.challenge)) as submission:
         try:
-            return _score(request, submission, sandbox, progress=progress, log=log)
+            return _score(
+                request,
+                submission,
+                sandbox,
+                progress=progress,
+                log=log,
+                on_change=on_change,
+                environment=environment,
+            )
         except SubmissionChangedError as error:
-            raise _changed(request, error) from error
+            raise changed_error(request, error) from error
 
 
 def _score(
@@ -68,30 +82,30 @@ def _score(
     *,
     progress: ProgressCallback,
     log: LogCallback,
+    on_change: ChangeCallback | None,
+    environment: Environment | None,
 ) -> Outcome:
     """Scores an open submission: what is validated, what is hashed and what is scored are the same bytes."""
-    report = validate_open(
-        submission,
-        request.challenge,
-        name=request.submission.resolve().name,
-        quick=True,
-        examples=selected_examples(request),
-    )
+    report = validate_headers(request, submission)
     roster = roster_of(request.challenge)
     outcome = Outcome(report=report, roster=roster)
     if not report.valid:
-        outcome.report_path = record_invalid(request, submission, report, roster)
+        outcome.report_path = record_invalid(request, submission, report, roster, on_change=on_change)
         return outcome
-    environment = sandbox.prepare()
+    environment = environment or sandbox.prepare()
     for leftover, reason in sweep().kept:
         log(f"Could not remove the {leftover.kind} {leftover.name} of a dead run: {reason}.")
     case = Case(request.team, required_digest(submission, name=report.submission.name), roster.digest)
+    keep_copy(request, submission, sha256=case.submission)
     key = Key(
         case.submission, roster.digest, Scorer(environment.scorer_digest, request.engine, environment.locked)
     )
     with Ledger(request.store) as ledger:
         ledger.add_roster(roster)
         ledger.enter(Entry(request.team, key, report.submission.name, report.submission.size, "scored"))
+        history = CaseHistory(
+            ledger, case, file=report.submission.name, split=roster.split, on_change=on_change
+        )
         run = Run(
             request=request,
             submission=submission,
@@ -105,8 +119,8 @@ def _score(
         with Heartbeat(
             ledger, key, team=request.team, count=run.count, on_wait=run.report_wait, on_lost=run.abort
         ) as heartbeat:
-            ledger.history.move(case, State.RECEIVED, cause=received_cause(report))
-            ledger.history.move(case, State.SCORING, scorer=key.scorer)
+            history.move(State.RECEIVED, cause=received_cause(report))
+            history.move(State.SCORING, scorer=key.scorer)
             try:
                 _finish(run, heartbeat, outcome)
                 outcome.report_path = write_report(
@@ -119,16 +133,16 @@ def _score(
             except BaseException as error:
                 if not run.lost:  # else the other run sets the state
                     with suppress(HarnessError):  # a full disk must not hide the error that stopped the run
-                        _leave(ledger, case, key.scorer, state_after_error(request, error))
+                        _leave(history, key.scorer, state_after_error(request, error))
                 raise
-            _leave(ledger, case, key.scorer, state_of(outcome))
+            _leave(history, key.scorer, state_of(outcome), average=outcome.average)
     return outcome
 
 
-def _changed(request: Request, error: SubmissionChangedError) -> SetupError:
+def changed_error(request: Request, error: SubmissionChangedError) -> SetupError:
     """The error for a submission that is not what was hashed any more."""
     return SetupError(
-        f"{request.submission.name} changed while it was scored: {error}.",
+        f"{request.called} changed while it was scored: {error}.",
         hint="Nothing of what changed was scored. Keep the submission as it arrived where nothing writes to it, "
         "and score it again.",
     )
@@ -143,26 +157,64 @@ def _finish(run: Run, heartbeat: Heartbeat, outcome: Outcome) -> None:
     run.fill(outcome)
 
 
-def _leave(ledger: Ledger, case: Case, scorer: Scorer, end: tuple[State, str, str]) -> None:
+def _leave(
+    history: CaseHistory, scorer: Scorer, end: tuple[State, str, str], *, average: float | None = None
+) -> None:
     """Moves a submission from `scoring` to the state in which its run leaves it."""
     state, fault, cause = end
-    ledger.history.move(case, state, fault=fault, cause=cause, scorer=scorer)
+    history.move(state, fault=fault, cause=cause, scorer=scorer, average=average)
 
 
-def record_invalid(request: Request, submission: Submission, report: Report, roster: Roster) -> Path | None:
+def validate_headers(request: Request, submission: Submission) -> Report:
+    """Validates what is requested of an open submission, without decoding audio."""
+    return validate_open(
+        submission,
+        request.challenge,
+        name=request.called,
+        quick=True,
+        examples=selected_examples(request),
+    )
+
+
+def keep_copy(request: Request, submission: Submission, *, sha256: str) -> None:
+    """Keeps a copy of an open submission if the request says where.
+
+    Raises:
+        SubmissionChangedError: The submission is not what was hashed any more.
+        SetupError: The copy can't be written.
+    """
+    if request.keep is not None:
+        keep(submission, request.submission, sha256=sha256, folder=request.keep)
+
+
+def record_invalid(
+    request: Request,
+    submission: Submission,
+    report: Report,
+    roster: Roster,
+    *,
+    on_change: ChangeCallback | None = None,
+) -> Path | None:
     """Records an invalid submission in the ledger; one that cannot be read at all has no digest and is left out.
 
     Returns:
         Where its report is.
     """
     found = submission.digest()
+    name, cause = report.submission.name, invalid_cause(report)
     if found is None:
+        if on_change is not None:
+            fault, state = Fault.SUBMISSION.value, State.INVALID.value
+            on_change(Change(request.team, "", name, roster.split, None, state, fault, cause, None, now()))
         return None
+    if not submission.is_folder:  # a refused folder may hold links and pipes
+        keep_copy(request, submission, sha256=found)
     case = Case(request.team, found, roster.digest)
     with Ledger(request.store) as ledger:
         ledger.add_roster(roster)
-        ledger.history.move(case, State.RECEIVED, cause=received_cause(report))
-        ledger.history.move(case, State.INVALID, fault=Fault.SUBMISSION, cause=invalid_cause(report))
+        history = CaseHistory(ledger, case, file=name, split=roster.split, on_change=on_change)
+        history.move(State.RECEIVED, cause=received_cause(report))
+        history.move(State.INVALID, fault=Fault.SUBMISSION, cause=cause)
     return write_report(request.store, report, submission=found, challenge=roster.digest)
 
 
@@ -186,7 +238,7 @@ def _codes(report: Report, severity: Severity) -> str:
 def state_after_error(request: Request, error: BaseException) -> tuple[State, str, str]:
     """The state, fault and cause of a submission whose run was ended by an error."""
     if isinstance(error, SubmissionChangedError):
-        error = _changed(request, error)
+        error = changed_error(request, error)
     if isinstance(error, HarnessError):
         return State.FAILED, error.fault, error.message
     if isinstance(error, Exception):

@@ -35,6 +35,8 @@ class Request:
         engine: Which HAAQI implementation scores.
         workers: Number of sandboxes that run at the same time.
         audits: Number of stems to spot-check with pyclarity; None for the default number, 0 for none.
+        name: What the submission is called; empty for the name of its file or folder.
+        keep: The folder that gets a copy of the submission, see `harness.score.kept`; None to make none.
     """
 
     submission: Path
@@ -45,6 +47,13 @@ class Request:
     engine: Engine = "fast"
     workers: int = 1
     audits: int | None = None
+    name: str = ""
+    keep: Path | None = None
+
+    @property
+    def called(self) -> str:
+        """The name of the submission in reports, messages and the ledger."""
+        return self.name or self.submission.resolve().name
 
 
 @dataclass

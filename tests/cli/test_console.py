@@ -109,7 +109,7 @@ def test_the_store_of_one_command_is_not_that_of_the_next(
     for name in ("one", "submissions", "tmp"):
         (tmp_path / name).mkdir()
     cad1(["ranking", "--store", "one"])
-    monkeypatch.setattr(console, "_to_harness_error", lambda _: InternalError("x", detail="y"))
+    monkeypatch.setattr(console, "to_harness_error", lambda _: InternalError("x", detail="y"))
     cad1(["image", "nonsense"])  # a command without a store
     assert [log.parent for log in tmp_path.rglob("cad1-*.log")] == [tmp_path / "tmp"]
 

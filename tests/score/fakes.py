@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from harness.protocol.lock import ProgramName
@@ -18,6 +19,7 @@ from harness.protocol.records import (
 from harness.sandbox.contract import Decoder, Environment, Records, Running, Sandbox, Task
 from harness.sandbox.feed import AuditQuestion, BatchQuestion, SongQuestion
 from tests.values import values
+from validator.challenge.audio import ExampleAudio
 from validator.challenge.fingerprints import references_digest
 from validator.formats.flac import InProcessDecoder
 
@@ -32,12 +34,14 @@ class PlainDecoder(InProcessDecoder):
 
 
 class FakeSandbox(Sandbox):
-    """Gives every stem the value 0.25, and audits 0.25 + `audit`; fails for the examples in `behaviour`.
+    """Gives every stem the value 0.25, or another, and audits that + `audit`; `behaviour` has examples that fail.
 
     Attributes:
         tasks: What it was asked to run.
         songs: The songs of each task.
         audited: The stems that it audited.
+        value: The value of every stem of an example.
+        delay: Seconds that an example takes.
     """
 
     name = "fake"
@@ -48,6 +52,8 @@ class FakeSandbox(Sandbox):
         self.audited: list[tuple[str, str, str]] = []
         self.behaviour: dict[tuple[str, str], BaseException | ExampleFailure] = {}
         self.audit: float | BaseException = audit
+        self.value: Callable[[ExampleAudio], float] = lambda _: 0.25
+        self.delay = 0.0
         self._locked = locked
         self._lock = threading.Lock()
 
@@ -76,20 +82,21 @@ class FakeSandbox(Sandbox):
             elif isinstance(question, BatchQuestion):
                 for example in question.examples:
                     examples += 1
-                    yield self._score(question.song, example.listener)
+                    time.sleep(self.delay)
+                    yield self._score(question.song, example)
             else:
                 yield self._audit(question)
         yield Done(nonce=NONCE, examples=examples, failures=0, peak_memory=1)
 
-    def _score(self, song: str, listener: str) -> ExampleScore | ExampleFailure:
-        failure = self.behaviour.get((song, listener))
+    def _score(self, song: str, example: ExampleAudio) -> ExampleScore | ExampleFailure:
+        failure = self.behaviour.get((song, example.listener))
         if isinstance(failure, BaseException):
             raise failure
         return failure or ExampleScore(
             nonce=NONCE,
             song=song,
-            listener=listener,
-            values=values(0.25),
+            listener=example.listener,
+            values=values(self.value(example)),
             seconds=0.1,
             cpu_seconds=0.1,
         )
@@ -107,6 +114,6 @@ class FakeSandbox(Sandbox):
             song=question.song,
             listener=listener,
             value=question.value,
-            haaqi=0.25 + self.audit,
+            haaqi=self.value(question.example) + self.audit,
             seconds=0.1,
         )

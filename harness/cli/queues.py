@@ -1,0 +1,82 @@
+"""Many submissions as the command shows them: a line for each result, a summary, and notifications."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli.console import log, print_error, show, stdout
+from validator.findings.text import for_terminal
+
+if TYPE_CHECKING:
+    from harness.score.changes import ChangeCallback
+    from harness.score.queue import Result
+
+
+@contextmanager
+def notifying(command: str | None) -> Iterator[ChangeCallback | None]:
+    """What runs an organiser's command at each change of a state; None without one."""
+    if command is None:
+        yield None
+        return
+    from harness.score.notification import Notifier
+
+    with Notifier(command, log=log) as notifier:
+        yield notifier
+
+
+def report_others(others: Sequence[Path]) -> None:
+    """Logs what lies in a folder of submissions and is none by its name."""
+    from harness.score.arrivals import EXPECTED, looks_like_archive
+
+    for path in others:
+        if looks_like_archive(path):
+            log(f"{path.name} is not scored: its name gives no team. Rename it to {EXPECTED}.")
+        else:
+            log(f"{path.name} is not a submission and is left alone.")
+
+
+def report_result(result: Result) -> None:
+    """Logs what became of one submission, and the details of an error."""
+    request = result.request
+    log(f"{request.team}: {request.called} {outcome_of(result)}")
+    if result.error is not None and result.error.detail:
+        print_error(result.error, request.store)
+
+
+def outcome_of(result: Result) -> str:
+    """The state of a result with its average or its cause."""
+    if result.average is not None and not result.cause:
+        before = " before" if result.scored_before else ""
+        return f"{result.state}{before}, average {result.average:.4f}"
+    return f"{result.state}: {result.cause}" if result.cause else str(result.state)
+
+
+def print_results(results: Sequence[Result]) -> None:
+    """Prints a table with a row for each submission of a queue, in the order of the queue."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from harness.score.queue import summary
+
+    often = Counter(result.request.team for result in results)
+    console = stdout()
+    with console.capture() as capture:
+        table = Table()
+        table.add_column("Team", overflow="fold", min_width=4)
+        table.add_column("Verdict", no_wrap=True)
+        table.add_column("Average", no_wrap=True, justify="right")
+        table.add_column("Cause", overflow="fold", ratio=1)
+        for result in results:
+            cause = result.cause
+            if often[result.request.team] > 1:  # which of the team's
+                cause = f"{result.request.called}{f': {cause}' if cause else ''}"
+            average = "" if result.average is None else f"{result.average:.4f}"
+            cells = (result.request.team, str(result.state), average, cause)
+            table.add_row(*(Text(for_terminal(cell)) for cell in cells))
+        console.print(table)
+        console.print(Text(summary(results)))
+    show(capture.get())
