@@ -14,13 +14,14 @@ from harness.cli.options import (
     DataRoot,
     EngineOption,
     Image,
+    Listeners,
     Runtime,
+    Songs,
     SplitOption,
     Store,
     Submission,
     TeamOption,
     Workers,
-    split_names,
 )
 from harness.protocol.errors import UsageError
 from harness.protocol.teams import checked_team
@@ -46,10 +47,8 @@ def score_command(
             help="Number of stems to spot-check with pyclarity (default: one per 200 examples, at least 3).",
         ),
     ] = None,
-    songs: Annotated[str | None, typer.Option(help="Only these songs: A,B.", show_default=False)] = None,
-    listeners: Annotated[
-        str | None, typer.Option(help="Only these listeners: X,Y.", show_default=False)
-    ] = None,
+    songs: Songs = None,
+    listeners: Listeners = None,
     store: Store = STORE,
 ) -> None:
     """Validate and score a submission, and update the ranking
@@ -65,7 +64,7 @@ def score_command(
 
     challenge = Challenge.load(data, split=split)
     try:
-        selected = challenge.select(songs=split_names(songs), listeners=split_names(listeners))
+        selected = challenge.select(songs=songs or None, listeners=listeners or None)
     except ValueError as error:
         raise UsageError(str(error)) from error
     request = Request(
