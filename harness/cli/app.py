@@ -13,7 +13,7 @@ from typing import NoReturn
 import typer
 from typer.main import get_command
 
-from harness.cli import machine, scoring, standings, submissions
+from harness.cli import haaqi, machine, scoring, standings, submissions
 from harness.cli.commands import Command, CommandGroup
 from harness.cli.configuration import default_map
 from harness.cli.console import run
@@ -33,6 +33,7 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Teams": {
         "validate": submissions.validate_command,
         "enhance": submissions.enhance_command,
+        "haaqi": haaqi.haaqi_command,
         "demo": scoring.demo_command,
     },
     "Scoring": {"score": scoring.score_command, "regress": scoring.regress_command},
