@@ -57,6 +57,7 @@ for heading, commands in COMMANDS.items():
         app.command(name, cls=Command, rich_help_panel=heading)(command)
 app.add_typer(image_app, name="image", rich_help_panel="Machine")
 image_app.command("build", cls=Command)(machine.image_build_command)
+image_app.command("base", cls=Command)(machine.image_base_command)
 image_app.command("verify", cls=Command)(machine.image_verify_command)
 
 

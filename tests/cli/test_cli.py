@@ -246,6 +246,7 @@ def test_docker_is_never_replaced_by_a_weaker_sandbox(
     )
     assert done.returncode == 3
     assert "No Docker engine answers" in done.stderr
+    assert "--sandbox bubblewrap" in done.stderr
     assert "--sandbox process" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -84,7 +84,7 @@ def test_every_option_has_help() -> None:
     group = commands.pop("image")
     assert isinstance(group, TyperGroup)
     image = group.commands
-    assert list(image) == ["build", "verify"]
+    assert list(image) == ["build", "base", "verify"]
     assert set(commands) == {name for group in COMMANDS.values() for name in group}
     for command in [*commands.values(), *image.values()]:
         for parameter in command.params:

@@ -248,3 +248,9 @@ def test_self_reported_scores_have_a_status(cad1: Cad1, tmp_path: Path) -> None:
         ("E001", "scored"),
         ("E009", "self-reported"),
     ]
+
+
+def test_a_head_is_for_a_store_only(cad1: Cad1, tmp_path: Path) -> None:
+    done = cad1("verify", tmp_path / "E001.cad1.zip", "--head", "f" * 64)
+    assert done.returncode == 2
+    assert "--head can only be used with a store" in done.stderr
