@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.baselines.synthetic import make_challenge
 from harness.enhance import enhance
 from harness.protocol.records import Engine
-from harness.sandbox.contract import Sandbox
+from harness.score import Sandbox
 from harness.score.conductor import score
 from harness.score.request import LogCallback, ProgressCallback, Request
 from validator import Challenge

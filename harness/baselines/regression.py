@@ -27,7 +27,7 @@ from harness.protocol.lock import HARNESS
 from harness.protocol.records import Engine
 from harness.ranking.files import write_atomically
 from harness.ranking.scores import read_scores, write_scores
-from harness.sandbox.contract import Sandbox
+from harness.score import Sandbox
 from harness.score.conductor import score
 from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
 from validator import Challenge

@@ -8,50 +8,32 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import typer
-from typer.core import TyperGroup
+from typer.main import get_command
 
-from harness.cli import decisions, machine, scoring, standings, submissions, watching
+from harness.cli import decisions, haaqi, machine, scoring, standings, submissions, watching
+from harness.cli.commands import Command, CommandGroup
+from harness.cli.configuration import default_map
 from harness.cli.console import run
-
-
-class GroupedCommands(TyperGroup):
-    """Lists commands in help under the heading that each was registered with."""
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Writes a section per heading, in order of first appearance."""
-        sections: dict[str, list[tuple[str, Any]]] = {}
-        for name in self.list_commands(ctx):
-            command: Any = self.get_command(ctx, name)
-            sections.setdefault(command.rich_help_panel or "Commands", []).append((name, command))
-        width = max(len(name) for name in self.list_commands(ctx))
-        for heading, commands in sections.items():
-            with formatter.section(heading):
-                formatter.write_dl(
-                    [
-                        (name.ljust(width), command.get_short_help_str(formatter.width - 6 - width))
-                        for name, command in commands
-                    ]
-                )
-
 
 app = typer.Typer(
     name="cad1",
     help="Validate, score and rank submissions to the First Cadenza Challenge (CAD1), Task 1.",
-    cls=GroupedCommands,
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-image_app = typer.Typer(help="Build or check the evaluator image", no_args_is_help=True)
+image_app = typer.Typer(help="Build or check the evaluator image", cls=CommandGroup, no_args_is_help=True)
 
 COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
     "Teams": {
         "validate": submissions.validate_command,
         "enhance": submissions.enhance_command,
+        "haaqi": haaqi.haaqi_command,
         "demo": scoring.demo_command,
     },
     "Scoring": {
@@ -86,10 +68,11 @@ COMMANDS: dict[str, dict[str, Callable[..., None]]] = {
 
 for heading, commands in COMMANDS.items():
     for name, command in commands.items():
-        app.command(name, rich_help_panel=heading)(command)
+        app.command(name, cls=Command, rich_help_panel=heading)(command)
 app.add_typer(image_app, name="image", rich_help_panel="Machine")
-image_app.command("build")(machine.image_build_command)
-image_app.command("verify")(machine.image_verify_command)
+image_app.command("build", cls=Command)(machine.image_build_command)
+image_app.command("base", cls=Command)(machine.image_base_command)
+image_app.command("verify", cls=Command)(machine.image_verify_command)
 
 
 def _interrupt(*_: object) -> NoReturn:
@@ -98,7 +81,13 @@ def _interrupt(*_: object) -> NoReturn:
 
 def cad1(arguments: Sequence[str] | None = None) -> int:
     """Runs a command in this process and returns its exit code; `sys.argv` gives the arguments if None."""
-    return run(lambda: app(arguments, prog_name="cad1", standalone_mode=False))
+
+    def command() -> object:
+        return app(
+            arguments, prog_name="cad1", standalone_mode=False, default_map=default_map(get_command(app))
+        )
+
+    return run(command)
 
 
 def main() -> NoReturn:

@@ -63,6 +63,34 @@ def remember_store(store: Path) -> Path:
     return store
 
 
+_resumable = False
+
+
+def set_resumable(value: bool) -> None:
+    """Notes whether the command, run again after an interruption, continues where it stopped."""
+    global _resumable  # noqa: PLW0603  (the command line of this process)
+    _resumable = value
+
+
+_verbosity = 0
+
+
+def set_verbosity(level: int) -> None:
+    """Sets how much this command prints besides its answer: -1 errors only, 0 the log, 1 details too."""
+    global _verbosity  # noqa: PLW0603  (the command line of this process)
+    _verbosity = level
+
+
+def is_quiet() -> bool:
+    """Whether only answers and errors are printed."""
+    return _verbosity < 0
+
+
+def is_verbose() -> bool:
+    """Whether details are printed too."""
+    return _verbosity > 0
+
+
 def use_color() -> bool:
     """Whether text on standard output may be coloured."""
     return stdout().is_terminal and "NO_COLOR" not in os.environ
@@ -90,7 +118,13 @@ def show_line(line: str) -> None:
 
 
 def log(text: str) -> None:
-    """Writes one line of the log; what can't be printed is escaped."""
+    """Writes one line of the log unless the command is quiet; what can't be printed is escaped."""
+    if not is_quiet():
+        warn(text)
+
+
+def warn(text: str) -> None:
+    """Writes a line to standard error that a quiet command prints too; what can't be printed is escaped."""
     stderr().print(log_line(text), soft_wrap=True)
 
 
@@ -109,13 +143,16 @@ def print_error(error: HarnessError, store: Path | None = None) -> None:
         error: The error.
         store: Its folder `logs` gets the file; the store that the command was given if None.
     """
-    log(f"cad1: {error.message}")
+    warn(f"cad1: {error.message}")
     if error.hint:
-        log(f"  {error.hint}")
+        warn(f"  {error.hint}")
     if error.extra:
         from harness.cli.installation import install_hint
 
-        log(f"  {install_hint(error.extra)}")
+        warn(f"  {install_hint(error.extra)}")
+    if error.detail and is_verbose():
+        for line in error.detail.splitlines():
+            warn(f"  | {line}")
     if error.detail:
         _save_detail(error.detail, store or _store)
 
@@ -135,7 +172,7 @@ def _save_detail(text: str, store: Path | None) -> None:
             path.write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError:
             continue  # a full or read-only disk: try the next folder
-        log(f"  Details: {path}")
+        warn(f"  Details: {path}")
         return
 
 
@@ -143,6 +180,8 @@ def run(command: Callable[[], object]) -> int:
     """Runs a command; turns every exception into a message and an exit code."""
     global _store  # noqa: PLW0603
     _store = None  # of an earlier command in this process
+    set_verbosity(0)
+    set_resumable(False)
     try:
         result = command()
         if result == INTERRUPTED:  # the command-line library has caught Ctrl-C
@@ -150,7 +189,8 @@ def run(command: Callable[[], object]) -> int:
     except typer.Exit as leave:
         return leave.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        log("cad1: Interrupted. What was stored is kept; run the same command again to continue.")
+        resumes = "; what was stored is kept, and the same command continues from there" if _resumable else ""
+        warn(f"cad1: Interrupted{resumes}.")
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of standard output has exited

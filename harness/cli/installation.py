@@ -10,12 +10,21 @@ import importlib.util
 import json
 import shlex
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution, version
 from urllib.parse import unquote, urlsplit
 
-from harness.protocol.lock import HARNESS
+from harness.protocol.lock import HARNESS, Lock
 
 DISTRIBUTION = "cad1-harness"
+
+
+def version_line() -> str:
+    """The version and the start of the scorer's digest, as `cad1 --version` prints them."""
+    try:
+        installed = version(DISTRIBUTION)
+    except PackageNotFoundError:
+        installed = "(not installed, run from a clone)"
+    return f"cad1 {installed}, scorer {Lock.load().digest[:12]}"
 
 
 def install_hint(extra: str) -> str:

@@ -28,6 +28,20 @@ def image_build_command(
     sys.stdout.write(f"{IMAGE} {identity}\n")
 
 
+def image_base_command(
+    tag: Annotated[str, typer.Option(help="The name of the base image.")] = "cad1-base:bookworm",
+) -> None:
+    """Make a base image of Debian packages
+
+    For machines that can't reach an image registry. Needs root and mmdebstrap, and takes about a minute.
+    """
+    from harness.machine.base_image import make_base_image
+
+    make_base_image(tag, log=log)
+    log(f"Next: `cad1 image build --base-image {tag}`.")
+    sys.stdout.write(f"{tag}\n")
+
+
 def image_verify_command(image: Image = "", runtime: Runtime = "") -> None:
     """Check the image against the lock file
 

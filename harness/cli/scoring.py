@@ -16,15 +16,16 @@ from harness.cli.options import (
     EngineOption,
     Image,
     Keep,
+    Listeners,
     Notify,
     OptionalTeam,
     Runtime,
     ScoringSandbox,
+    Songs,
     SplitOption,
     Store,
     Submissions,
     Workers,
-    split_names,
 )
 from harness.protocol.errors import UsageError
 
@@ -40,10 +41,8 @@ def score_command(
     engine: EngineOption = "fast",
     workers: Workers = 1,
     audit: Audits = None,
-    songs: Annotated[str | None, typer.Option(help="Only these songs: A,B.", show_default=False)] = None,
-    listeners: Annotated[
-        str | None, typer.Option(help="Only these listeners: X,Y.", show_default=False)
-    ] = None,
+    songs: Songs = None,
+    listeners: Listeners = None,
     keep: Keep = None,
     notify: Notify = None,
     store: Store = STORE,
@@ -67,7 +66,7 @@ def score_command(
     report_others(others)
     challenge = Challenge.load(data, split=split)
     try:
-        selected = challenge.select(songs=split_names(songs), listeners=split_names(listeners))
+        selected = challenge.select(songs=songs or None, listeners=listeners or None)
     except ValueError as error:
         raise UsageError(str(error)) from error
     requests = [

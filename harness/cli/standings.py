@@ -163,6 +163,11 @@ def verify_command(
 
     Recomputes the log's hash chain, every average and the ranking; exits with 1 on any difference.
     """
+    if bundle is not None and head:
+        raise UsageError(
+            "--head can only be used with a store, not with a bundle: a bundle holds no log.",
+            hint="`cad1 verify --head HASH` checks the store.",
+        )
     if bundle is not None:
         problems, answers = _verify_bundle(bundle, key)
     elif key is not None:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from harness.ledger.entities import Entry, Roster, StoredExample
 from harness.ledger.ledger import Ledger
 from harness.protocol.aggregation import mean
-from harness.protocol.errors import SetupError, SubmissionError
+from harness.protocol.errors import SetupError, SubmissionError, UsageError
 from harness.protocol.lock import sha256
 from harness.provenance.envelope import check_key, check_signature, sign
 from harness.provenance.packing import (
@@ -51,7 +51,8 @@ def export(
         The path of the bundle.
 
     Raises:
-        UsageError: The team has no submission there, none counts, or the key is not valid.
+        UsageError: The team has no submission there, none counts, the key is not valid, or the output is
+            another file.
         SetupError: There is no ledger, the bundle can't be written, or the libraries for signing are not installed.
     """
     with Ledger(store, read_only=True) as ledger, ledger.snapshot():
@@ -61,8 +62,28 @@ def export(
         members[ENVELOPE] = sign(members["statement.json"], key)
     name = f"{team}_{roster.split}.cad1.zip"
     path = Path(name) if output is None else output / name if output.is_dir() else output
-    write_atomically(path, pack(members))
+    bundle = pack(members)
+    if not _holds(path, bundle):
+        write_atomically(path, bundle)
     return path
+
+
+def _holds(path: Path, bundle: bytes) -> bool:
+    """Whether a file has these bytes already; False if there is none.
+
+    Raises:
+        UsageError: There is another file, which is not overwritten.
+    """
+    try:
+        found = path.read_bytes()
+    except FileNotFoundError:
+        return False
+    if found != bundle:
+        raise UsageError(
+            f"{path} exists and is not this bundle; it was not overwritten.",
+            hint="Give another `--output`, or move the file away first.",
+        )
+    return True
 
 
 def make_members(ledger: Ledger, entry: Entry, roster: Roster) -> dict[str, bytes]:

@@ -16,7 +16,7 @@ from harness.sandbox.local.bubblewrap import BubblewrapSandbox
 from harness.sandbox.local.process import ProcessSandbox
 
 LOCAL_BASE = "cad1-base:bookworm"
-"""The base image that scripts/debian-base.sh builds."""
+"""The base image that `cad1 image base` makes."""
 
 
 def choose_sandbox(name: str, *, runtime: str = "", image: str = "", log: Callable[[str], None]) -> Sandbox:

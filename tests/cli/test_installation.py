@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from harness.cli import installation
+from harness.cli.console import EXTRAS
 from harness.cli.installation import install_hint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,3 +82,21 @@ def test_an_installed_distribution_is_named_by_its_origin(
 def test_uv_installs_where_there_is_no_pip(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert arguments(install_hint("score"))[:5] == ["uv", "pip", "install", "--python", sys.executable]
+
+
+def test_scoring_needs_no_extra(synthetic_root: Path, oracle_zip: Path, tmp_path: Path) -> None:
+    """`cad1 score` asks for an engine where there is none, and for no library of an extra."""
+    program = (
+        "import sys\n"
+        f"sys.modules.update(dict.fromkeys({sorted(EXTRAS)!r}))\n"
+        "from harness.cli.app import main\n"
+        "main()\n"
+    )
+    arguments = ["score", oracle_zip, "--data", synthetic_root, "--team", "E001", "--store", tmp_path]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        capture_output=True, text=True, check=False, env=os.environ | {"DOCKER_HOST": "unix:///nonexistent"},
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert "cad1: No Docker engine answers" in done.stderr
+    assert "Install the extra" not in done.stderr

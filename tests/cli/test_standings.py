@@ -218,7 +218,9 @@ def test_a_copied_store_is_verified_too(cad1: Cad1, store: Path, tmp_path: Path)
 
 def test_a_cell_over_the_limit_of_a_csv_reader_is_an_invalid_file(cad1: Cad1, tmp_path: Path) -> None:
     (tmp_path / "scores.csv").write_text("a" * 131_073)
-    done = cad1("add-scores", "E001", tmp_path / "scores.csv", "--store", tmp_path / "store")
+    done = cad1(
+        "add-scores", "E001", tmp_path / "scores.csv", "--split", "valid", "--store", tmp_path / "store"
+    )
     assert done.returncode == 1
     assert done.stderr.startswith("cad1: scores.csv, line 1: it is not CSV: field larger than field limit")
     assert "Traceback" not in done.stderr
@@ -246,3 +248,9 @@ def test_self_reported_scores_have_a_status(cad1: Cad1, tmp_path: Path) -> None:
         ("E001", "scored"),
         ("E009", "self-reported"),
     ]
+
+
+def test_a_head_is_for_a_store_only(cad1: Cad1, tmp_path: Path) -> None:
+    done = cad1("verify", tmp_path / "E001.cad1.zip", "--head", "f" * 64)
+    assert done.returncode == 2
+    assert "--head can only be used with a store" in done.stderr

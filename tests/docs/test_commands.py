@@ -13,6 +13,7 @@ import pytest
 from typer.main import get_command
 
 from harness.cli.app import app
+from harness.cli.commands import SHARED_OPTIONS
 from tests.docs.pages import PAGES, ROOT, Page
 
 SHELL = ("", "sh", "bash", "shell", "console", "yaml", "yml")
@@ -58,16 +59,15 @@ def unknown_names(text: str) -> list[str]:
     while (
         words
         and any(hasattr(command, "commands") for command in commands)
-        and re.fullmatch(r"[a-z|-]+", words[0])
+        and re.fullmatch(r"[a-z][a-z|-]*", words[0])
     ):
         names = [name for name in words.pop(0).split("|") if name]
         table = {name: sub for command in commands for name, sub in getattr(command, "commands", {}).items()}
         if missing := [name for name in names if name not in table]:
             return missing
         commands = [table[name] for name in names]
-    known = {option for command in commands for parameter in command.params for option in parameter.opts} | {
-        "--help"
-    }
+    parameters = [*SHARED_OPTIONS, *(parameter for command in commands for parameter in command.params)]
+    known = {"-h", "--help"} | {option for parameter in parameters for option in parameter.opts}
     options = [
         option for word in words for option in word.split("|") if option.startswith("-") and option != "-"
     ]

@@ -134,3 +134,12 @@ def test_nothing_to_export(bundle_store: Path, tmp_path: Path) -> None:
     for team, split in (("E777", None), ("E001", "valid")):
         with pytest.raises(UsageError, match=f"{team} has no scores"):
             export(bundle_store, team, tmp_path, split=split)
+
+
+def test_another_file_is_never_overwritten(bundle_store: Path, tmp_path: Path) -> None:
+    path = export(bundle_store, "E001", tmp_path)
+    assert export(bundle_store, "E001", tmp_path) == path, "the same bytes are there already"
+    path.write_bytes(b"something else")
+    with pytest.raises(UsageError, match="it was not overwritten"):
+        export(bundle_store, "E001", tmp_path)
+    assert path.read_bytes() == b"something else"

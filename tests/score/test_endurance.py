@@ -243,7 +243,7 @@ def _stored(store: Path) -> int:
 def test_a_store_that_becomes_read_only(cad1: Cad1, line: Line, small_disk: Path) -> None:
     store = small_disk / "store"
     song = sorted({example[0] for example in _examples(line(store))})[0]
-    assert cad1(*line(store), "--songs", song).returncode == 0
+    assert cad1(*line(store), "--song", song).returncode == 0
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     refused = cad1(*line(store))
     assert refused.returncode == 3

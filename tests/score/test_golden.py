@@ -139,7 +139,7 @@ def test_scores_do_not_depend_on_the_order_of_work(
     options = ("--sandbox", ready(sandbox), "--audit", "0")
     whole = scored(cad1, leaky, synthetic_root, tmp_path / "whole", *options, "--workers", "2")
     for listener in ("L9002", "L9001"):
-        parts = scored(cad1, leaky, synthetic_root, tmp_path / "parts", *options, "--listeners", listener)
+        parts = scored(cad1, leaky, synthetic_root, tmp_path / "parts", *options, "--listener", listener)
     assert parts == whole
 
 
@@ -179,7 +179,7 @@ def test_one_real_example_of_each_submission(
         music_root,
         tmp_path / "store",
         *("--sandbox", ready(sandbox), "--engine", haaqi, "--audit", str(audits)),
-        *("--songs", song, "--listeners", listener),
+        *("--song", song, "--listener", listener),
     )
     assert len(rows(found)) == 1
     assert compare(found, (music_set / f"scores/{name}.csv").read_text()) <= TOLERANCE

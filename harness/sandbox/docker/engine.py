@@ -26,8 +26,9 @@ def connect() -> docker.DockerClient:
     except (DockerException, OSError) as error:
         raise SetupError(
             "No Docker engine answers on this machine.",
-            hint="Install and start one (Debian: `apt-get install docker.io`), or, for your own submission, "
-            "use `--sandbox process`. See `cad1 doctor`.",
+            hint="Install and start one (Debian: `apt-get install docker.io`). Without one, `--sandbox bubblewrap` "
+            "isolates submissions of others (Debian: `apt-get install bubblewrap`), and `--sandbox process` runs "
+            "your own. See `cad1 doctor`.",
             detail=str(error),
         ) from error
     return client
@@ -53,6 +54,14 @@ def check_runtime(client: docker.DockerClient, name: str) -> None:
             hint="Install it, add it to /etc/docker/daemon.json and restart the engine (gVisor: "
             "`runsc install`), or omit --runtime.",
         )
+
+
+def reason_of(error: Exception) -> str:
+    """What the engine says, without the client's HTTP status; the error itself if it is not the engine's."""
+    explanation = getattr(error, "explanation", None)
+    if isinstance(explanation, bytes):
+        explanation = explanation.decode(errors="replace")
+    return printable(str(explanation or error).strip().rstrip(".").encode())
 
 
 def engine_failed(what: str, error: Exception) -> MachineError:

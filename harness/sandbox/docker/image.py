@@ -21,6 +21,7 @@ from harness.protocol.lock import (
     locate,
     scoring_files,
 )
+from harness.sandbox.docker.engine import reason_of
 from harness.sandbox.wheels import IMAGE_PLATFORM, cache_folder, fill
 
 if TYPE_CHECKING:
@@ -159,9 +160,9 @@ def build(
         identity = str(client.images.get(tag).id)
     except (DockerException, OSError) as error:
         raise SetupError(
-            f"The evaluator image could not be built from {base}: {error}.",
-            hint="If no image registry can be reached, build a base image with scripts/debian-base.sh and pass "
-            "`--base-image cad1-base:bookworm`.",
+            f"The evaluator image could not be built from {base}: {reason_of(error)}.",
+            hint="If no image registry can be reached, make a base image of Debian packages with "
+            "`cad1 image base`, and pass `--base-image cad1-base:bookworm`.",
         ) from error
     record = _build_record(identity)
     record.parent.mkdir(parents=True, exist_ok=True)
