@@ -82,21 +82,17 @@ def counted(store: Path, team: str) -> str:
     by_list = [one.submission for one in read_submissions(store, team=team) if one.counts]
     by_status = [one.submission for one in read_statuses(store, team=team) if one.counts]
     assert by_list == by_status
-    (by_ranking,) = [
-        one.submission if one in table.rows else ""
-        for table in read_tables(store)
-        for one in [*table.rows, *table.unranked]
-        if one.team == team and not getattr(one, "uncounted", "")
-    ] or [""]
+    ranked = [row.submission for table in read_tables(store) for row in table.rows if row.team == team]
+    assert len(ranked) <= 1
     if not by_list:
-        assert not by_ranking
+        assert not ranked
         with pytest.raises(UsageError, match=r"No submission of .* counts"):
             read_team_scores(store, team)
         with pytest.raises(UsageError, match=r"No submission of .* counts"):
             export(store, team, split=None, output=store / "bundle.zip")
         return ""
     (found,) = by_list
-    assert by_ranking in {found, ""}
+    assert ranked == [found]
     members = unpack(export(store, team, split=None, output=store / "bundle.zip").read_bytes())
     assert json.loads(members["run.json"])["submission"]["sha256"] == found
     assert members["scores.csv"].decode() == read_team_scores(store, team).text
