@@ -34,7 +34,7 @@ from harness.ranking.store import (
 from harness.ranking.submissions import SubmissionLine, read_submissions
 from harness.ranking.tables import make_tables
 from harness.score.status import read_statuses
-from tests.stores import ROSTER, SCORER, audio_of
+from tests.stores import ROSTER, SCORER, audio_of, change, restore
 from tests.values import values
 
 Send = Callable[..., Key]
@@ -343,3 +343,13 @@ def test_the_same_bytes_and_the_same_stems_of_another_team_are_noted(
         "1 of 1 example scored has the same eight stems as 11111111 of E002.",
     )
     assert lines_of(tmp_path, "E003")["3"].notes == lines_of(tmp_path, "E001")["4"].notes == ()
+
+
+def test_a_submission_that_was_run_again_by_an_earlier_version_keeps_its_place(tmp_path: Path) -> None:
+    """Up to version 4, `arrived` was the number of the entry that entered a submission last."""
+    store = restore(4, tmp_path / "old")
+    change(store, "UPDATE entries SET team = 'E001' WHERE team = 'E002'")
+    change(store, "UPDATE steps SET team = 'E001' WHERE team = 'E002'")
+    change(store, "UPDATE entries SET arrived = 1000 WHERE submission LIKE '1%'")
+    assert [row.submission[0] for row in read_tables(store)[0].rows] == ["2"]
+    assert lines_of(store, "E001")["2"].reason == "the latest"
