@@ -18,7 +18,7 @@ from harness.ledger.entities import Entry, Key, Roster, Scorer
 from harness.ledger.ledger import Ledger
 from harness.ledger.receipts import Receipt
 from harness.ledger.states import Case, State, Step
-from harness.protocol.errors import UsageError
+from harness.protocol.errors import SetupError, UsageError
 from harness.ranking.rows import Row, Unranked, make_row
 
 SELF_REPORTED = "self-reported"
@@ -265,5 +265,11 @@ def _case(entry: Entry) -> Case:
 
 
 def _time(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SetupError(
+            f"The ledger holds {text[:80]!r} where a time is expected.",
+            hint="`cad1 verify` lists the damage.",
+        ) from error
     return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -353,3 +353,27 @@ def test_a_submission_that_was_run_again_by_an_earlier_version_keeps_its_place(t
     change(store, "UPDATE entries SET arrived = 1000 WHERE submission LIKE '1%'")
     assert [row.submission[0] for row in read_tables(store)[0].rows] == ["2"]
     assert lines_of(store, "E001")["2"].reason == "the latest"
+
+
+def test_a_time_that_was_changed_behind_the_back_of_the_ledger_is_an_error_with_a_hint(
+    send: Send, tmp_path: Path
+) -> None:
+    send("E001", "1", 0.4)
+    change_policy(tmp_path, "test", deadline="2026-06-01T12:00:00+00:00")
+    change(tmp_path, "UPDATE policies SET deadline = 'tomorrow'")
+    with pytest.raises(SetupError, match="'tomorrow' where a time is expected"):
+        read_tables(tmp_path)
+    problems = verify_store(tmp_path).problems
+    assert any("The policy 1 has a deadline that is not a time" in one for one in problems)
+    assert any("of the table policies differs from the log's entry" in one for one in problems)
+
+
+def test_a_decision_that_was_made_without_the_harness_is_found(send: Send, tmp_path: Path) -> None:
+    send("E001", "1", 0.4)
+    row = "(1, 'E002', '2222', ?, 'withdrawn', '', 'a rival', '2026', 'me')"
+    change(tmp_path, f"INSERT INTO decisions VALUES {row}", (ROSTER.digest,))
+    problems = verify_store(tmp_path).problems
+    assert any(
+        "The decision 1 about E002 is about a submission that was never received" in one for one in problems
+    )
+    assert any("of the table decisions has no entry in the log" in one for one in problems)
