@@ -98,7 +98,8 @@ class History:
             if not removed:
                 raise UsageError(
                     f"{team} is not disqualified.",
-                    hint="The notes of `cad1 ranking` list the teams that are.",
+                    hint="The notes of `cad1 ranking` list the teams that are. To take the withdrawal of a "
+                    "submission back, give its digest, too: `cad1 submissions` lists them.",
                 )
             transaction.log("reinstated", {"team": team, "reason": reason}, ("disqualifications", (team,)))
 

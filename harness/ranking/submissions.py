@@ -9,8 +9,9 @@ from harness.ledger.entities import Entry
 from harness.ledger.ledger import Ledger
 from harness.ledger.states import Case, State
 from harness.protocol.aggregation import mean
-from harness.ranking.counting import Candidate, Choice, Counting
+from harness.ranking.counting import SELF_REPORTED, Candidate, Choice, Counting
 from harness.ranking.duplicates import Duplicates
+from harness.ranking.rows import Row
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,10 @@ def _line(
     counts = chosen is not None and chosen in entries
     # the scorer of what counts, else the latest
     entries.sort(key=lambda entry: chosen is not None and entry.key.scorer == chosen.key.scorer)
-    state = one.kind if one.step is None and one.kind != "scored" else str(one.step.state) if one.step else ""
+    state = one.kind if one.kind == SELF_REPORTED else str(one.step.state if one.step else State.RECEIVED)
     stored, average = 0, None
     if entries:
-        stored, average = _average(ledger, entries[-1], total=len(roster.examples))
+        stored, average = _average(ledger, counting, entries[-1])
     if counts and choice is not None:
         reason = choice.reason
     elif one.barred:
@@ -125,9 +126,11 @@ def _line(
     )
 
 
-def _average(ledger: Ledger, entry: Entry, *, total: int) -> tuple[int, float | None]:
+def _average(ledger: Ledger, counting: Counting, entry: Entry) -> tuple[int, float | None]:
     """How many examples are scored, and the average if all are."""
-    examples = ledger.examples(entry.key)
-    if len(examples) < total:
-        return len(examples), None
-    return len(examples), mean(example.score for example in examples.values())
+    line, total = counting.line(entry), len(counting.rosters[entry.key.challenge].examples)
+    if isinstance(line, Row):
+        return total, line.average
+    if line.examples < total:
+        return line.examples, None
+    return total, mean(example.score for example in ledger.examples(entry.key).values())

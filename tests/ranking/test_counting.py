@@ -34,7 +34,7 @@ from harness.ranking.store import (
 from harness.ranking.submissions import SubmissionLine, read_submissions
 from harness.ranking.tables import make_tables
 from harness.score.status import read_statuses
-from tests.stores import ROSTER, SCORER, audio_of
+from tests.stores import ROSTER, SCORER, audio_of, change, restore
 from tests.values import values
 
 Send = Callable[..., Key]
@@ -82,21 +82,17 @@ def counted(store: Path, team: str) -> str:
     by_list = [one.submission for one in read_submissions(store, team=team) if one.counts]
     by_status = [one.submission for one in read_statuses(store, team=team) if one.counts]
     assert by_list == by_status
-    (by_ranking,) = [
-        one.submission if one in table.rows else ""
-        for table in read_tables(store)
-        for one in [*table.rows, *table.unranked]
-        if one.team == team and not getattr(one, "uncounted", "")
-    ] or [""]
+    ranked = [row.submission for table in read_tables(store) for row in table.rows if row.team == team]
+    assert len(ranked) <= 1
     if not by_list:
-        assert not by_ranking
+        assert not ranked
         with pytest.raises(UsageError, match=r"No submission of .* counts"):
             read_team_scores(store, team)
         with pytest.raises(UsageError, match=r"No submission of .* counts"):
             export(store, team, split=None, output=store / "bundle.zip")
         return ""
     (found,) = by_list
-    assert by_ranking in {found, ""}
+    assert ranked == [found]
     members = unpack(export(store, team, split=None, output=store / "bundle.zip").read_bytes())
     assert json.loads(members["run.json"])["submission"]["sha256"] == found
     assert members["scores.csv"].decode() == read_team_scores(store, team).text
@@ -347,3 +343,37 @@ def test_the_same_bytes_and_the_same_stems_of_another_team_are_noted(
         "1 of 1 example scored has the same eight stems as 11111111 of E002.",
     )
     assert lines_of(tmp_path, "E003")["3"].notes == lines_of(tmp_path, "E001")["4"].notes == ()
+
+
+def test_a_submission_that_was_run_again_by_an_earlier_version_keeps_its_place(tmp_path: Path) -> None:
+    """Up to version 4, `arrived` was the number of the entry that entered a submission last."""
+    store = restore(4, tmp_path / "old")
+    change(store, "UPDATE entries SET team = 'E001' WHERE team = 'E002'")
+    change(store, "UPDATE steps SET team = 'E001' WHERE team = 'E002'")
+    change(store, "UPDATE entries SET arrived = 1000 WHERE submission LIKE '1%'")
+    assert [row.submission[0] for row in read_tables(store)[0].rows] == ["2"]
+    assert lines_of(store, "E001")["2"].reason == "the latest"
+
+
+def test_a_time_that_was_changed_behind_the_back_of_the_ledger_is_an_error_with_a_hint(
+    send: Send, tmp_path: Path
+) -> None:
+    send("E001", "1", 0.4)
+    change_policy(tmp_path, "test", deadline="2026-06-01T12:00:00+00:00")
+    change(tmp_path, "UPDATE policies SET deadline = 'tomorrow'")
+    with pytest.raises(SetupError, match="'tomorrow' where a time is expected"):
+        read_tables(tmp_path)
+    problems = verify_store(tmp_path).problems
+    assert any("The policy 1 has a deadline that is not a time" in one for one in problems)
+    assert any("of the table policies differs from the log's entry" in one for one in problems)
+
+
+def test_a_decision_that_was_made_without_the_harness_is_found(send: Send, tmp_path: Path) -> None:
+    send("E001", "1", 0.4)
+    row = "(1, 'E002', '2222', ?, 'withdrawn', '', 'a rival', '2026', 'me')"
+    change(tmp_path, f"INSERT INTO decisions VALUES {row}", (ROSTER.digest,))
+    problems = verify_store(tmp_path).problems
+    assert any(
+        "The decision 1 about E002 is about a submission that was never received" in one for one in problems
+    )
+    assert any("of the table decisions has no entry in the log" in one for one in problems)
