@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from harness.cli.console import STORE, log, remember_store, show, stderr
+from harness.cli.console import STORE, emit, log, remember_store, show, stderr
 from harness.cli.options import (
     AnySandbox,
+    AsJson,
     DataRoot,
     EngineOption,
     Image,
@@ -50,13 +51,15 @@ def score_command(
     listeners: Annotated[
         str | None, typer.Option(help="Only these listeners: X,Y.", show_default=False)
     ] = None,
+    as_json: AsJson = False,
     store: Store = STORE,
 ) -> None:
     """Validate and score a submission, and update the ranking
 
     Run the same command again after an interruption to continue.
     """
-    from harness.cli.presentation import print_outcome, print_ranking
+    from harness.cli.documents import document, score_document
+    from harness.cli.presentation import print_outcome, print_ranking, raise_failure
     from harness.cli.progress import ProgressBar
     from harness.sandbox.choice import choose_sandbox
     from harness.score.conductor import score
@@ -81,6 +84,10 @@ def score_command(
     with ProgressBar("Scoring", stderr()) as progress:
         chosen = choose_sandbox(sandbox, runtime=runtime, image=image, log=log)
         outcome = score(request, chosen, progress=progress, log=log)
+    if as_json:
+        emit(document(submissions=[score_document(outcome, team=team)]), None)
+        raise_failure(outcome, submission=submission, store=store)
+        return
     print_outcome(outcome, submission=submission, team=team, store=store)
     if outcome.average is not None:
         print_ranking(store, split=split)
@@ -109,41 +116,55 @@ def regress_command(
         bool,
         typer.Option("--update", help="Score with pyclarity and store the result for later comparisons."),
     ] = False,
+    junit: Annotated[
+        Path | None,
+        typer.Option(help="Write the result to this file as JUnit XML, too.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare the baselines' scores with their stored scores
 
     Makes the baselines' submissions, scores them, and exits with 1 if any value changed.
     """
     from harness.baselines import regression
+    from harness.cli.documents import regression_json
     from harness.cli.installation import install_hint
     from harness.cli.progress import ProgressBar
     from harness.sandbox.choice import choose_sandbox
     from harness.sandbox.stamp import temporary_folder
+    from validator.report.junit import junit_xml
 
     if (update or data is None) and keep is not None:
         raise UsageError("--keep can only be used with --data, and not with --update.")
     if update and data is not None:
         raise UsageError("--update stores the demo's scores; it cannot be used with --data.")
+    if update and (junit is not None or as_json):
+        raise UsageError("--update compares nothing; it cannot be used with --junit or --json.")
     chosen = choose_sandbox(sandbox, image=image, log=log)
     with temporary_folder("regress") as work, ProgressBar("Scoring", stderr()) as progress:
         if update:
             sys.stdout.write(f"{regression.update(work, chosen, workers=workers, progress=progress)}\n")
             return
         results = regression.regress(work, chosen, workers=workers, log=log, progress=progress)
-        for result in results:
-            show("\n".join([*result.lines(), ""]))
-        sys.stdout.flush()
+        published = {}
+        if not as_json:
+            show("".join("\n".join([*result.lines(), ""]) for result in results))
+            sys.stdout.flush()
         if any(result.skipped for result in results):
             log(install_hint("baselines"))
-        steady = all(result.steady for result in results)
         if data is not None:
             published = regression.regress_published(
                 data, keep or work / "real", chosen, workers=workers, log=log, progress=progress
             )
-            for name, differences in published.items():
-                show("\n".join([f"{name}, published scores:", *map(str, differences), ""]))
-                steady = steady and all(one.expected for one in differences)
-    raise typer.Exit(0 if steady else 1)
+            if not as_json:
+                for name, differences in published.items():
+                    show("\n".join([f"{name}, published scores:", *map(str, differences), ""]))
+    comparison = regression.Comparisons(tuple(results), published)
+    if as_json:
+        emit(regression_json(comparison), None)
+    if junit is not None:
+        emit(junit_xml("cad1 regress", comparison.cases()), junit)
+    raise typer.Exit(0 if comparison.steady else 1)
 
 
 def demo_command(

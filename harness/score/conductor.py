@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from pathlib import Path
 
 from harness.ledger.entities import Entry, Key, Roster, Scorer
 from harness.ledger.ledger import Ledger
@@ -80,7 +79,7 @@ def _score(
     roster = roster_of(request.challenge)
     outcome = Outcome(report=report, roster=roster)
     if not report.valid:
-        outcome.report_path = record_invalid(request, submission, report, roster)
+        record_invalid(request, submission, report, roster)
         return outcome
     environment = sandbox.prepare()
     for leftover, reason in sweep().kept:
@@ -149,21 +148,17 @@ def _leave(ledger: Ledger, case: Case, scorer: Scorer, end: tuple[State, str, st
     ledger.history.move(case, state, fault=fault, cause=cause, scorer=scorer)
 
 
-def record_invalid(request: Request, submission: Submission, report: Report, roster: Roster) -> Path | None:
-    """Records an invalid submission in the ledger; one that cannot be read at all has no digest and is left out.
-
-    Returns:
-        Where its report is.
-    """
+def record_invalid(request: Request, submission: Submission, report: Report, roster: Roster) -> None:
+    """Records an invalid submission in the ledger; one that cannot be read at all has no digest and is left out."""
     found = submission.digest()
     if found is None:
-        return None
+        return
     case = Case(request.team, found, roster.digest)
     with Ledger(request.store) as ledger:
         ledger.add_roster(roster)
         ledger.history.move(case, State.RECEIVED, cause=received_cause(report))
         ledger.history.move(case, State.INVALID, fault=Fault.SUBMISSION, cause=invalid_cause(report))
-    return write_report(request.store, report, submission=found, challenge=roster.digest)
+    write_report(request.store, report, submission=found, challenge=roster.digest)
 
 
 def received_cause(report: Report) -> str:
@@ -195,7 +190,9 @@ def state_after_error(request: Request, error: BaseException) -> tuple[State, st
 
 
 def state_of(outcome: Outcome) -> tuple[State, str, str]:
-    """The state, fault and cause of a submission whose run has finished."""
+    """The state, fault and cause of a submission that was validated, and scored if it is valid."""
+    if not outcome.report.valid:
+        return State.INVALID, Fault.SUBMISSION, invalid_cause(outcome.report)
     if outcome.faults:
         return State.FAILED, outcome.faults[0].fault, outcome.faults[0].message
     if outcome.findings:
