@@ -39,19 +39,21 @@ class Observations:
     Args:
         store: The folder of the ledger.
         key: The submission and the challenge; the scorer does not matter.
-
-    Raises:
-        SetupError: What an earlier run kept can't be read.
     """
 
     def __init__(self, store: Path, key: Key) -> None:
         self._path = _path(store, key.submission, key.challenge, suffix="jsonl")
         self._lock = threading.Lock()
         self._found: dict[tuple[str, str], tuple[AudioSummary, ...]] = {}
-        if self._path.exists():
-            self._read()
 
-    def _read(self) -> None:
+    def load(self) -> None:
+        """Reads what earlier runs kept; only the run that holds the lease may do so.
+
+        Raises:
+            SetupError: It can't be read.
+        """
+        if not self._path.exists():
+            return
         lines = self._path.read_bytes().splitlines(keepends=True)
         if lines and not lines[-1].endswith(b"\n"):
             lines.pop()  # a run was killed while it wrote the line: its example has no score, and comes again

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator
 from functools import partial
-from itertools import groupby
-from typing import TypeVar
 
 from harness.ledger.audits import audit_progress
 from harness.ledger.entities import AuditRecord, Failure, Key, StoredExample
@@ -39,15 +37,13 @@ from harness.score.audio import AudioReader, ReferenceAudio, UnscorableError, re
 from harness.score.budget import Budget, expected_seconds
 from harness.score.observations import Observations
 from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
-from harness.score.shards import Shard, ShardRunner
+from harness.score.shards import Shard, ShardRunner, by_song
 from validator import Finding
 from validator.archive.submission import Submission
 from validator.challenge.manifest import Kind, length_of
 from validator.challenge.rules import CAD1
 from validator.checks.matching import SongReferences as SpectraOfSong
 from validator.findings.wording import counted
-
-Item = TypeVar("Item", Example, AuditStem)
 
 
 class Run:
@@ -122,6 +118,7 @@ class Run:
         Raises:
             HarnessError: Continuing makes no sense; what was scored until then is stored.
         """
+        self._observations.load()
         have = self._count_stored()
         self._progress(self._done, self._total, "")
         missing = [
@@ -396,8 +393,3 @@ class Run:
                 self._findings.append(failed.finding)
             if failed.error is not None:
                 self._faults.append(failed.error)
-
-
-def by_song(items: Iterable[Item]) -> Iterator[tuple[str, Iterator[Item]]]:
-    """Groups consecutive items of one song, so that a sandbox reads and prepares the song once."""
-    return groupby(items, key=lambda item: item.song)
