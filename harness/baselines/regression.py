@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +31,7 @@ from harness.score import Sandbox
 from harness.score.conductor import score
 from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
 from validator import Challenge
+from validator.report.junit import Case
 
 TRAINED = "trained"
 """A small Open-Unmix, trained on songs that are not scored; needs PyTorch."""
@@ -75,6 +76,47 @@ class Regression:
         if self.comparison is None:
             return [f"{self.name}, engine {self.engine}: skipped. {self.skipped}"]
         return [f"{self.name}, engine {self.engine}:", *self.comparison.lines()]
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Everything that `cad1 regress` compares.
+
+    Attributes:
+        stored: The comparisons with the stored scores.
+        published: For each of the challenge's own baselines the comparison with its published scores.
+    """
+
+    stored: tuple[Regression, ...]
+    published: Mapping[str, Sequence[PublishedDifference]]
+
+    @property
+    def steady(self) -> bool:
+        """Whether no score changed, and every published one is reached as far as is expected."""
+        published = (one.expected for differences in self.published.values() for one in differences)
+        return all(one.steady for one in self.stored) and all(published)
+
+    def cases(self) -> list[Case]:
+        """Each baseline and engine, and each song with a published score, as a test."""
+        found = []
+        for one in self.stored:
+            lines = [] if one.comparison is None else one.comparison.lines()
+            found.append(
+                Case(
+                    f"stored scores, engine {one.engine}",
+                    one.name,
+                    failure="" if one.steady else lines[0],
+                    skipped=one.skipped,
+                    detail="\n".join(lines),
+                )
+            )
+        for name, differences in self.published.items():
+            for difference in differences:
+                text = str(difference)
+                failure = "" if difference.expected else text
+                song = difference.song or "average"
+                found.append(Case(f"published scores, {name}", song, failure=failure, detail=text))
+        return found
 
 
 def folder() -> Path:

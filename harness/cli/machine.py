@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.console import STORE, log, show_line
-from harness.cli.options import Image, Runtime, Store
+from harness.cli.console import STORE, emit, log, show_line
+from harness.cli.options import AsJson, Image, Runtime, Store
 from harness.protocol.errors import SetupError
 
 
@@ -16,16 +16,18 @@ def image_build_command(
     base_image: Annotated[
         str, typer.Option(help="Another base image, if no registry can be reached.", show_default=False)
     ] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Build the evaluator image
 
     The build itself has no network; wheels are downloaded and checked before.
     """
+    from harness.cli.documents import document
     from harness.sandbox.docker.engine import connect
     from harness.sandbox.docker.image import IMAGE, build
 
     identity = build(connect(), base=base_image, log=log)
-    sys.stdout.write(f"{IMAGE} {identity}\n")
+    emit(document(tag=IMAGE, image=identity) if as_json else f"{IMAGE} {identity}\n", None)
 
 
 def image_base_command(
@@ -42,11 +44,12 @@ def image_base_command(
     sys.stdout.write(f"{tag}\n")
 
 
-def image_verify_command(image: Image = "", runtime: Runtime = "") -> None:
+def image_verify_command(image: Image = "", runtime: Runtime = "", as_json: AsJson = False) -> None:
     """Check the image against the lock file
 
     Compares the image's label and id on the host, and every file and version inside a container.
     """
+    from harness.cli.documents import image_json
     from harness.protocol.lock import Lock
     from harness.sandbox.docker.container import DockerSandbox
     from harness.sandbox.docker.contents import check_contents
@@ -56,22 +59,29 @@ def image_verify_command(image: Image = "", runtime: Runtime = "") -> None:
     sandbox = DockerSandbox(image=image or IMAGE, runtime=runtime)
     found = check_sandbox(sandbox)
     check_contents(sandbox.client, found.environment.image, Lock.load())
+    if as_json:
+        emit(image_json(found), None)
+        return
     sys.stdout.write(f"{found.environment.image} matches scorer.lock {found.environment.scorer_digest}\n")
     for program, versions in (("evaluator", found.hello.versions), ("decoder", found.decoder)):
         for package, version in sorted(versions.items()):
             log(f"  {program}: {package} {version}")
 
 
-def doctor_command(store: Store = STORE) -> None:
+def doctor_command(as_json: AsJson = False, store: Store = STORE) -> None:
     """Check what this machine can do
 
     Suggests a fix for each problem; exits with 3 if this machine cannot score at all.
     """
+    from harness.cli.documents import checks_json
     from harness.cli.presentation import print_checks
     from harness.machine.doctor import can_score, examine
 
     checks = examine(store)
-    print_checks(checks)
+    if as_json:
+        emit(checks_json(checks, can_score=can_score(checks)), None)
+    else:
+        print_checks(checks)
     raise typer.Exit(0 if can_score(checks) else SetupError.exit_code)
 
 

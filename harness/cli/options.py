@@ -134,6 +134,7 @@ Store = Annotated[
 Output = Annotated[
     Path | None, typer.Option(help="Write to this file instead of standard output.", show_default=False)
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AnySandbox = Annotated[
     Literal["strongest", "docker", "bubblewrap", "process"], typer.Option(help="The sandbox to score in.")
 ]

@@ -47,14 +47,36 @@ def print_outcome(outcome: Outcome, *, submission: Path, team: str, store: Path)
     """
     if not outcome.report.valid:
         show(outcome.report.to_text(color=use_color()))
-        raise SubmissionError(f"{submission.name} is invalid and was not scored.")
-    _print_findings(outcome)
+    else:
+        log_outcome(outcome, team=team)
+    raise_failure(outcome, submission=submission, store=store)
+
+
+def log_outcome(outcome: Outcome, *, team: str) -> None:
+    """Logs what was scored of a valid submission, and what was found in it."""
+    _log_findings(outcome)
     scored = counted(outcome.scored, "example")
     log(f"{scored} scored now, {outcome.stored} of {outcome.total} stored.")
     if outcome.audits:
         greatest = max(audit.difference for audit in outcome.audits)
         stems = counted(len(outcome.audits), "stem")
         log(f"{stems} spot-checked with pyclarity: greatest difference {greatest:.1e}.")
+    if not outcome.faults and not outcome.findings:
+        if outcome.average is None:
+            log(f"{team} is not ranked until every example is scored.")
+        else:
+            log(f"{team}: average score {outcome.average:.4f}")
+
+
+def raise_failure(outcome: Outcome, *, submission: Path, store: Path) -> None:
+    """Raises the error with which the command ends, if there is one.
+
+    Raises:
+        HarnessError: The first failure that the submission did not cause; the others are printed.
+        SubmissionError: The submission is invalid, or some of its files cannot be scored.
+    """
+    if not outcome.report.valid:
+        raise SubmissionError(f"{submission.name} is invalid and was not scored.")
     for fault in outcome.faults[1:]:
         print_error(fault, store)
     for fault in outcome.faults[:1]:
@@ -64,13 +86,9 @@ def print_outcome(outcome: Outcome, *, submission: Path, team: str, store: Path)
             f"{counted(len(outcome.findings), 'file')} of {submission.name} cannot be scored.",
             hint="`cad1 validate` lists them all; the scores of the other examples are stored.",
         )
-    if outcome.average is None:
-        log(f"{team} is not ranked until every example is scored.")
-    else:
-        log(f"{team}: average score {outcome.average:.4f}")
 
 
-def _print_findings(outcome: Outcome) -> None:
+def _log_findings(outcome: Outcome) -> None:
     """Logs what was found in the audio, as `cad1 validate --data` would print it, and where the whole report is."""
     from validator.report.text import render_findings
 

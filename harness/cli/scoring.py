@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.console import STORE, log, remember_store, show, stderr, to_harness_error
+from harness.cli.console import STORE, emit, log, remember_store, show, stderr, to_harness_error
 from harness.cli.options import (
     AnySandbox,
+    AsJson,
     Audits,
     DataRoot,
     EngineOption,
@@ -45,6 +46,7 @@ def score_command(
     listeners: Listeners = None,
     keep: Keep = None,
     notify: Notify = None,
+    as_json: AsJson = False,
     store: Store = STORE,
 ) -> None:
     """Validate and score submissions, and update the ranking
@@ -52,7 +54,8 @@ def score_command(
     Several submissions, or a folder of them, are all validated first, then scored one after the other; one that
     fails stops no other. Run the same command again after an interruption to continue.
     """
-    from harness.cli.presentation import print_outcome, print_ranking
+    from harness.cli.documents import document, result_document, score_document
+    from harness.cli.presentation import print_outcome, print_ranking, raise_failure
     from harness.cli.progress import ProgressBar
     from harness.cli.queues import notifying, print_results, report_others, report_result
     from harness.sandbox.choice import choose_sandbox
@@ -98,11 +101,19 @@ def score_command(
         else:
             outcome = score(requests[0], chosen, progress=progress, log=log, on_change=on_change)
     if len(requests) > 1:
+        if as_json:
+            emit(document(submissions=[result_document(result) for result in results]), None)
+            raise typer.Exit(worst_exit_code(results))
         print_results(results)
         if any(result.average is not None for result in results):
             print_ranking(store, split=split)
         raise typer.Exit(worst_exit_code(results))
-    print_outcome(outcome, submission=requests[0].submission, team=requests[0].team, store=store)
+    (request,) = requests
+    if as_json:
+        emit(document(submissions=[score_document(outcome, team=request.team)]), None)
+        raise_failure(outcome, submission=request.submission, store=store)
+        return
+    print_outcome(outcome, submission=request.submission, team=request.team, store=store)
     if outcome.average is not None:
         print_ranking(store, split=split)
 
@@ -130,41 +141,55 @@ def regress_command(
         bool,
         typer.Option("--update", help="Score with pyclarity and store the result for later comparisons."),
     ] = False,
+    junit: Annotated[
+        Path | None,
+        typer.Option(help="Write the result to this file as JUnit XML, too.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare the baselines' scores with their stored scores
 
     Makes the baselines' submissions, scores them, and exits with 1 if any value changed.
     """
     from harness.baselines import regression
+    from harness.cli.documents import regression_json
     from harness.cli.installation import install_hint
     from harness.cli.progress import ProgressBar
     from harness.sandbox.choice import choose_sandbox
     from harness.sandbox.stamp import temporary_folder
+    from validator.report.junit import junit_xml
 
     if (update or data is None) and keep is not None:
         raise UsageError("--keep can only be used with --data, and not with --update.")
     if update and data is not None:
         raise UsageError("--update stores the demo's scores; it cannot be used with --data.")
+    if update and (junit is not None or as_json):
+        raise UsageError("--update compares nothing; it cannot be used with --junit or --json.")
     chosen = choose_sandbox(sandbox, image=image, log=log)
     with temporary_folder("regress") as work, ProgressBar("Scoring", stderr()) as progress:
         if update:
             sys.stdout.write(f"{regression.update(work, chosen, workers=workers, progress=progress)}\n")
             return
         results = regression.regress(work, chosen, workers=workers, log=log, progress=progress)
-        for result in results:
-            show("\n".join([*result.lines(), ""]))
-        sys.stdout.flush()
+        published = {}
+        if not as_json:
+            show("".join("\n".join([*result.lines(), ""]) for result in results))
+            sys.stdout.flush()
         if any(result.skipped for result in results):
             log(install_hint("baselines"))
-        steady = all(result.steady for result in results)
         if data is not None:
             published = regression.regress_published(
                 data, keep or work / "real", chosen, workers=workers, log=log, progress=progress
             )
-            for name, differences in published.items():
-                show("\n".join([f"{name}, published scores:", *map(str, differences), ""]))
-                steady = steady and all(one.expected for one in differences)
-    raise typer.Exit(0 if steady else 1)
+            if not as_json:
+                for name, differences in published.items():
+                    show("\n".join([f"{name}, published scores:", *map(str, differences), ""]))
+    comparison = regression.Comparisons(tuple(results), published)
+    if as_json:
+        emit(regression_json(comparison), None)
+    if junit is not None:
+        emit(junit_xml("cad1 regress", comparison.cases()), junit)
+    raise typer.Exit(0 if comparison.steady else 1)
 
 
 def demo_command(

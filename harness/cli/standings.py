@@ -11,6 +11,7 @@ import typer
 from harness.cli.console import STORE, emit, log, show, show_line
 from harness.cli.options import (
     AnySplit,
+    AsJson,
     OptionalData,
     Output,
     RankingFormat,
@@ -157,6 +158,7 @@ def verify_command(
     head: Annotated[
         str, typer.Option(help="A published hash that the store's log must contain.", show_default=False)
     ] = "",
+    as_json: AsJson = False,
     store: Store = STORE,
 ) -> None:
     """Verify a store or an exported bundle
@@ -169,36 +171,43 @@ def verify_command(
             hint="`cad1 verify --head HASH` checks the store.",
         )
     if bundle is not None:
-        problems, answers = _verify_bundle(bundle, key)
+        problems, answers, content = _verify_bundle(bundle, key)
     elif key is not None:
         raise UsageError(
             "--key can only be used with a bundle.",
             hint="`cad1 verify BUNDLE --key KEY` checks its signature.",
         )
     else:
-        problems, answers = _verify_store(store, head)
-    for line in problems or answers:
-        show_line(line)
+        problems, answers, content = _verify_store(store, head)
+    if as_json:
+        emit(content, None)
+    else:
+        for line in problems or answers:
+            show_line(line)
     raise typer.Exit(1 if problems else 0)
 
 
-def _verify_bundle(bundle: Path, key: Path | None) -> tuple[list[str], list[str]]:
-    """The problems of a bundle, and the lines to print if there are none."""
+def _verify_bundle(bundle: Path, key: Path | None) -> tuple[list[str], list[str], str]:
+    """The problems of a bundle, the lines to print if there are none, and both as JSON."""
+    from harness.cli.documents import bundle_json
     from harness.provenance.bundle import verify_bundle
 
     signature = f"signature matches {key}" if key else "signature not checked (no --key)"
-    return verify_bundle(bundle, key=key), [f"{bundle} verified; {signature}."]
+    problems = verify_bundle(bundle, key=key)
+    return problems, [f"{bundle} verified; {signature}."], bundle_json(bundle, problems, key=key)
 
 
-def _verify_store(store: Path, head: str) -> tuple[list[str], list[str]]:
-    """The problems of a store, and the lines to print if there are none."""
+def _verify_store(store: Path, head: str) -> tuple[list[str], list[str], str]:
+    """The problems of a store, the lines to print if there are none, and both as JSON."""
+    from harness.cli.documents import store_json
     from harness.provenance.verification import verify_store
 
     found = verify_store(store, head=head or None)
     counts = f"{found.examples} examples, {found.entries} entries in the log"
     changed = [found.since.sentence] if found.since else []
     verified = f"{store} verified: {counts}, head {found.head}"
-    return [*found.problems, *changed] if found.problems else [], [verified, *changed]
+    problems = [*found.problems, *changed] if found.problems else []
+    return problems, [verified, *changed], store_json(store, found)
 
 
 def export_command(

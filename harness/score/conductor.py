@@ -247,7 +247,9 @@ def state_after_error(request: Request, error: BaseException) -> tuple[State, st
 
 
 def state_of(outcome: Outcome) -> tuple[State, str, str]:
-    """The state, fault and cause of a submission whose run has finished."""
+    """The state, fault and cause of a submission that was validated, and scored if it is valid."""
+    if not outcome.report.valid:
+        return State.INVALID, Fault.SUBMISSION, invalid_cause(outcome.report)
     if outcome.faults:
         return State.FAILED, outcome.faults[0].fault, outcome.faults[0].message
     if outcome.findings:

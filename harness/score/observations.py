@@ -6,6 +6,8 @@ a line of a file beside the ledger; an interrupted run forgets nothing, and noth
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -45,19 +47,21 @@ class Observations:
     Args:
         store: The folder of the ledger.
         key: The submission and the challenge; the scorer does not matter.
-
-    Raises:
-        SetupError: What an earlier run kept can't be read.
     """
 
     def __init__(self, store: Path, key: Key) -> None:
         self._path = _path(store, key.submission, key.challenge, suffix="jsonl")
         self._lock = threading.Lock()
         self._found: dict[tuple[str, str], tuple[AudioSummary, ...]] = {}
-        if self._path.exists():
-            self._read()
 
-    def _read(self) -> None:
+    def load(self) -> None:
+        """Reads what earlier runs kept; only the run that holds the lease may do so.
+
+        Raises:
+            SetupError: It can't be read.
+        """
+        if not self._path.exists():
+            return
         lines = self._path.read_bytes().splitlines(keepends=True)
         if lines and not lines[-1].endswith(b"\n"):
             lines.pop()  # a run was killed while it wrote the line: its example has no score, and comes again
@@ -82,13 +86,20 @@ class Observations:
         with self._lock:
             if self._found.get((song, listener)) == line.files:
                 return
-            self._found[song, listener] = line.files
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                with self._path.open("ab") as stream:
-                    stream.write(line.model_dump_json().encode() + b"\n")
+                self._append(line.model_dump_json().encode() + b"\n")
             except OSError as error:
                 raise write_error(self._path, error) from error
+            self._found[song, listener] = line.files
+
+    def _append(self, text: bytes) -> None:
+        """Appends a line, or nothing if the disk has no room for all of it."""
+        with self._path.open("ab", buffering=0) as stream:
+            end = stream.seek(0, os.SEEK_END)
+            if stream.write(text) != len(text):
+                stream.truncate(end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def findings(self, challenge: Challenge) -> list[Finding]:
         """What the audio of all examples shows that were decoded so far."""

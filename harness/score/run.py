@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator
 from functools import partial
-from itertools import groupby
-from typing import TypeVar
 
 from harness.ledger.audits import audit_progress
 from harness.ledger.entities import AuditRecord, Failure, Key, StoredExample
@@ -38,7 +36,7 @@ from harness.score import audit, failures, silence
 from harness.score.budget import Budget, expected_seconds
 from harness.score.observations import Observations, summary_of
 from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
-from harness.score.shards import Shard, ShardRunner
+from harness.score.shards import Shard, ShardRunner, by_song
 from validator import Finding
 from validator.archive.submission import Submission
 from validator.challenge.audio import (
@@ -55,8 +53,6 @@ from validator.challenge.rules import CAD1
 from validator.checks.matching import SongReferences as SpectraOfSong
 from validator.checks.summary import AudioSummary
 from validator.findings.wording import counted
-
-Item = TypeVar("Item", Example, AuditStem)
 
 
 class Run:
@@ -131,6 +127,7 @@ class Run:
         Raises:
             HarnessError: Continuing makes no sense; what was scored until then is stored.
         """
+        self._observations.load()
         have = self._count_stored()
         self._progress(self._done, self._total, "")
         missing = [
@@ -413,8 +410,3 @@ class Run:
                 self._findings.append(failed.finding)
             if failed.error is not None:
                 self._faults.append(failed.error)
-
-
-def by_song(items: Iterable[Item]) -> Iterator[tuple[str, Iterator[Item]]]:
-    """Groups consecutive items of one song, so that a sandbox reads and prepares the song once."""
-    return groupby(items, key=lambda item: item.song)

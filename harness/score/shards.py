@@ -10,11 +10,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
+from itertools import groupby
+from typing import Protocol, TypeVar
 
 from harness.protocol.errors import HarnessError, MachineError, SetupError
 from harness.protocol.records import (
@@ -28,6 +29,8 @@ from harness.protocol.records import (
     SongReferences,
 )
 from harness.sandbox.contract import Result, Sandbox, Stopped, Task
+
+Item = TypeVar("Item", Example, AuditStem)
 
 RETRY_WAITS = (2.0, 10.0, 30.0)
 """Seconds before each retry after a machine fault; an engine that restarts is back within that."""
@@ -236,3 +239,8 @@ class ShardRunner:
                     detail=error.detail,
                 )
         return ()
+
+
+def by_song(items: Iterable[Item]) -> Iterator[tuple[str, Iterator[Item]]]:
+    """Groups consecutive items of one song, so that a sandbox reads and prepares the song once."""
+    return groupby(items, key=lambda item: item.song)

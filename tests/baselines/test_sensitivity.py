@@ -14,10 +14,13 @@ from harness.baselines.synthetic import make_challenge
 from harness.enhance import encoding, enhance
 from harness.enhance import example as example_module
 from harness.enhance.nalr import nalr_taps
+from harness.evaluator.inbox import scaled
 from validator.archive.submission import open_submission
+from validator.challenge.audio import AudioReader, read_references
 from validator.challenge.challenge import Challenge
 from validator.challenge.manifest import archive_limits
-from validator.challenge.rules import CAD1
+from validator.challenge.rules import CAD1, side_and_stem
+from validator.formats.flac import InProcessDecoder
 
 pytest.importorskip("numba", reason="needs the extra `score`")
 pytestmark = pytest.mark.slow  # compiling the scorer takes most of a minute
@@ -39,11 +42,13 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Challenge:
 def score(challenge: Challenge, packed: Path, *, song_name: str | None = None) -> Scores:
     """Scores of a submission by the fast engine; `song_name`, if given, seeds the noise."""
     (song,), (listener,) = challenge.songs, challenge.listeners
-    references = references_module.load_references(song)
+    references = references_module.make_references(song.name, read_references(song).stems)
     engine = engines.FastSong(replace(references, song=song_name) if song_name else references)
     with open_submission(packed, limits=archive_limits(challenge)) as submission:
-        processed = references_module.load_processed(submission, song=song, listener=listener)
-    listening = engines.Listening(processed=processed, audiograms=references_module.audiograms_of(listener))
+        audio = AudioReader(submission, challenge).read(song.name, listener.id, InProcessDecoder())
+    processed = [scaled(audio.stems[name], scale=audio.scales[name]) for name in CAD1.scoring_order]
+    audiograms = [audio.audiograms[side_and_stem(name)[0]] for name in CAD1.scoring_order]
+    listening = engines.Listening(processed=processed, audiograms=audiograms)
     (values,) = engine.score_all([listening])
     assert isinstance(values, list)
     return {(song.name, listener.id): dict(zip(CAD1.scoring_order, values, strict=True))}

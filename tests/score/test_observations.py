@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,12 @@ from harness.cli.presentation import print_outcome
 from harness.ledger.ledger import Ledger
 from harness.ledger.states import State
 from harness.protocol.errors import SetupError
-from harness.score import shards
+from harness.score import observations, shards
 from harness.score.conductor import score
 from harness.score.observations import FOLDER
 from harness.score.request import Request
 from tests.score.fakes import FakeSandbox
+from tests.score.test_conductor import key_of
 from validator import Challenge, validate
 
 ORDER = {"drums": "bass", "bass": "other", "other": "vocals", "vocals": "drums"}
@@ -106,13 +108,30 @@ def test_a_changed_file_is_named_with_its_line(request_: Request) -> None:
         score(request_, FakeSandbox())
 
 
+def test_a_full_disk_leaves_no_half_line(request_: Request) -> None:
+    score(request_, FakeSandbox())
+    (kept,) = (request_.store / FOLDER).glob("*.jsonl")
+    whole = kept.read_bytes()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    seen = observations.Observations(request_.store, key_of(request_))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 10, before[1]))
+    try:
+        with pytest.raises(SetupError, match="can't be written"):
+            seen.add("Song", "L1", ())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert kept.read_bytes() == whole
+    seen.add("Song", "L1", ())
+    assert kept.read_bytes() == whole + b'{"song":"Song","listener":"L1","files":[]}\n'
+
+
 def test_the_report_on_an_invalid_submission_is_stored(request_: Request, tmp_path: Path) -> None:
     bad = tmp_path / "submission_E006.zip"
     with zipfile.ZipFile(bad, "w") as out:
         out.writestr("notes.txt", "sorry")
-    outcome = score(replace(request_, submission=bad, team="E006"), FakeSandbox())
-    assert outcome.report_path is not None
-    assert json.loads(outcome.report_path.read_text())["valid"] is False
+    score(replace(request_, submission=bad, team="E006"), FakeSandbox())
+    (path,) = (request_.store / FOLDER).glob("*.json")
+    assert json.loads(path.read_text())["valid"] is False
 
 
 def test_an_ordinary_submission_has_no_warning(request_: Request, oracle_zip: Path) -> None:
