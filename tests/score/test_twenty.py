@@ -117,6 +117,7 @@ def test_twenty_submissions_in_a_folder_and_a_command_that_is_killed_twice(
     for age, (name, data) in enumerate(twenty.items()):
         (inbox / name).write_bytes(data)
         os.utime(inbox / name, (age, age))
+    line: tuple[str | Path, ...]
     line = ("score", inbox, "--data", root, "--split", "test", "--store", store, *options)
     for examples in (4, 11):
         child = started(command, *line, delay=0.1)
