@@ -33,7 +33,9 @@ def report_others(others: Sequence[Path]) -> None:
     from harness.score.arrivals import EXPECTED, looks_like_archive
 
     for path in others:
-        if looks_like_archive(path):
+        if path.is_symlink():
+            log(f"{path.name} is a link, and links in a folder of submissions are left alone.")
+        elif looks_like_archive(path):
             log(f"{path.name} is not scored: its name gives no team. Rename it to {EXPECTED}.")
         else:
             log(f"{path.name} is not a submission and is left alone.")

@@ -19,7 +19,7 @@ from harness.score.queue import Queue, Result, ResultCallback
 from harness.score.request import LogCallback, Request
 from harness.score.teamreports import report_paths, write_report
 from validator import SubmissionChangedError
-from validator.archive.submission import SubmissionNotFound, open_submission
+from validator.archive.submission import open_submission
 from validator.challenge.manifest import archive_limits
 
 POLL_SECONDS = 1.0
@@ -113,7 +113,7 @@ class Watcher:
         try:
             with open_submission(request.submission, limits=archive_limits(request.challenge)) as submission:
                 sha256 = submission.digest()
-        except (SubmissionChangedError, SubmissionNotFound):
+        except (SubmissionChangedError, OSError):  # the queue finds it again, and says so
             return False
         if sha256 is None:
             return False

@@ -276,6 +276,14 @@ def test_a_folder_gives_its_submissions_the_oldest_first(tmp_path: Path) -> None
     assert [path.name for path in others] == ["notes.txt"]
 
 
+def test_a_link_in_a_folder_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "submission_A.zip").write_bytes(b"")
+    (tmp_path / "submission_B.zip").symlink_to(tmp_path / "submission_A.zip")
+    found, others = arrivals.in_folder(tmp_path)
+    assert [one.team for one in found] == ["A"]
+    assert [path.name for path in others] == ["submission_B.zip"]
+
+
 def test_a_submission_that_is_named_twice_is_scored_once(tmp_path: Path) -> None:
     path = tmp_path / "submission_A.zip"
     path.write_bytes(b"")

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -172,6 +173,29 @@ def test_a_watcher_on_a_machine_that_cannot_score_says_so_at_once(
     monkeypatch.setattr(FakeSandbox, "prepare", fail)
     with pytest.raises(HarnessError, match="No Docker engine"):
         place.watcher().run()
+
+
+def test_a_submission_that_may_not_be_read_stops_no_other(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = place.put("E001")
+    place.put("E002")
+    opened = os.open
+
+    def refuse(path: Any, *rest: Any, **options: Any) -> int:
+        if str(path) == str(locked):
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *rest, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    watcher = place.watcher()
+    watcher.step()
+    monkeypatch.setattr("harness.score.inbox.UNREADABLE_FACTOR", 0.0)
+    watcher.step()
+    assert {result.request.team: str(result.state) for result in place.results} == {
+        "E001": "failed",
+        "E002": "scored",
+    }
 
 
 def test_an_inbox_that_disappears_is_an_error_of_the_set_up(place: Place) -> None:
