@@ -64,7 +64,7 @@ def score_command(
     from validator import Challenge
 
     arrivals, others = arrivals_of(submissions, team=team)
-    report_others(others)
+    unnamed = report_others(others)
     challenge = Challenge.load(data, split=split)
     try:
         selected = challenge.select(songs=split_names(songs), listeners=split_names(listeners))
@@ -99,7 +99,7 @@ def score_command(
         else:
             outcome = score(requests[0], chosen, progress=progress, log=log, on_change=on_change)
     if len(requests) > 1:
-        print_results(results)
+        print_results(results, unnamed=unnamed)
         if any(result.average is not None for result in results):
             print_ranking(store, split=split)
         raise typer.Exit(worst_exit_code(results))

@@ -51,7 +51,7 @@ class Watcher:
         reports: Path,
         log: LogCallback,
         on_result: ResultCallback,
-        on_others: Callable[[list[Path]], None],
+        on_others: Callable[[list[Path]], object],
         retry: float = RETRY_SECONDS,
     ) -> None:
         self._inbox = inbox
