@@ -74,6 +74,8 @@ def print_results(results: Sequence[Result], *, unnamed: Sequence[Path] = ()) ->
 
     from harness.score.queue import summary
 
+    if not results:
+        return
     often = Counter(result.request.team for result in results)
     console = stdout()
     with console.capture() as capture:

@@ -64,8 +64,12 @@ class Watcher:
         self._retry = retry
         self._failed: dict[Path, float] = {}
 
-    def run(self, *, poll: float = POLL_SECONDS) -> None:
+    def run(self, *, poll: float = POLL_SECONDS, on_idle: Callable[[], object] = lambda: None) -> None:
         """Watches until it is interrupted.
+
+        Args:
+            poll: Seconds between two looks at the inbox while nothing is scored.
+            on_idle: Called when there is nothing to score.
 
         Raises:
             SetupError: Nothing can be scored on this machine as it is, found out before anything is waited for.
@@ -73,6 +77,7 @@ class Watcher:
         self._queue.prepare()
         while True:
             if not self.step():
+                on_idle()
                 time.sleep(poll)
 
     def step(self) -> bool:

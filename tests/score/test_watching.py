@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,22 @@ def test_each_team_gets_a_report_of_what_became_of_its_submission(place: Place) 
     assert document["report"]["findings"][0]["code"] == "archive-unreadable"
     assert json.loads(place.report("E001", "json"))["average"] == 0.25
     assert (place.store / RANKING_FILE).is_file()
+
+
+def test_the_report_has_what_decoding_finds(place: Place) -> None:
+    path = place.put("E001")
+    with zipfile.ZipFile(path) as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    bass = next(name for name in members if name.endswith("left_bass.flac"))
+    members[bass] = members[bass][:300]
+    with zipfile.ZipFile(path, "w") as target:
+        for name, data in members.items():
+            target.writestr(name, data)
+    place.settle(place.watcher())
+    text = place.report("E001", "txt")
+    assert "State: invalid" in text
+    assert "INVALID: 1 error" in text
+    assert json.loads(place.report("E001", "json"))["report"]["valid"] is False
 
 
 def test_a_watcher_that_is_started_again_looks_at_nothing_twice(place: Place) -> None:
