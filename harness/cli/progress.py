@@ -87,3 +87,36 @@ class ProgressBar:
             self._last_line = now
             line = f"{self._title}: {done} of {total}{f', {item}' if item else ''}"
             self._console.print(log_line(line), soft_wrap=True)
+
+
+class BusyBar:
+    """A progress bar that is there only while there is work; a `ProgressCallback` for a `with` block.
+
+    Args:
+        title: The work, such as `Scoring`.
+        console: Where to show it, usually standard error.
+    """
+
+    def __init__(self, title: str, console: Console) -> None:
+        self._title = title
+        self._console = console
+        self._bar: ProgressBar | None = None
+
+    def __enter__(self) -> BusyBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.rest()
+
+    def __call__(self, done: int, total: int, item: str = "") -> None:
+        """Shows that `done` of `total` items are done, in a new bar if there is none."""
+        if self._bar is None:
+            self._bar = ProgressBar(self._title, self._console)
+            self._bar.__enter__()
+        self._bar(done, total, item)
+
+    def rest(self) -> None:
+        """Removes the bar until there is work again."""
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+            self._bar = None

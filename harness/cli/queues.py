@@ -28,23 +28,30 @@ def notifying(command: str | None) -> Iterator[ChangeCallback | None]:
         yield notifier
 
 
-def report_others(others: Sequence[Path]) -> None:
-    """Logs what lies in a folder of submissions and is none by its name."""
+def report_others(others: Sequence[Path]) -> list[Path]:
+    """Logs what lies in a folder of submissions and is none by its name; returns the archives among it."""
     from harness.score.arrivals import EXPECTED, looks_like_archive
 
     for path in others:
-        if looks_like_archive(path):
+        if path.is_symlink():
+            log(f"{path.name} is a link, and links in a folder of submissions are left alone.")
+        elif looks_like_archive(path):
             log(f"{path.name} is not scored: its name gives no team. Rename it to {EXPECTED}.")
         else:
             log(f"{path.name} is not a submission and is left alone.")
+    return [path for path in others if looks_like_archive(path)]
 
 
 def report_result(result: Result) -> None:
-    """Logs what became of one submission, and the details of an error."""
+    """Logs what became of one submission: the files that can't be scored, and the errors with their hints."""
     request = result.request
-    log(f"{request.team}: {request.called} {outcome_of(result)}")
-    if result.error is not None and result.error.detail:
-        print_error(result.error, request.store)
+    faults = result.outcome.faults if result.outcome is not None else []
+    errors = faults or ([result.error] if result.error is not None else [])
+    log(f"{request.team}: {request.called} {result.state if errors else outcome_of(result)}")
+    for error in errors:
+        print_error(error, request.store)
+    for finding in result.outcome.findings if result.outcome is not None else ():
+        log(f"  {finding.path}: {finding.message} ({finding.code})")
 
 
 def outcome_of(result: Result) -> str:
@@ -55,13 +62,20 @@ def outcome_of(result: Result) -> str:
     return f"{result.state}: {result.cause}" if result.cause else str(result.state)
 
 
-def print_results(results: Sequence[Result]) -> None:
-    """Prints a table with a row for each submission of a queue, in the order of the queue."""
+def print_results(results: Sequence[Result], *, unnamed: Sequence[Path] = ()) -> None:
+    """Prints a table with a row for each submission of a queue, in the order of the queue, and what it leaves out.
+
+    Args:
+        results: What became of each.
+        unnamed: Archives that were not scored because their names give no team.
+    """
     from rich.table import Table
     from rich.text import Text
 
     from harness.score.queue import summary
 
+    if not results:
+        return
     often = Counter(result.request.team for result in results)
     console = stdout()
     with console.capture() as capture:
@@ -79,4 +93,8 @@ def print_results(results: Sequence[Result]) -> None:
             table.add_row(*(Text(for_terminal(cell)) for cell in cells))
         console.print(table)
         console.print(Text(summary(results)))
+        if any(result.state == "invalid" for result in results):
+            console.print(Text("`cad1 validate FILE` shows what is wrong with an invalid submission."))
+        for path in unnamed:
+            console.print(Text(for_terminal(f"{path.name} was not scored: its name gives no team.")))
     show(capture.get())

@@ -66,7 +66,7 @@ def score_command(
     from validator import Challenge
 
     arrivals, others = arrivals_of(submissions, team=team)
-    report_others(others)
+    unnamed = report_others(others)
     challenge = Challenge.load(data, split=split)
     try:
         selected = challenge.select(songs=songs or None, listeners=listeners or None)
@@ -104,7 +104,7 @@ def score_command(
         if as_json:
             emit(document(submissions=[result_document(result) for result in results]), None)
             raise typer.Exit(worst_exit_code(results))
-        print_results(results)
+        print_results(results, unnamed=unnamed)
         if any(result.average is not None for result in results):
             print_ranking(store, split=split)
         raise typer.Exit(worst_exit_code(results))

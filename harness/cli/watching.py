@@ -61,7 +61,7 @@ def watch_command(
     Each submission_NAME.zip is scored once it is complete, and a report for its team is written. Ends on SIGTERM
     and Ctrl-C after storing what it has; started again, it continues.
     """
-    from harness.cli.progress import ProgressBar
+    from harness.cli.progress import BusyBar
     from harness.cli.queues import notifying, report_others, report_result
     from harness.sandbox.choice import choose_sandbox
     from harness.score.arrivals import Arrival
@@ -92,7 +92,7 @@ def watch_command(
 
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        with ProgressBar("Scoring", stderr()) as progress, notifying(notify) as on_change:
+        with BusyBar("Scoring", stderr()) as progress, notifying(notify) as on_change:
             chosen = choose_sandbox(sandbox, runtime=runtime, image=image, log=log)
             watcher = Watcher(
                 Inbox(inbox, rest=rest, limits=archive_limits(challenge)),
@@ -104,7 +104,7 @@ def watch_command(
                 on_others=report_others,
             )
             log(f"Watching {inbox}.")
-            watcher.run()
+            watcher.run(on_idle=progress.rest)
     except _Terminated:
         log("Ended. What was stored is kept; started again, the same command continues.")
     finally:
@@ -141,7 +141,11 @@ def rescore_command(
     from validator import Challenge
 
     challenge = Challenge.load(data, split=split)
-    present, missing = find_kept(counted(store, challenge), keep, challenge)
+    submissions = counted(store, challenge)
+    if not submissions:
+        log(f"Nothing in {store} is ranked for split {split}, so nothing is scored again.")
+        return
+    present, missing = find_kept(submissions, keep, challenge)
     for one in missing:
         log(f"{one.team}: {one.name} is not in {keep}, or damaged there: {one.sha256}")
     requests = [

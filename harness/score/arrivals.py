@@ -43,11 +43,14 @@ def team_in(path: Path) -> str | None:
 
 
 def in_folder(folder: Path) -> tuple[list[Arrival], list[Path]]:
-    """The submissions in a folder, the oldest first, and the other visible files and folders in it."""
+    """The submissions in a folder, the oldest first, and the other visible files and folders in it.
+
+    A link is none: whoever may write to an inbox could link to the submission of another team.
+    """
     arrivals, others = [], []
     for path in by_age(path for path in folder.iterdir() if not path.name.startswith(".")):
         team = team_in(path)
-        if team is None:
+        if team is None or path.is_symlink():
             others.append(path)
         else:
             arrivals.append(Arrival(path, team))
@@ -108,4 +111,11 @@ def looks_like_archive(path: Path) -> bool:
 
 def by_age(paths: Iterable[Path]) -> list[Path]:
     """Paths by the time of their last modification, the oldest first, and by name at equal times."""
-    return sorted(paths, key=lambda path: (path.lstat().st_mtime_ns, path.name))
+
+    def age(path: Path) -> tuple[int, str]:
+        try:
+            return path.lstat().st_mtime_ns, path.name
+        except FileNotFoundError:  # it has just been taken away
+            return 0, path.name
+
+    return sorted(paths, key=age)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.ledger.audits import audit_progress
 from harness.ledger.entities import Key, Scorer
@@ -30,6 +30,7 @@ from validator import Report, SubmissionChangedError
 from validator.archive.submission import Submission, open_submission
 from validator.challenge.manifest import archive_limits
 from validator.findings.wording import counted
+from validator.report.report import in_order
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Result:
         cause: One sentence, or empty.
         average: The ranking score, if it has one.
         sha256: The submission's SHA-256; empty if it could not be read to its end.
-        report: The validator's report; None if it was not validated.
+        report: The validator's report, with what decoding has found; None if it was not validated.
         outcome: The outcome of its run; None if it was invalid, had been scored before, or could not be run.
         error: The error that ended its run, or its first failure that the submission did not cause.
         scored_before: Whether the same scorer had scored it completely before.
@@ -139,6 +140,8 @@ class Queue:
         Returns:
             The result of one that can't be scored; None for one that waits now.
         """
+        if not self._waiting:
+            self._done = 0
         own = len(request.selected.examples)
         self._progress(self._done, self._total + own, f"validating {request.team}")
         limits = archive_limits(request.challenge)
@@ -198,7 +201,7 @@ class Queue:
             "" if state is State.SCORED else cause,
             average=outcome.average,
             sha256=one.sha256,
-            report=outcome.report,
+            report=whole_report(outcome),
             outcome=outcome,
             error=outcome.faults[0] if outcome.faults else None,
         )
@@ -301,6 +304,12 @@ def _scored_before(one: _Waiting, environment: Environment) -> Result | None:
 def _failed(request: Request, error: HarnessError, *, sha256: str = "") -> Result:
     state, fault, cause = state_after_error(request, error)
     return Result(request, state, fault, cause, sha256=sha256, error=error)
+
+
+def whole_report(outcome: Outcome) -> Report:
+    """The validator's report on a submission that was run, with what decoding has found."""
+    findings = in_order([*outcome.report.findings, *outcome.findings])
+    return replace(outcome.report, findings=findings, depth="decoded")
 
 
 def summary(results: Sequence[Result]) -> str:

@@ -59,8 +59,6 @@ def as_text(result: Result) -> str:
         lines.append(f"Average score: {result.average:.4f}")
     if cause := cause_for_team(result):
         lines.append(f"Cause: {cause}")
-    for finding in result.outcome.findings if result.outcome is not None else ():
-        lines.append(f"  {finding.path}: {finding.message} ({finding.code})")
     text = "".join(f"{for_terminal(line)}\n" for line in lines)
     return text if result.report is None else f"{text}\n{result.report.to_text(all_=True)}"
 
@@ -68,7 +66,6 @@ def as_text(result: Result) -> str:
 def as_json(result: Result) -> str:
     """The report as JSON."""
     request = result.request
-    found = result.outcome.findings if result.outcome is not None else []
     document = {
         "schema_version": 1,
         "team": request.team,
@@ -79,7 +76,6 @@ def as_json(result: Result) -> str:
         "fault": str(result.fault),
         "cause": cause_for_team(result),
         "average": result.average,
-        "findings": [finding.to_dict() for finding in found],
         "report": None if result.report is None else json.loads(result.report.to_json()),
     }
     return json.dumps(document, indent=1, allow_nan=False) + "\n"

@@ -19,7 +19,7 @@ from harness.score.queue import Queue, Result, ResultCallback
 from harness.score.request import LogCallback, Request
 from harness.score.teamreports import report_paths, write_report
 from validator import SubmissionChangedError
-from validator.archive.submission import SubmissionNotFound, open_submission
+from validator.archive.submission import open_submission
 from validator.challenge.manifest import archive_limits
 
 POLL_SECONDS = 1.0
@@ -51,7 +51,7 @@ class Watcher:
         reports: Path,
         log: LogCallback,
         on_result: ResultCallback,
-        on_others: Callable[[list[Path]], None],
+        on_others: Callable[[list[Path]], object],
         retry: float = RETRY_SECONDS,
     ) -> None:
         self._inbox = inbox
@@ -64,8 +64,12 @@ class Watcher:
         self._retry = retry
         self._failed: dict[Path, float] = {}
 
-    def run(self, *, poll: float = POLL_SECONDS) -> None:
+    def run(self, *, poll: float = POLL_SECONDS, on_idle: Callable[[], object] = lambda: None) -> None:
         """Watches until it is interrupted.
+
+        Args:
+            poll: Seconds between two looks at the inbox while nothing is scored.
+            on_idle: Called when there is nothing to score.
 
         Raises:
             SetupError: Nothing can be scored on this machine as it is, found out before anything is waited for.
@@ -73,6 +77,7 @@ class Watcher:
         self._queue.prepare()
         while True:
             if not self.step():
+                on_idle()
                 time.sleep(poll)
 
     def step(self) -> bool:
@@ -113,7 +118,7 @@ class Watcher:
         try:
             with open_submission(request.submission, limits=archive_limits(request.challenge)) as submission:
                 sha256 = submission.digest()
-        except (SubmissionChangedError, SubmissionNotFound):
+        except (SubmissionChangedError, OSError):  # the queue finds it again, and says so
             return False
         if sha256 is None:
             return False

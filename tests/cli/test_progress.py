@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import time
+
 import pytest
 from rich.console import Console
 from rich.progress import Task
 from rich.text import Text
 
-from harness.cli.progress import ProgressBar, TimeLeft
+from harness.cli.progress import BusyBar, ProgressBar, TimeLeft
 
 
 @pytest.mark.parametrize(
@@ -21,3 +24,24 @@ def test_the_time_left_after_a_batch(done: int, shown: str, monkeypatch: pytest.
     assert bar._bar is not None
     (task,) = bar._bar.tasks
     assert TimeLeft().render(task) == Text(shown, style="progress.remaining")
+
+
+def test_a_bar_of_work_that_comes_and_goes_is_gone_while_there_is_none() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    with BusyBar("Scoring", console) as progress:
+        assert shown_by(console) == ""
+        progress(1, 2, "E001")
+        assert "Scoring" in shown_by(console)
+        progress.rest()
+        before = shown_by(console)
+        assert before.endswith("\x1b[2K"), "the bar is still there"
+        time.sleep(0.3)
+        assert shown_by(console) == before, "it is drawn again"
+        progress(0, 1, "E002")
+        assert len(shown_by(console)) > len(before)
+
+
+def shown_by(console: Console) -> str:
+    """Everything that was written to a console in memory."""
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()

@@ -117,6 +117,19 @@ def test_a_damaged_copy_is_not_scored(
     assert sha256 in capsys.readouterr().err
 
 
+def test_a_store_in_which_nothing_counts_says_so(
+    options: list[str],
+    use: Callable[[FakeSandbox], None],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for team in ("E001", "E002"):
+        cad1(["disqualify", team, "--reason", "x", "--store", str(tmp_path / "store")])
+    use(Renewed())
+    assert cad1(["rescore", *options]) == 0
+    assert "is ranked for split test, so nothing is scored again." in capsys.readouterr().err
+
+
 def test_a_disqualified_team_is_left_out(
     options: list[str], use: Callable[[FakeSandbox], None], tmp_path: Path
 ) -> None:

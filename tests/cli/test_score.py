@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.cli.app import cad1
+from harness.protocol.errors import SetupError
 from harness.sandbox import choice
 from tests.score.fakes import FakeSandbox
 
@@ -57,6 +58,8 @@ def test_a_folder_is_scored_and_summed_up(
     assert "3 submissions: 1 invalid, 2 scored." in summary
     assert "Ranking" in out
     assert max(len(line) for line in summary.splitlines()) <= 80
+    assert "`cad1 validate FILE` shows what is wrong" in summary
+    assert "mine.zip was not scored: its name gives no team." in summary
     assert "mine.zip is not scored: its name gives no team. Rename it to submission_NAME.zip." in err
     assert "notes.txt is not a submission" in err
 
@@ -87,6 +90,25 @@ def test_a_long_name_or_cause_fits_80_columns(
     summary = capsys.readouterr().out.partition("Split test")[0]
     assert max(len(line) for line in summary.splitlines()) <= 80
     assert summary.count("E") >= 64
+
+
+def test_a_failure_is_logged_with_its_hint_and_in_the_table(
+    inbox: Path,
+    synthetic_root: Path,
+    tmp_path: Path,
+    sandbox: FakeSandbox,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(_: object) -> Iterator[object]:
+        raise SetupError("The disk is full.", hint="Make room on it.")
+        yield
+
+    sandbox.run = fail  # type: ignore[assignment,method-assign]
+    assert cad1(["score", str(inbox), *options(synthetic_root, tmp_path / "store")]) == 3
+    out, err = capsys.readouterr()
+    assert "E001: submission_E001.zip failed\ncad1: The disk is full.\n  Make room on it.\n" in err
+    assert out.count("The disk is full.") == 2
+    assert "3 submissions: 1 invalid, 2 failed." in out
 
 
 def test_ctrl_c_says_one_sentence(

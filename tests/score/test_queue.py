@@ -25,6 +25,7 @@ from harness.score.queue import Result, score_all, summary, worst_exit_code
 from harness.score.request import Request
 from tests.score.fakes import FakeSandbox
 from validator import Challenge
+from validator.archive.submission import digest
 
 MakeZip = Callable[[str, str], Path]
 
@@ -231,6 +232,26 @@ def test_what_is_kept_does_not_change_with_the_original(requests: list[Request],
     assert kept.read_bytes() == before
 
 
+def test_a_folder_is_kept_as_a_folder_and_a_copy_that_was_cut_off_is_made_again(
+    requests: list[Request], tmp_path: Path
+) -> None:
+    unpacked, folder = tmp_path / "submission_E009", tmp_path / "kept"
+    with zipfile.ZipFile(requests[0].submission) as source:
+        source.extractall(unpacked)
+    sha256 = digest(unpacked)
+    left = folder / f".{sha256}.part"
+    left.mkdir(parents=True)
+    (left / "half.flac").write_bytes(b"")
+    request = replace(requests[0], submission=unpacked, team="E009", keep=folder)
+    (result,) = run([request], FakeSandbox())
+    assert result.state is State.SCORED
+    assert sha256 is not None
+    kept = find(folder, sha256)
+    assert kept == folder / sha256
+    assert digest(kept) == sha256
+    assert not left.exists()
+
+
 def test_a_folder_that_cannot_be_written_is_an_error_of_the_set_up(
     requests: list[Request], tmp_path: Path
 ) -> None:
@@ -274,6 +295,14 @@ def test_a_folder_gives_its_submissions_the_oldest_first(tmp_path: Path) -> None
         ("submission_B.zip", "B"),
     ]
     assert [path.name for path in others] == ["notes.txt"]
+
+
+def test_a_link_in_a_folder_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "submission_A.zip").write_bytes(b"")
+    (tmp_path / "submission_B.zip").symlink_to(tmp_path / "submission_A.zip")
+    found, others = arrivals.in_folder(tmp_path)
+    assert [one.team for one in found] == ["A"]
+    assert [path.name for path in others] == ["submission_B.zip"]
 
 
 def test_a_submission_that_is_named_twice_is_scored_once(tmp_path: Path) -> None:

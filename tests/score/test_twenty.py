@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sqlite3
@@ -18,6 +17,7 @@ import pytest
 
 from harness.baselines.synthetic import make_challenge
 from harness.enhance import enhance
+from harness.ranking.store import read_tables
 from validator import Challenge
 
 FAKE = [sys.executable, "-m", "tests.score.fake_command"]
@@ -98,13 +98,8 @@ def run_until(child: subprocess.Popen[str], store: Path, *, examples: int) -> No
 
 
 def standings(store: Path) -> list[tuple[str, str, float]]:
-    """Team, submission and average of each ranked team."""
-    done = subprocess.run(
-        [*REAL, "ranking", "--format", "json", "--store", str(store)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    rows = [row for table in json.loads(done.stdout)["tables"] for row in table["rows"]]
-    return [(row["team"], row["submission"], row["average"]) for row in rows]
+    """Team, submission and average of each ranked team, the best first."""
+    return [(row.team, row.submission, row.average) for table in read_tables(store) for row in table.rows]
 
 
 @pytest.mark.parametrize("sandbox", SANDBOXES)
@@ -117,9 +112,10 @@ def test_twenty_submissions_in_a_folder_and_a_command_that_is_killed_twice(
     for age, (name, data) in enumerate(twenty.items()):
         (inbox / name).write_bytes(data)
         os.utime(inbox / name, (age, age))
+    line: tuple[str | Path, ...]
     line = ("score", inbox, "--data", root, "--split", "test", "--store", store, *options)
     for examples in (4, 11):
-        child = started(command, *line, delay=0.1)
+        child = started(command, *line, delay=0.05)
         run_until(child, store, examples=examples)
         child.send_signal(signal.SIGKILL)
         child.communicate()
@@ -182,4 +178,4 @@ def deliver(submissions: Mapping[str, bytes], folder: Path) -> None:
             for part in range(3):
                 stream.write(data[part * len(data) // 3 : (part + 1) * len(data) // 3])
                 stream.flush()
-                time.sleep(0.05)
+                time.sleep(0.03)

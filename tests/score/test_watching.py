@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,6 +96,22 @@ def test_each_team_gets_a_report_of_what_became_of_its_submission(place: Place) 
     assert (place.store / RANKING_FILE).is_file()
 
 
+def test_the_report_has_what_decoding_finds(place: Place) -> None:
+    path = place.put("E001")
+    with zipfile.ZipFile(path) as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    bass = next(name for name in members if name.endswith("left_bass.flac"))
+    members[bass] = members[bass][:300]
+    with zipfile.ZipFile(path, "w") as target:
+        for name, data in members.items():
+            target.writestr(name, data)
+    place.settle(place.watcher())
+    text = place.report("E001", "txt")
+    assert "State: invalid" in text
+    assert "INVALID: 1 error" in text
+    assert json.loads(place.report("E001", "json"))["report"]["valid"] is False
+
+
 def test_a_watcher_that_is_started_again_looks_at_nothing_twice(place: Place) -> None:
     place.put("E001")
     place.put("E002", data=b"no archive")
@@ -172,6 +190,29 @@ def test_a_watcher_on_a_machine_that_cannot_score_says_so_at_once(
     monkeypatch.setattr(FakeSandbox, "prepare", fail)
     with pytest.raises(HarnessError, match="No Docker engine"):
         place.watcher().run()
+
+
+def test_a_submission_that_may_not_be_read_stops_no_other(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = place.put("E001")
+    place.put("E002")
+    opened = os.open
+
+    def refuse(path: Any, *rest: Any, **options: Any) -> int:
+        if str(path) == str(locked):
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *rest, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    watcher = place.watcher()
+    watcher.step()
+    monkeypatch.setattr("harness.score.inbox.UNREADABLE_FACTOR", 0.0)
+    watcher.step()
+    assert {result.request.team: str(result.state) for result in place.results} == {
+        "E001": "failed",
+        "E002": "scored",
+    }
 
 
 def test_an_inbox_that_disappears_is_an_error_of_the_set_up(place: Place) -> None:
