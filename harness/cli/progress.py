@@ -16,9 +16,11 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
-from harness.cli.console import log_line
+from harness.cli.console import is_quiet, log_line
+from validator.findings.text import for_terminal
 
 PLAIN_SECONDS = 15.0
 """Between two plain lines, so that the log of a whole night stays readable."""
@@ -28,11 +30,11 @@ class TimeLeft(ProgressColumn):
     """The time left at the average rate since the start; rich's own column misreads batches of examples."""
 
     def render(self, task: Task) -> Text:
-        """Shows h:mm:ss, or dashes before the first result."""
+        """Shows h:mm:ss, at least a second; dashes before the first result and when only other work is left."""
         done = task.completed - task.fields["done_at_start"]
-        if task.total is None or task.elapsed is None or done <= 0:
+        if task.total is None or task.elapsed is None or done <= 0 or task.completed >= task.total:
             return Text("-:--:--", style="progress.remaining")
-        seconds = round(task.elapsed * (task.total - task.completed) / done)
+        seconds = max(1, round(task.elapsed * (task.total - task.completed) / done))
         return Text(str(timedelta(seconds=seconds)), style="progress.remaining")
 
 
@@ -49,18 +51,21 @@ class ProgressBar:
         self._console = console
         self._last_line = float("-inf")
         self._bar: Progress | None = None
-        if console.is_terminal:
+        if console.is_terminal and not is_quiet():
             self._bar = Progress(
                 TextColumn("{task.description}"),
-                BarColumn(),
+                BarColumn(bar_width=None, table_column=Column(min_width=8, max_width=30, ratio=1)),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 TimeLeft(),
+                TextColumn(
+                    "{task.fields[item]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
+                ),
                 console=console,
                 transient=True,
             )
-            self._task = self._bar.add_task(title, total=None, done_at_start=0)
+            self._task = self._bar.add_task(title, total=None, done_at_start=0, item="")
             self._started = False
 
     def __enter__(self) -> ProgressBar:
@@ -80,7 +85,10 @@ class ProgressBar:
             if not self._started:
                 self._started = True
                 self._bar.update(self._task, done_at_start=done)
-            self._bar.update(self._task, completed=done, total=total)
+            shown = for_terminal(item).replace("[", "\\[")
+            self._bar.update(self._task, completed=done, total=total, item=shown)
+            return
+        if is_quiet():
             return
         now = time.monotonic()
         if done == total or now - self._last_line >= PLAIN_SECONDS:

@@ -124,7 +124,7 @@ def regress_command(
     if update and data is not None:
         raise UsageError("--update stores the demo's scores; it cannot be used with --data.")
     chosen = choose_sandbox(sandbox, image=image, log=log)
-    with temporary_folder("regress") as work, ProgressBar("Scoring", stderr()) as progress:
+    with temporary_folder("regress") as work, ProgressBar("Baselines", stderr()) as progress:
         if update:
             sys.stdout.write(f"{regression.update(work, chosen, workers=workers, progress=progress)}\n")
             return

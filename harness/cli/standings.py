@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.console import STORE, emit, log, show, show_line
+from harness.cli.console import STORE, emit, log, show, show_line, stdout
 from harness.cli.options import (
     AnySplit,
     OptionalData,
@@ -27,12 +27,19 @@ def ranking_command(
     split: AnySplit = None,
     format_: Annotated[RankingFormat, typer.Option("--format", help="The output format.")] = "table",
     output: Output = None,
+    notes: Annotated[
+        bool,
+        typer.Option("--notes", help="Print the notes on a terminal too: audits, who is not ranked and why."),
+    ] = False,
     store: Store = STORE,
 ) -> None:
-    """Show the ranking"""
+    """Show the ranking
+
+    On a terminal, what does not fit on it is shown in the pager (PAGER), one table a screen.
+    """
     from harness.cli.presentation import print_ranking
 
-    print_ranking(store, split=split, format_=format_, output=output)
+    print_ranking(store, split=split, format_=format_, output=output, notes=notes, paged=True)
 
 
 def scores_command(
@@ -74,15 +81,26 @@ def status_command(
     team: Annotated[str | None, typer.Argument(help="Only this team, with every failed example.")] = None,
     split: AnySplit = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again every two seconds, until Ctrl-C.")
+    ] = False,
     store: Store = STORE,
 ) -> None:
     """Show submission status
 
     Lists each submission's state, progress and rate, and what failed with its cause.
     """
-    from harness.cli.presentation import status_json, status_text
+    from harness.cli.presentation import status_json, status_text, watch_statuses
     from harness.score.status import read_statuses
 
+    if watch:
+        if as_json or not stdout().is_terminal:
+            raise UsageError(
+                "--watch is for a terminal, and not for --json.", hint="Use `cad1 status --json`."
+            )
+        watch_statuses(
+            lambda: status_text(read_statuses(store, team=team, split=split), full=team is not None)
+        )
     statuses = read_statuses(store, team=team, split=split)
     if team is not None and not statuses:
         raise UsageError(

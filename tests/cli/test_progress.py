@@ -1,4 +1,4 @@
-"""The time left follows from all work since the start, because examples finish in batches."""
+"""The time left follows from all work since the start, because examples finish in batches; it is never 0:00:00."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.cli.progress import ProgressBar, TimeLeft
 
 
 @pytest.mark.parametrize(
-    ("done", "shown"), [(20, "-:--:--"), (28, "0:15:00"), (60, "0:01:40"), (100, "0:00:00")]
+    ("done", "shown"), [(20, "-:--:--"), (28, "0:15:00"), (60, "0:01:40"), (99, "0:00:01"), (100, "-:--:--")]
 )
 def test_the_time_left_after_a_batch(done: int, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Task, "elapsed", property(lambda task: 100.0))
