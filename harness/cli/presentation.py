@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.console import emit, log, print_error, show, stdout, use_color
+from harness.cli.console import emit, log, print_error, show, show_line, stdout, use_color
 from harness.protocol.errors import SubmissionError
 from validator.findings.text import for_terminal
 from validator.findings.wording import counted
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.cli.options import RankingFormat
+    from harness.machine.abilities import Ability
     from harness.machine.doctor import Check
     from harness.score.request import Outcome
     from harness.score.status import SubmissionStatus
@@ -119,14 +120,31 @@ def print_checks(checks: Sequence[Check]) -> None:
     from rich.text import Text
 
     console = stdout()
+    said = set()
     with console.capture() as capture:
         for check in checks:
             mark = "[green]✓[/]" if check.good else "[red]✗[/]"
             console.print(mark, f"{check.name}:", style=None, end=" ")
             console.print(Text(for_terminal(check.found)), soft_wrap=True)
-            if check.hint:
+            if check.hint and check.hint not in said:
+                said.add(check.hint)
                 console.print(Text(f"    {for_terminal(check.hint)}"), soft_wrap=True)
     show(capture.get())
+
+
+def print_abilities(found: Sequence[Ability]) -> None:
+    """Prints which commands work on this machine, and what the others lack."""
+    from harness.cli.console import EXTRAS
+    from harness.cli.installation import install_hint
+
+    lines = ["", "Commands:"]
+    for one in found:
+        missing = ", ".join([*one.checks, *one.libraries])
+        lines.append(f"{'✓' if one.works else '✗'} {one.commands}{f': missing {missing}' if missing else ''}")
+        extras = sorted({EXTRAS[library] for library in one.libraries}, key=list(EXTRAS.values()).index)
+        lines += [f"    {install_hint(extras[-1])}"] if extras else []
+    for line in lines:
+        show_line(line)
 
 
 def status_json(statuses: Sequence[SubmissionStatus]) -> str:

@@ -59,20 +59,24 @@ def scores_command(
 
 def add_scores_command(
     team: Team,
-    scores: Annotated[Path, typer.Argument(help="The team's scores.csv.", show_default=False)],
+    scores: Annotated[
+        list[Path],
+        typer.Argument(help="The team's scores.csv, or all of its batch files.", show_default=False),
+    ],
     data: OptionalData = None,
     split: SplitOption = "valid",
     store: Store = STORE,
 ) -> None:
     """Add a scores.csv that a team computed itself
 
-    The ranking marks these scores as self-reported.
+    The ranking marks these scores as self-reported. The files that the challenge's recipe writes in batches
+    (scores_1-8.csv, scores_2-8.csv, ...) are given at once.
     """
     from harness.ranking.selfreport import add_self_reported
     from validator import Challenge
 
     average = add_self_reported(
-        checked_team(team), scores, challenge=Challenge.load(data, split=split), store=store
+        checked_team(team), *scores, challenge=Challenge.load(data, split=split), store=store
     )
     log(f"{team}: self-reported average score {average:.4f}")
 
