@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 STORE = Path("submissions")
 """The default store."""
 
+INTERRUPTED = 130
+"""The exit code of an interrupted command."""
+
 EXTRAS = {
     "numba": "score",
     "scipy": "score",
@@ -184,9 +187,7 @@ def run(command: Callable[[], object]) -> int:
     except typer.Exit as leave:
         return leave.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        resumes = "; what was stored is kept, and the same command continues from there" if _resumable else ""
-        warn(f"cad1: Interrupted{resumes}.")
-        return 130
+        result = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of standard output has exited
         return 0
@@ -194,6 +195,9 @@ def run(command: Callable[[], object]) -> int:
         error = _to_harness_error(exception)
         print_error(error)
         return error.exit_code
+    if result == INTERRUPTED:  # the command-line library returns it for a KeyboardInterrupt
+        resumes = "; what was stored is kept, and the same command continues from there" if _resumable else ""
+        warn(f"cad1: Interrupted{resumes}.")
     return result if isinstance(result, int) else 0
 
 

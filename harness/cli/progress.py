@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import timedelta
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,7 +17,6 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.table import Column
 from rich.text import Text
 
 from harness.cli.console import is_quiet, log_line
@@ -38,6 +38,17 @@ class TimeLeft(ProgressColumn):
         return Text(str(timedelta(seconds=seconds)), style="progress.remaining")
 
 
+class _Bar(Progress):
+    """A bar, and on the line below it what is being done."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The two lines."""
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            if item := task.fields["item"]:
+                yield Text(f"  {item}", no_wrap=True, overflow="ellipsis")
+
+
 class ProgressBar:
     """Shows the progress of some work for the length of a `with` block; a `ProgressCallback`.
 
@@ -50,18 +61,15 @@ class ProgressBar:
         self._title = title
         self._console = console
         self._last_line = float("-inf")
-        self._bar: Progress | None = None
+        self._bar: _Bar | None = None
         if console.is_terminal and not is_quiet():
-            self._bar = Progress(
+            self._bar = _Bar(
                 TextColumn("{task.description}"),
-                BarColumn(bar_width=None, table_column=Column(min_width=8, max_width=30, ratio=1)),
+                BarColumn(bar_width=30),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 TimeLeft(),
-                TextColumn(
-                    "{task.fields[item]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
-                ),
                 console=console,
                 transient=True,
             )
@@ -85,8 +93,7 @@ class ProgressBar:
             if not self._started:
                 self._started = True
                 self._bar.update(self._task, done_at_start=done)
-            shown = for_terminal(item).replace("[", "\\[")
-            self._bar.update(self._task, completed=done, total=total, item=shown)
+            self._bar.update(self._task, completed=done, total=total, item=for_terminal(item))
             return
         if is_quiet():
             return

@@ -21,3 +21,18 @@ def test_the_time_left_after_a_batch(done: int, shown: str, monkeypatch: pytest.
     assert bar._bar is not None
     (task,) = bar._bar.tasks
     assert TimeLeft().render(task) == Text(shown, style="progress.remaining")
+
+
+def test_a_bar_says_what_is_being_done_without_cutting_off_the_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console = Console(force_terminal=True, width=80, color_system=None)
+    with ProgressBar("Enhancing", console) as bar:
+        bar(
+            4,
+            4,
+            "spot-checking 3 stems with pyclarity, each one on its own, with [bold]all[/] of its own noise",
+        )
+    shown = capsys.readouterr().out
+    assert "0:00:00 left -:--:--" in shown
+    assert "  spot-checking 3 stems with pyclarity" in shown
