@@ -150,7 +150,7 @@ def regress(
         work: An empty folder for songs, zips and a store.
         sandbox: Where to score.
         workers: Number of threads and of sandboxes that run at the same time.
-        log: Called with a line for each result.
+        log: Called with a line before each baseline.
         progress: Called for every scored example.
         names: Which baselines, from `NAMES`; `trained` is skipped without PyTorch.
         engines: Which HAAQI implementations score.
@@ -164,10 +164,10 @@ def regress(
     for name in names:
         skipped = lacking_openunmix() if name == TRAINED else ""
         if skipped:
-            log(f"{name}: skipped. {skipped}")
             found += [Regression(name, engine, None, skipped) for engine in engines]
             continue
         for engine in engines:
+            log(f"Making and scoring {name} with engine {engine}.")
             outcome = _score(
                 challenge, name, work=work, sandbox=sandbox, engine=engine, workers=workers, progress=progress
             )
@@ -176,7 +176,6 @@ def regress(
             scores = {key: example.values for key, example in outcome.examples.items()}
             tolerance = SAME_BITS if outcome.locked and name != TRAINED else OTHER_CPU
             comparison = compare(expected, scores, tolerance=tolerance)
-            log(f"{name}, engine {engine}: {comparison.lines()[0]}")
             found.append(Regression(name, engine, comparison))
     return found
 
@@ -252,7 +251,7 @@ def regress_published(
         work: A folder for submissions and scores.
         sandbox: Where to score; the fast engine scores.
         workers: Number of threads and of sandboxes that run at the same time.
-        log: Called with a line for each result.
+        log: Called with a line before each baseline.
         progress: Called for every example.
 
     Raises:
@@ -269,6 +268,7 @@ def regress_published(
     enhanced = work / f"enhanced-{_enhancement_version()}"
     found = {}
     for name in PUBLISHED_NAMES:
+        log(f"Making and scoring {name}.")
         outcome = _score(
             challenge,
             name,
@@ -280,7 +280,6 @@ def regress_published(
         )
         scores = {key: example.values for key, example in outcome.examples.items()}
         found[name] = compare_published(name, scores)
-        log(f"{name}: {found[name][0]}")
     return found
 
 

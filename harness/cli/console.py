@@ -184,14 +184,10 @@ def run(command: Callable[[], object]) -> int:
     set_resumable(False)
     try:
         result = command()
-        if result == INTERRUPTED:  # the command-line library has caught Ctrl-C
-            raise KeyboardInterrupt
     except typer.Exit as leave:
         return leave.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        resumes = "; what was stored is kept, and the same command continues from there" if _resumable else ""
-        warn(f"cad1: Interrupted{resumes}.")
-        return INTERRUPTED
+        result = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of standard output has exited
         return 0
@@ -199,6 +195,9 @@ def run(command: Callable[[], object]) -> int:
         error = to_harness_error(exception)
         print_error(error)
         return error.exit_code
+    if result == INTERRUPTED:  # the command-line library returns it for a KeyboardInterrupt
+        resumes = "; what was stored is kept, and the same command continues from there" if _resumable else ""
+        warn(f"cad1: Interrupted{resumes}.")
     return result if isinstance(result, int) else 0
 
 

@@ -165,7 +165,7 @@ def _announcing_compilation() -> Iterator[None]:
     """Says that the metric is being compiled if the block takes longer than loading it."""
     timer = threading.Timer(
         PATIENCE,
-        lambda: log("Compiling HAAQI for this machine; this happens once and takes about a minute."),
+        lambda: log("Compiling HAAQI for this machine; this happens once and takes half a minute or more."),
     )
     timer.daemon = True
     timer.start()

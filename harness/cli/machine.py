@@ -71,10 +71,12 @@ def image_verify_command(image: Image = "", runtime: Runtime = "", as_json: AsJs
 def doctor_command(as_json: AsJson = False, store: Store = STORE) -> None:
     """Check what this machine can do
 
-    Suggests a fix for each problem; exits with 3 if this machine cannot score at all.
+    Suggests a fix for each problem, and lists what each command lacks; exits with 3 if this machine cannot score at
+    all.
     """
     from harness.cli.documents import checks_json
-    from harness.cli.presentation import print_checks
+    from harness.cli.presentation import print_abilities, print_checks
+    from harness.machine.abilities import abilities
     from harness.machine.doctor import can_score, examine
 
     checks = examine(store)
@@ -82,6 +84,7 @@ def doctor_command(as_json: AsJson = False, store: Store = STORE) -> None:
         emit(checks_json(checks, can_score=can_score(checks)), None)
     else:
         print_checks(checks)
+        print_abilities(abilities(checks))
     raise typer.Exit(0 if can_score(checks) else SetupError.exit_code)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli.console import emit, log, print_error, show, stdout, use_color
+from harness.cli.console import emit, log, print_error, show, show_line, stdout, use_color
 from harness.protocol.errors import SubmissionError
 from validator.findings.text import for_terminal
 from validator.findings.wording import counted
@@ -17,25 +18,68 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.cli.options import RankingFormat
+    from harness.machine.abilities import Ability
     from harness.machine.doctor import Check
     from harness.score.request import Outcome
     from harness.score.status import SubmissionStatus
 
+WATCH_SECONDS = 2.0
+"""Between two looks of `cad1 status --watch`."""
+
+WIDE = 100
+"""Columns from which a terminal has room for the wide form of a table."""
+
 
 def print_ranking(
-    store: Path, *, split: str | None = None, format_: RankingFormat = "table", output: Path | None = None
+    store: Path,
+    *,
+    split: str | None = None,
+    format_: RankingFormat = "table",
+    output: Path | None = None,
+    notes: bool = False,
+    paged: bool = False,
 ) -> None:
-    """Prints the ranking of a store, or writes it to a file."""
-    from harness.ranking.render import RENDERERS, terminal
-    from harness.ranking.store import read_tables
+    """Prints the ranking of a store, or writes it to a file.
 
-    tables = read_tables(store, split=split)
+    Args:
+        store: The folder of the ledger.
+        split: Only this split.
+        format_: How to write it.
+        output: A file instead of standard output.
+        notes: Print the notes on a terminal too; elsewhere they are always there.
+        paged: On a terminal, show what does not fit on it in the pager, one table a screen.
+    """
+    import pydoc
+    from datetime import UTC, datetime
+
+    from rich.text import Text
+
+    from harness.ranking.render import RENDERERS, terminal, titles
+    from harness.ranking.store import read_ranking
+
+    tables, head = read_ranking(store, split=split)
     if format_ != "table":
         emit(RENDERERS[format_](tables), output)
-    elif output is None:
-        show(terminal(tables, stdout()))
+        return
+    console = stdout()
+    brief = output is None and console.is_terminal and not notes
+    named = list(zip(tables, titles(tables), strict=True))
+    screens = [terminal([table], console, title=title, with_notes=not brief) for table, title in named]
+    screens = screens or [terminal([], console)]
+    screens[-1] += f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, head of the log:\n{head}\n" if tables else ""
+    text = "".join(screens)
+    if output is not None:
+        emit(text, output)
+    elif paged and console.is_terminal and text.count("\n") >= console.height:
+        pages = "".join(_filled(screen, console.height - 1) for screen in screens)
+        pydoc.pager(Text.from_ansi(pages, end="").plain)
     else:
-        emit(terminal(tables, stdout()), output)
+        show(text)
+
+
+def _filled(screen: str, height: int) -> str:
+    """Text with empty lines up to a multiple of the height, so that the next text starts on a new screen."""
+    return screen + "\n" * (-screen.count("\n") % height)
 
 
 def print_outcome(outcome: Outcome, *, submission: Path, team: str, store: Path) -> None:
@@ -109,14 +153,31 @@ def print_checks(checks: Sequence[Check]) -> None:
     from rich.text import Text
 
     console = stdout()
+    said = set()
     with console.capture() as capture:
         for check in checks:
             mark = "[green]✓[/]" if check.good else "[red]✗[/]"
             console.print(mark, f"{check.name}:", style=None, end=" ")
             console.print(Text(for_terminal(check.found)), soft_wrap=True)
-            if check.hint:
+            if check.hint and check.hint not in said:
+                said.add(check.hint)
                 console.print(Text(f"    {for_terminal(check.hint)}"), soft_wrap=True)
     show(capture.get())
+
+
+def print_abilities(found: Sequence[Ability]) -> None:
+    """Prints which commands work on this machine, and what the others lack."""
+    from harness.cli.console import EXTRAS
+    from harness.cli.installation import install_hint
+
+    lines = ["", "Commands:"]
+    for one in found:
+        missing = ", ".join([*one.checks, *one.libraries])
+        lines.append(f"{'✓' if one.works else '✗'} {one.commands}{f': missing {missing}' if missing else ''}")
+        extras = sorted({EXTRAS[library] for library in one.libraries}, key=list(EXTRAS.values()).index)
+        lines += [f"    {install_hint(extras[-1])}"] if extras else []
+    for line in lines:
+        show_line(line)
 
 
 def status_json(statuses: Sequence[SubmissionStatus]) -> str:
@@ -127,6 +188,7 @@ def status_json(statuses: Sequence[SubmissionStatus]) -> str:
 
 def status_text(statuses: Sequence[SubmissionStatus], *, full: bool) -> str:
     """The statuses as a table, followed by causes; with `full`, every failed example too."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
@@ -134,21 +196,26 @@ def status_text(statuses: Sequence[SubmissionStatus], *, full: bool) -> str:
         return "No submissions yet.\n"
     console = stdout()
     with console.capture() as capture:
-        table = Table()
-        for heading in ("Team", "Split", "Submission", "State", "Since (UTC)", "Examples"):
-            table.add_column(heading, no_wrap=True)
-        active = any(one.runner for one in statuses)
-        if active:
-            table.add_column("Progress")
+        wide = console.width >= WIDE
+        table = Table() if wide else Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+        for heading in (
+            "Team",
+            "Split",
+            "Submission" if wide else "SHA-256",
+            "State",
+            "Since (UTC)",
+            "Examples",
+        ):
+            # the others are folded before a team's name would be cut off
+            table.add_column(heading, no_wrap=wide or heading == "Team", overflow="fold")
         for one in statuses:
             cells = (
                 one.team,
                 one.split,
-                one.submission[:12],
+                one.submission[: 12 if wide else 8],
                 f"{one.state} ({one.fault})" if one.fault else one.state,
-                one.since[:16].replace("T", " "),
+                one.since[0 if wide else len("2026-") : len("2026-11-24T12:00")].replace("T", " "),
                 f"{one.stored} of {one.total}",
-                *([_progress(one)] if active else []),
             )
             table.add_row(*(Text(for_terminal(cell)) for cell in cells))
         console.print(table)
@@ -157,9 +224,18 @@ def status_text(statuses: Sequence[SubmissionStatus], *, full: bool) -> str:
     return capture.get()
 
 
+def watch_statuses(read: Callable[[], str]) -> None:
+    """Shows the statuses again every two seconds, in one place, until the command is interrupted."""
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(console=stdout(), auto_refresh=False, vertical_overflow="crop") as live:
+        while True:
+            live.update(Text.from_ansi(read()), refresh=True)
+            time.sleep(WATCH_SECONDS)
+
+
 def _progress(one: SubmissionStatus) -> str:
-    if not one.runner:
-        return ""
     if one.rate is None or one.left is None:
         return "started"
     hours, minutes = divmod(round(one.left / 60), 60)
@@ -172,6 +248,8 @@ def _print_causes(one: SubmissionStatus, console: Console, *, full: bool) -> Non
     def line(text: str) -> None:
         console.print(Text(for_terminal(text)), soft_wrap=True)
 
+    if one.runner:
+        line(f"{one.team}: {_progress(one)}, by {one.runner}")
     if one.cause:
         line(f"{one.team}: {one.cause}")
     if one.failures and not full:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import timedelta
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,7 +19,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from harness.cli.console import log_line
+from harness.cli.console import is_quiet, log_line
+from validator.findings.text import for_terminal
 
 PLAIN_SECONDS = 15.0
 """Between two plain lines, so that the log of a whole night stays readable."""
@@ -28,12 +30,23 @@ class TimeLeft(ProgressColumn):
     """The time left at the average rate since the start; rich's own column misreads batches of examples."""
 
     def render(self, task: Task) -> Text:
-        """Shows h:mm:ss, or dashes before the first result."""
+        """Shows h:mm:ss, at least a second; dashes before the first result and when only other work is left."""
         done = task.completed - task.fields["done_at_start"]
-        if task.total is None or task.elapsed is None or done <= 0:
+        if task.total is None or task.elapsed is None or done <= 0 or task.completed >= task.total:
             return Text("-:--:--", style="progress.remaining")
-        seconds = round(task.elapsed * (task.total - task.completed) / done)
+        seconds = max(1, round(task.elapsed * (task.total - task.completed) / done))
         return Text(str(timedelta(seconds=seconds)), style="progress.remaining")
+
+
+class _Bar(Progress):
+    """A bar, and on the line below it what is being done."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The two lines."""
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            if item := task.fields["item"]:
+                yield Text(f"  {item}", no_wrap=True, overflow="ellipsis")
 
 
 class ProgressBar:
@@ -48,11 +61,11 @@ class ProgressBar:
         self._title = title
         self._console = console
         self._last_line = float("-inf")
-        self._bar: Progress | None = None
-        if console.is_terminal:
-            self._bar = Progress(
+        self._bar: _Bar | None = None
+        if console.is_terminal and not is_quiet():
+            self._bar = _Bar(
                 TextColumn("{task.description}"),
-                BarColumn(),
+                BarColumn(bar_width=30),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
                 TextColumn("left"),
@@ -60,7 +73,7 @@ class ProgressBar:
                 console=console,
                 transient=True,
             )
-            self._task = self._bar.add_task(title, total=None, done_at_start=0)
+            self._task = self._bar.add_task(title, total=None, done_at_start=0, item="")
             self._started = False
 
     def __enter__(self) -> ProgressBar:
@@ -80,7 +93,9 @@ class ProgressBar:
             if not self._started:
                 self._started = True
                 self._bar.update(self._task, done_at_start=done)
-            self._bar.update(self._task, completed=done, total=total)
+            self._bar.update(self._task, completed=done, total=total, item=for_terminal(item))
+            return
+        if is_quiet():
             return
         now = time.monotonic()
         if done == total or now - self._last_line >= PLAIN_SECONDS:

@@ -166,7 +166,7 @@ def regress_command(
     if update and (junit is not None or as_json):
         raise UsageError("--update compares nothing; it cannot be used with --junit or --json.")
     chosen = choose_sandbox(sandbox, image=image, log=log)
-    with temporary_folder("regress") as work, ProgressBar("Scoring", stderr()) as progress:
+    with temporary_folder("regress") as work, ProgressBar("Baselines", stderr()) as progress:
         if update:
             sys.stdout.write(f"{regression.update(work, chosen, workers=workers, progress=progress)}\n")
             return

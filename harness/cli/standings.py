@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.console import STORE, emit, log, show, show_line
+from harness.cli.console import STORE, emit, log, show, show_line, stdout
 from harness.cli.options import (
     AnySplit,
     AsJson,
@@ -28,12 +28,19 @@ def ranking_command(
     split: AnySplit = None,
     format_: Annotated[RankingFormat, typer.Option("--format", help="The output format.")] = "table",
     output: Output = None,
+    notes: Annotated[
+        bool,
+        typer.Option("--notes", help="Print the notes on a terminal too: audits, who is not ranked and why."),
+    ] = False,
     store: Store = STORE,
 ) -> None:
-    """Show the ranking"""
+    """Show the ranking
+
+    On a terminal, what does not fit on it is shown in the pager (PAGER), one table a screen.
+    """
     from harness.cli.presentation import print_ranking
 
-    print_ranking(store, split=split, format_=format_, output=output)
+    print_ranking(store, split=split, format_=format_, output=output, notes=notes, paged=True)
 
 
 def scores_command(
@@ -53,20 +60,24 @@ def scores_command(
 
 def add_scores_command(
     team: Team,
-    scores: Annotated[Path, typer.Argument(help="The team's scores.csv.", show_default=False)],
+    scores: Annotated[
+        list[Path],
+        typer.Argument(help="The team's scores.csv, or all of its batch files.", show_default=False),
+    ],
     data: OptionalData = None,
     split: SplitOption = "valid",
     store: Store = STORE,
 ) -> None:
     """Add a scores.csv that a team computed itself
 
-    The ranking marks these scores as self-reported.
+    The ranking marks these scores as self-reported. The files that the challenge's recipe writes in batches
+    (scores_1-8.csv, scores_2-8.csv, ...) are given at once.
     """
     from harness.ranking.selfreport import add_self_reported
     from validator import Challenge
 
     average = add_self_reported(
-        checked_team(team), scores, challenge=Challenge.load(data, split=split), store=store
+        checked_team(team), *scores, challenge=Challenge.load(data, split=split), store=store
     )
     log(f"{team}: self-reported average score {average:.4f}")
 
@@ -75,15 +86,26 @@ def status_command(
     team: Annotated[str | None, typer.Argument(help="Only this team, with every failed example.")] = None,
     split: AnySplit = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again every two seconds, until Ctrl-C.")
+    ] = False,
     store: Store = STORE,
 ) -> None:
     """Show submission status
 
     Lists each submission's state, progress and rate, and what failed with its cause.
     """
-    from harness.cli.presentation import status_json, status_text
+    from harness.cli.presentation import status_json, status_text, watch_statuses
     from harness.score.status import read_statuses
 
+    if watch:
+        if as_json or not stdout().is_terminal:
+            raise UsageError(
+                "--watch is for a terminal, and not for --json.", hint="Use `cad1 status --json`."
+            )
+        watch_statuses(
+            lambda: status_text(read_statuses(store, team=team, split=split), full=team is not None)
+        )
     statuses = read_statuses(store, team=team, split=split)
     if team is not None and not statuses:
         raise UsageError(

@@ -205,22 +205,38 @@ def html(tables: Sequence[Table]) -> str:
     return page.render(tables=[(table, title, notes(table)) for table, title in titled], empty=EMPTY)
 
 
-def terminal(tables: Sequence[Table], console: Console) -> str:
-    """The tables as a terminal shows them; colours and width are those of the console."""
+def terminal(
+    tables: Sequence[Table], console: Console, *, title: str | None = None, with_notes: bool = True
+) -> str:
+    """The tables as a terminal shows them; colours and width are those of the console.
+
+    Args:
+        tables: The tables.
+        console: Where they are shown.
+        title: Of the only table, if its own is that of another table too.
+        with_notes: Whether every note is shown; else their number is.
+    """
     from rich.table import Table as RichTable  # noqa: PLC0415  (slow to import)
     from rich.text import Text  # noqa: PLC0415
 
     with console.capture() as capture:
-        for table, title in zip(tables, titles(tables), strict=True):
-            console.print(Text(for_terminal(title)))
+        for table, name in zip(tables, titles(tables) if title is None else [title], strict=True):
+            console.print(Text(for_terminal(name)))
             drawn = RichTable()
             for heading in HEADINGS:
                 drawn.add_column(heading, justify="left" if heading == "Team" else "right")
             for row in table.rows:
                 drawn.add_row(*(Text(for_terminal(cell)) for cell in _cells(row)))
             console.print(drawn)
-            for note in notes(table):
+            sentences = notes(table)
+            for note in sentences if with_notes else ():
                 console.print(Text(f"- {for_terminal(note)}"))
+            if sentences and not with_notes:
+                number = len(table.unranked)
+                unranked = f", {counted(number, 'submission')} not ranked" if number else ""
+                console.print(
+                    Text(f"{counted(len(sentences), 'note')}{unranked}: see `cad1 ranking --notes`")
+                )
         if not tables:
             console.print(EMPTY)
     return capture.get()

@@ -52,17 +52,26 @@ def read_scores(path: Path, roster: Roster) -> list[StoredExample]:
         UsageError: There is no such file.
         SubmissionError: It is not a complete, valid scores.csv of this challenge; lists every problem.
     """
+    return parse_scores(read_text(path), roster, name=path.name)
+
+
+def read_text(path: Path) -> str:
+    """The text of a scores.csv.
+
+    Raises:
+        UsageError: There is no such file.
+        SubmissionError: It is too large or not UTF-8.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise SubmissionError(f"{path.name} is larger than {MAX_BYTES} bytes; it can't be a scores.csv.")
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise SubmissionError(f"{path.name} is not UTF-8 text.", hint="Export it as CSV in UTF-8.") from error
     except OSError as error:
         raise UsageError(
             f"{path} can't be read: {error.strerror}.", hint="Give the path of scores.csv."
         ) from error
-    return parse_scores(text, roster, name=path.name)
 
 
 def parse_scores(text: str, roster: Roster, *, name: str, complete: bool = True) -> list[StoredExample]:

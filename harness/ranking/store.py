@@ -43,6 +43,16 @@ def read_tables(store: Path, *, split: str | None = None) -> list[Table]:
         return make_tables(ledger, split=split)
 
 
+def read_ranking(store: Path, *, split: str | None = None) -> tuple[list[Table], str]:
+    """The tables of `read_tables`, and the head of the log that they were made from.
+
+    Raises:
+        SetupError: There is no ledger, or it can't be read.
+    """
+    with Ledger(store, read_only=True) as ledger, ledger.snapshot():
+        return make_tables(ledger, split=split), ledger.head()
+
+
 def read_team_scores(store: Path, team: str, *, split: str | None = None) -> TeamScores:
     """The scores of the submission of a team that counts.
 

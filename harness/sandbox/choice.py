@@ -13,6 +13,7 @@ from harness.sandbox.docker.container import DockerSandbox
 from harness.sandbox.docker.engine import connect
 from harness.sandbox.docker.image import IMAGE, build, check_image, default_base
 from harness.sandbox.local.bubblewrap import BubblewrapSandbox
+from harness.sandbox.local.environment import find_python, is_ready
 from harness.sandbox.local.process import ProcessSandbox
 
 LOCAL_BASE = "cad1-base:bookworm"
@@ -26,7 +27,8 @@ def choose_sandbox(name: str, *, runtime: str = "", image: str = "", log: Callab
         name: Which sandbox.
         runtime: An OCI runtime for the containers; the engine's default if empty.
         image: Another image than `cad1 image build`'s; with it, `strongest` is Docker.
-        log: Called with a line for each sandbox that this machine lacks; only with `strongest`.
+        log: Called with a line before something is installed, and with `strongest` for each sandbox that this
+            machine lacks.
 
     Raises:
         UsageError: A runtime or an image was given for a sandbox without containers.
@@ -45,9 +47,16 @@ def choose_sandbox(name: str, *, runtime: str = "", image: str = "", log: Callab
         )
     if name == DockerSandbox.name:
         return DockerSandbox(image=image or IMAGE, runtime=runtime)
-    if name == BubblewrapSandbox.name:
-        return BubblewrapSandbox()
-    return ProcessSandbox() if name == ProcessSandbox.name else strongest_sandbox(log)
+    if name == "strongest":
+        return strongest_sandbox(log)
+    _announce_installation(log)
+    return BubblewrapSandbox() if name == BubblewrapSandbox.name else ProcessSandbox()
+
+
+def _announce_installation(log: Callable[[str], None]) -> None:
+    """Says that the locked environments are installed now, if they are not ready."""
+    if find_python() is not None and not is_ready(Lock.load()):
+        log("Installing the scorer's own environment and compiling it: once, for about two minutes.")
 
 
 def strongest_sandbox(log: Callable[[str], None]) -> Sandbox:
@@ -69,6 +78,7 @@ def strongest_sandbox(log: Callable[[str], None]) -> Sandbox:
         return DockerSandbox()
     except SetupError as error:
         log(f"{error.message} {error.hint}")
+    _announce_installation(log)
     sandbox = BubblewrapSandbox()
     try:
         sandbox.prepare()

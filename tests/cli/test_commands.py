@@ -103,6 +103,23 @@ def test_completion_offers_commands(shell: str) -> None:
     assert "ranking" not in done.stdout
 
 
+@pytest.mark.parametrize("name", ["ranking", "score"])
+def test_an_interrupted_command_says_so(
+    name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Also through the command-line library, which turns the interruption into an exit code."""
+    console.stderr.cache_clear()
+
+    def interrupted(*_: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.ranking.store.read_ranking", interrupted)
+    monkeypatch.setattr("validator.Challenge.load", interrupted)
+    arguments = ["score", "x.zip", "--data", "x", "--team", "E001"] if name == "score" else [name]
+    assert cad1(arguments) == 130
+    assert capfd.readouterr().err.count("cad1: Interrupted") == 1
+
+
 def test_an_interruption_is_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
     console.stderr.cache_clear()
 

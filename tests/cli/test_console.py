@@ -87,7 +87,7 @@ def test_the_details_of_an_error_are_in_the_store_that_was_named(
     def broken(*_: object, **__: object) -> None:
         raise InternalError("It broke.", detail="what the evaluator said")
 
-    monkeypatch.setattr(ranking_store, "read_tables", broken)
+    monkeypatch.setattr(ranking_store, "read_ranking", broken)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()

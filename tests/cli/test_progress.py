@@ -1,4 +1,4 @@
-"""The time left follows from all work since the start, because examples finish in batches."""
+"""The time left follows from all work since the start, because examples finish in batches; it is never 0:00:00."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.cli.progress import BusyBar, ProgressBar, TimeLeft
 
 
 @pytest.mark.parametrize(
-    ("done", "shown"), [(20, "-:--:--"), (28, "0:15:00"), (60, "0:01:40"), (100, "0:00:00")]
+    ("done", "shown"), [(20, "-:--:--"), (28, "0:15:00"), (60, "0:01:40"), (99, "0:00:01"), (100, "-:--:--")]
 )
 def test_the_time_left_after_a_batch(done: int, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Task, "elapsed", property(lambda task: 100.0))
@@ -45,3 +45,18 @@ def shown_by(console: Console) -> str:
     """Everything that was written to a console in memory."""
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+def test_a_bar_says_what_is_being_done_without_cutting_off_the_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console = Console(force_terminal=True, width=80, color_system=None)
+    with ProgressBar("Enhancing", console) as bar:
+        bar(
+            4,
+            4,
+            "spot-checking 3 stems with pyclarity, each one on its own, with [bold]all[/] of its own noise",
+        )
+    shown = capsys.readouterr().out
+    assert "0:00:00 left -:--:--" in shown
+    assert "  spot-checking 3 stems with pyclarity" in shown

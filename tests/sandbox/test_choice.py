@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.protocol.errors import UsageError
+from harness.sandbox import choice
 from harness.sandbox.choice import choose_sandbox, strongest_sandbox
 from harness.sandbox.docker.container import DockerSandbox
 from harness.sandbox.local.bubblewrap import BubblewrapSandbox
@@ -30,6 +31,7 @@ def test_a_runtime_is_for_docker_only() -> None:
 
 def test_the_strongest_sandbox_that_works_is_chosen_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    monkeypatch.setattr(choice, "is_ready", lambda lock: True)
     lines: list[str] = []
     with monkeypatch.context() as patch:
         patch.setattr(BubblewrapSandbox, "prepare", lambda sandbox: None)
@@ -53,3 +55,17 @@ def test_an_image_that_is_named_is_docker_s(name: str) -> None:
 def test_an_image_without_containers_is_a_usage_error(name: str) -> None:
     with pytest.raises(UsageError, match="--image sha256:0 can only be used with --sandbox docker"):
         choose_sandbox(name, image="sha256:0", log=ignore)
+
+
+@pytest.mark.parametrize("name", ["bubblewrap", "process"])
+def test_an_installation_is_announced_before_it_takes_minutes(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(choice, "is_ready", lambda lock: False)
+    choose_sandbox(name, log=lines.append)
+    assert lines == ["Installing the scorer's own environment and compiling it: once, for about two minutes."]
+    lines.clear()
+    monkeypatch.setattr(choice, "is_ready", lambda lock: True)
+    choose_sandbox(name, log=lines.append)
+    assert lines == []

@@ -69,6 +69,7 @@ def ranking(request: Request) -> str:
 
 def statement(request: Request, folder: Path) -> str:
     """The result that the exported statement gives; the bundle is checked."""
+    (folder / "bundle.zip").unlink(missing_ok=True)  # of an earlier state: it is never overwritten
     path = export(request.store, request.team, split=None, output=folder / "bundle.zip")
     assert verify_bundle(path) == []
     with zipfile.ZipFile(path) as archive:
