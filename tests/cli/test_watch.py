@@ -28,7 +28,11 @@ def start(synthetic_root: Path, tmp_path: Path) -> Callable[..., subprocess.Pope
         line += ["--store", tmp_path / "store", "--rest", "0.2", *options]
         environment = os.environ | {"FAKE_DELAY": "0", "COLUMNS": "80"}
         return subprocess.Popen(
-            list(map(str, line)), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            list(map(str, line)),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
         )
 
     return start

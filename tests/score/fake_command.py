@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 
 from harness.cli.app import main
 from harness.sandbox import choice
@@ -23,6 +24,8 @@ def value(example: ExampleAudio) -> float:
 
 
 if __name__ == "__main__":
+    # a shell that starts the tests in the background ignores it for them
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sandbox = FakeSandbox()
     sandbox.value = value
     sandbox.delay = float(os.environ["FAKE_DELAY"])
