@@ -21,8 +21,8 @@ from validator import Challenge, Finding, Report
 from validator.checks.audio import check_audio
 from validator.checks.summary import AudioSummary
 
-FOLDER = "reports"
-"""The folder of a store with the reports of the validator."""
+FOLDER = "findings"
+"""The folder of a store with what the validator found."""
 
 
 class _Line(BaseModel):
