@@ -27,8 +27,8 @@ from validator.checks.matching import SongReferences
 from validator.checks.measurement import summarise
 from validator.checks.summary import AudioSummary
 
-FOLDER = "reports"
-"""The folder of a store with the reports of the validator."""
+FOLDER = "findings"
+"""The folder of a store with what the validator found."""
 
 
 class _Line(BaseModel):

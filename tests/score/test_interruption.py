@@ -121,7 +121,7 @@ def test_a_second_run_changes_nothing_and_leaves_no_temporary_file(
     line = command(oracle_zip, synthetic_root, tmp_path, "process")[3:]
     assert cad1(*line).returncode == 0
     before, ranking = stored(tmp_path), (tmp_path / "ranking.md").read_bytes()
-    reports = {one.name: one.read_bytes() for one in (tmp_path / "reports").iterdir()}
+    reports = {one.name: one.read_bytes() for one in (tmp_path / "findings").iterdir()}
     assert len(reports) == 2
     again = cad1(*line)
     assert again.returncode == 0
@@ -129,5 +129,5 @@ def test_a_second_run_changes_nothing_and_leaves_no_temporary_file(
     assert stored(tmp_path) == before
     assert (tmp_path / "ranking.md").read_bytes() == ranking
     names = {one.name.removesuffix("-wal").removesuffix("-shm") for one in tmp_path.iterdir()}
-    assert names == {"ledger.sqlite", "ranking.md", "reports"}, "a temporary file remains"
-    assert {one.name: one.read_bytes() for one in (tmp_path / "reports").iterdir()} == reports
+    assert names == {"ledger.sqlite", "ranking.md", "findings"}, "a temporary file remains"
+    assert {one.name: one.read_bytes() for one in (tmp_path / "findings").iterdir()} == reports
