@@ -98,7 +98,7 @@ def print_outcome(outcome: Outcome, *, submission: Path, team: str, store: Path)
 
 def log_outcome(outcome: Outcome, *, team: str) -> None:
     """Logs what was scored of a valid submission, and what was found in it."""
-    _log_findings(outcome)
+    log_findings(outcome)
     scored = counted(outcome.scored, "example")
     log(f"{scored} scored now, {outcome.stored} of {outcome.total} stored.")
     if outcome.audits:
@@ -132,7 +132,7 @@ def raise_failure(outcome: Outcome, *, submission: Path, store: Path) -> None:
         )
 
 
-def _log_findings(outcome: Outcome) -> None:
+def log_findings(outcome: Outcome) -> None:
     """Logs what was found in the audio, as `cad1 validate --data` would print it, and where the whole report is."""
     from validator.report.text import render_findings
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.console import log, print_error, show, stdout
+from harness.cli.presentation import log_findings
 from validator.findings.text import for_terminal
 
 if TYPE_CHECKING:
@@ -50,15 +51,16 @@ def report_result(result: Result) -> None:
     log(f"{request.team}: {request.called} {result.state if errors else outcome_of(result)}")
     for error in errors:
         print_error(error, request.store)
-    for finding in result.outcome.findings if result.outcome is not None else ():
-        log(f"  {finding.path}: {finding.message} ({finding.code})")
+    if result.outcome is not None:
+        log_findings(result.outcome)
 
 
 def outcome_of(result: Result) -> str:
     """The state of a result with its average or its cause."""
-    if result.average is not None and not result.cause:
+    if result.average is not None:
         before = " before" if result.scored_before else ""
-        return f"{result.state}{before}, average {result.average:.4f}"
+        cause = f"; {result.cause}" if result.cause else ""
+        return f"{result.state}{before}, average {result.average:.4f}{cause}"
     return f"{result.state}: {result.cause}" if result.cause else str(result.state)
 
 

@@ -15,6 +15,7 @@ from harness.ledger.ledger import Ledger
 from harness.ledger.rosters import roster_of
 from harness.ledger.states import Case, State
 from harness.protocol.errors import Fault, HarnessError, SetupError
+from harness.ranking.duplicates import notes_about
 from harness.ranking.store import write_ranking
 from harness.sandbox.contract import Environment, Sandbox
 from harness.sandbox.leftovers import sweep
@@ -129,6 +130,8 @@ def _score(
                     submission=key.submission,
                     challenge=key.challenge,
                 )
+                for note in notes_about(ledger, key, team=request.team):
+                    log(f"Note: {note}")
                 write_ranking(ledger, request.store)
             except BaseException as error:
                 if not run.lost:  # else the other run sets the state
@@ -256,9 +259,13 @@ def state_of(outcome: Outcome) -> tuple[State, str, str]:
         return State.INVALID, Fault.SUBMISSION, f"{counted(len(outcome.findings), 'file')} cannot be decoded"
     if outcome.average is None:
         return State.RECEIVED, "", f"{outcome.stored} of {outcome.total} examples scored, as requested"
-    report = outcome.whole_report
-    warnings = f"; {_codes(report, Severity.WARNING)}" if report.count(Severity.WARNING) else ""
-    return State.SCORED, "", f"average score {outcome.average!r}{warnings}"
+    warnings = warned_of(outcome.whole_report)
+    return State.SCORED, "", f"average score {outcome.average!r}{f'; {warnings}' if warnings else ''}"
+
+
+def warned_of(report: Report) -> str:
+    """The warnings of a report in a few words, each code with its count; empty if there are none."""
+    return _codes(report, Severity.WARNING) if report.count(Severity.WARNING) else ""
 
 
 def required_digest(submission: Submission, *, name: str) -> str:

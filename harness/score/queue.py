@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from harness.ledger.audits import audit_progress
 from harness.ledger.entities import Key, Scorer
@@ -24,13 +24,13 @@ from harness.score.conductor import (
     state_after_error,
     state_of,
     validate_headers,
+    warned_of,
 )
 from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
 from validator import Report, SubmissionChangedError
 from validator.archive.submission import Submission, open_submission
 from validator.challenge.manifest import archive_limits
 from validator.findings.wording import counted
-from validator.report.report import in_order
 
 
 @dataclass(frozen=True)
@@ -198,10 +198,10 @@ class Queue:
             request,
             state,
             fault,
-            "" if state is State.SCORED else cause,
+            warned_of(outcome.whole_report) if state is State.SCORED else cause,
             average=outcome.average,
             sha256=one.sha256,
-            report=whole_report(outcome),
+            report=outcome.whole_report,
             outcome=outcome,
             error=outcome.faults[0] if outcome.faults else None,
         )
@@ -304,12 +304,6 @@ def _scored_before(one: _Waiting, environment: Environment) -> Result | None:
 def _failed(request: Request, error: HarnessError, *, sha256: str = "") -> Result:
     state, fault, cause = state_after_error(request, error)
     return Result(request, state, fault, cause, sha256=sha256, error=error)
-
-
-def whole_report(outcome: Outcome) -> Report:
-    """The validator's report on a submission that was run, with what decoding has found."""
-    findings = in_order([*outcome.report.findings, *outcome.findings])
-    return replace(outcome.report, findings=findings, depth="decoded")
 
 
 def summary(results: Sequence[Result]) -> str:

@@ -345,3 +345,12 @@ def test_progress_counts_every_example(request_: Request) -> None:
     score(request_, FakeSandbox(), progress=progress)
     assert seen[0] == (0, 4)
     assert [done for done, _ in seen[1:5]] == [1, 2, 3, 4]
+
+
+def test_the_log_notes_that_another_team_has_sent_the_same(request_: Request) -> None:
+    lines: list[str] = []
+    score(request_, FakeSandbox(), log=lines.append)
+    assert not any(line.startswith("Note:") for line in lines)
+    score(replace(request_, team="E002"), FakeSandbox(), log=lines.append)
+    (note,) = [line for line in lines if line.startswith("Note:")]
+    assert "E001" in note
