@@ -40,6 +40,7 @@ class SubmissionStatus:
         left: Seconds until that run finishes, at this rate.
         runner: The process that is scoring it: host and process number.
         failures: Examples that were tried and have no score.
+        counts: Whether it is the submission of its team that counts for the challenge.
     """
 
     team: str
@@ -55,6 +56,7 @@ class SubmissionStatus:
     left: float | None
     runner: str
     failures: tuple[Failure, ...]
+    counts: bool = False
 
 
 def read_statuses(
@@ -134,3 +136,13 @@ def _status(
         runner=lease.runner if lease is not None else "",
         failures=tuple(ledger.failures(key)) if key is not None else (),
     )
+
+
+def disqualified_teams(store: Path) -> dict[str, str]:
+    """The disqualified teams of a store, each with its reason.
+
+    Raises:
+        SetupError: There is no ledger, or it cannot be read.
+    """
+    with Ledger(store, read_only=True) as ledger:
+        return {team: one.reason for team, one in ledger.history.disqualified().items()}
