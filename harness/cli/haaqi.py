@@ -69,9 +69,9 @@ def haaqi_command(
     import numpy as np
 
     levels = _levels(audiogram)
-    clean, clean_rate = _read(reference, channel)
-    other, other_rate = _read(processed, channel)
-    rms = float(np.sqrt(np.mean(np.square(clean, dtype=np.float64))))
+    clean = _read(reference, channel)
+    other = _read(processed, channel)
+    rms = np.sqrt(np.mean(np.square(clean)))  # in single precision, as the scorer's
     if rms == 0.0:
         raise UsageError(f"{reference} is silent; HAAQI is undefined.", hint="Give another reference.")
     level1 = level - 20.0 * float(np.log10(rms))
@@ -84,7 +84,7 @@ def haaqi_command(
     frequencies = CAD1.frequencies if len(levels) == len(CAD1.frequencies) else ALL_FREQUENCIES
     try:
         value = compute_haaqi(
-            *(other, clean, other_rate, clean_rate, levels, frequencies),
+            *(other, clean, CAD1.stem_rate, CAD1.stem_rate, levels, frequencies),
             level1=level1,
             rng=np.random.RandomState(used),
         )
@@ -128,13 +128,14 @@ def _levels(text: str) -> list[float]:
     return levels
 
 
-def _read(path: Path, channel: str) -> tuple[npt.NDArray[np.float32], int]:
-    """One channel of a sound file, (samples,) at full scale ±1, and its sample rate in Hz.
+def _read(path: Path, channel: str) -> npt.NDArray[np.float32]:
+    """One channel of a sound file, (samples,) at full scale ±1, resampled to 24 kHz as the challenge does.
 
     Raises:
         UsageError: It can't be read, or has several channels and none is chosen, or not that one.
     """
     import soundfile
+    import soxr
 
     if not path.is_file():
         raise UsageError(f"There is no file {path}.")
@@ -145,8 +146,19 @@ def _read(path: Path, channel: str) -> tuple[npt.NDArray[np.float32], int]:
     count = samples.shape[1]
     if len(samples) == 0:
         raise UsageError(f"{path} has no samples.")
-    if count == 1:
-        return samples[:, 0], rate
+    if rate != CAD1.stem_rate:
+        samples = soxr.resample(samples, rate, CAD1.stem_rate)  # all channels together, as the scorer does
+    index = 0 if count == 1 else _index(path, channel, count)
+    found: npt.NDArray[np.float32] = samples[:, index]
+    return found
+
+
+def _index(path: Path, channel: str, count: int) -> int:
+    """The place of a channel among several.
+
+    Raises:
+        UsageError: None is chosen, or there is no such channel.
+    """
     if not channel:
         raise UsageError(
             f"{path} has {count} channels.", hint="Choose one: `--channel left` or `--channel right`."
@@ -157,7 +169,7 @@ def _read(path: Path, channel: str) -> tuple[npt.NDArray[np.float32], int]:
             f"{path} has no channel {channel}.",
             hint=f"Give `--channel` left, right or a number from 1 to {count}.",
         )
-    return samples[:, index], rate
+    return index
 
 
 @contextmanager

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.cli.console import emit, log, print_error, show, show_line, stdout, use_color
@@ -186,8 +187,19 @@ def status_json(statuses: Sequence[SubmissionStatus]) -> str:
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
-def status_text(statuses: Sequence[SubmissionStatus], *, full: bool) -> str:
-    """The statuses as a table, followed by causes; with `full`, every failed example too."""
+def status_text(
+    statuses: Sequence[SubmissionStatus],
+    *,
+    full: bool,
+    disqualified: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """The statuses as a table, followed by causes.
+
+    Args:
+        statuses: One line each; what counts is marked.
+        full: Whether every failed example is listed, too.
+        disqualified: The reason for each disqualified team.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -208,6 +220,9 @@ def status_text(statuses: Sequence[SubmissionStatus], *, full: bool) -> str:
         ):
             # the others are folded before a team's name would be cut off
             table.add_column(heading, no_wrap=wide or heading == "Team", overflow="fold")
+        marked = any(one.counts for one in statuses)
+        if marked:
+            table.add_column("Counts", justify="center")
         for one in statuses:
             cells = (
                 one.team,
@@ -216,11 +231,17 @@ def status_text(statuses: Sequence[SubmissionStatus], *, full: bool) -> str:
                 f"{one.state} ({one.fault})" if one.fault else one.state,
                 one.since[0 if wide else len("2026-") : len("2026-11-24T12:00")].replace("T", " "),
                 f"{one.stored} of {one.total}",
+                *(["✓" if one.counts else ""] if marked else []),
             )
             table.add_row(*(Text(for_terminal(cell)) for cell in cells))
         console.print(table)
         for one in statuses:
             _print_causes(one, console, full=full)
+        for team in sorted({one.team for one in statuses} & disqualified.keys()):
+            console.print(
+                Text(f"{for_terminal(team)} is disqualified: {for_terminal(disqualified[team])}"),
+                soft_wrap=True,
+            )
     return capture.get()
 
 

@@ -96,16 +96,18 @@ def status_command(
     Lists each submission's state, progress and rate, and what failed with its cause.
     """
     from harness.cli.presentation import status_json, status_text, watch_statuses
-    from harness.score.status import read_statuses
+    from harness.score.status import disqualified_teams, read_statuses
+
+    def text() -> str:
+        statuses = read_statuses(store, team=team, split=split)
+        return status_text(statuses, full=team is not None, disqualified=disqualified_teams(store))
 
     if watch:
         if as_json or not stdout().is_terminal:
             raise UsageError(
                 "--watch is for a terminal, and not for --json.", hint="Use `cad1 status --json`."
             )
-        watch_statuses(
-            lambda: status_text(read_statuses(store, team=team, split=split), full=team is not None)
-        )
+        watch_statuses(text)
     statuses = read_statuses(store, team=team, split=split)
     if team is not None and not statuses:
         raise UsageError(
@@ -114,7 +116,7 @@ def status_command(
     if as_json:
         emit(status_json(statuses), None)
     else:
-        show(status_text(statuses, full=team is not None))
+        show(text())
 
 
 def disqualify_command(team: Team, reason: Reason, store: Store = STORE) -> None:

@@ -30,7 +30,7 @@ NEEDS = (
     Need("score --sandbox bubblewrap", ("lock", "bubblewrap", "process sandbox")),
     Need("score --sandbox process", ("lock", "process sandbox")),
     Need("enhance, demo, regress", libraries=("scipy", "soxr")),
-    Need("haaqi", libraries=("numba", "scipy")),
+    Need("haaqi", libraries=("numba", "scipy", "soxr")),
     Need("enhance --separator demucs, openunmix", libraries=("soxr", "torch", "torchaudio", "openunmix")),
     Need("export --sign, verify --key", libraries=("cryptography", "securesystemslib")),
 )

@@ -143,3 +143,13 @@ def _status(
         runner=lease.runner if lease is not None else "",
         failures=tuple(ledger.failures(key)) if key is not None else (),
     )
+
+
+def disqualified_teams(store: Path) -> dict[str, str]:
+    """The disqualified teams of a store, each with its reason.
+
+    Raises:
+        SetupError: There is no ledger, or it cannot be read.
+    """
+    with Ledger(store, read_only=True) as ledger:
+        return {team: one.reason for team, one in ledger.history.disqualified().items()}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,10 @@ import soundfile
 
 from harness.cli import console, haaqi
 from harness.cli.app import cad1
-from harness.haaqi import compute_haaqi
+from harness.evaluator.references import make_references
+from harness.haaqi import Song, compute_haaqi
+from validator import Challenge
+from validator.challenge.references import read_reference
 from validator.challenge.rules import CAD1
 
 RATE = 24000
@@ -43,7 +48,7 @@ def test_the_number_is_the_librarys(sounds: Path, errors: pytest.CaptureFixture[
     assert cad1(["haaqi", *files, *options, "--json"]) == 0
     found = json.loads(errors.readouterr().out)
     clean, other = (soundfile.read(path, dtype="float32", always_2d=True)[0][:, 0] for path in files)
-    level1 = 70 - 20 * np.log10(np.sqrt(np.mean(np.square(clean, dtype=np.float64))))
+    level1 = 70 - 20 * float(np.log10(np.sqrt(np.mean(np.square(clean)))))
     assert found["level1"] == pytest.approx(level1, abs=1e-9)
     expected = compute_haaqi(
         other, clean, RATE, RATE, AUDIOGRAM, CAD1.frequencies, level1, rng=np.random.RandomState(3)
@@ -111,3 +116,38 @@ def test_a_slow_first_call_says_that_it_compiles(
     with haaqi._announcing_compilation():
         pass
     assert errors.readouterr().err == ""
+
+
+def test_a_stem_gets_the_value_that_the_scorer_gives_it(
+    oracle_zip: Path, synthetic_root: Path, tmp_path: Path, errors: pytest.CaptureFixture[str]
+) -> None:
+    """The first stem of an example: the reference is resampled, levelled and seeded as the scorer does it."""
+    challenge = Challenge.load(synthetic_root, split="test")
+    song, listener = challenge.songs[0], challenge.listeners[0]
+    samples, rate = soundfile.read(song.reference_path("drums"), dtype="int16", always_2d=True)
+    assert song.objective_slice is not None
+    start, end = song.objective_slice
+    soundfile.write(tmp_path / "reference.wav", samples[start:end], rate, subtype="PCM_16")
+    name = CAD1.stem_name(listener.id, song.name, "left", "drums")
+    with zipfile.ZipFile(oracle_zip) as archive:
+        names = {
+            one.partition("/")[2] if one.startswith("evaluation/") else one: one for one in archive.namelist()
+        }
+        stem = archive.read(names[name])
+        scale = float(archive.read(names[CAD1.scale_name(listener.id, song.name, "left", "drums")]))
+    pcm, _ = soundfile.read(io.BytesIO(stem), dtype="float32")
+    soundfile.write(tmp_path / "stem.wav", pcm * np.float32(scale), CAD1.stem_rate, subtype="FLOAT")
+    levels = listener.levels("left")
+    references = make_references(song.name, {one: read_reference(song, one) for one in CAD1.stems})
+    prepared = Song(
+        references.channels[:1],
+        sample_rate=CAD1.stem_rate,
+        levels=references.levels[:1],
+        seed=references.seed,
+    )
+    (expected,) = prepared.score([pcm * np.float32(scale)], sample_rate=CAD1.stem_rate, audiograms=[levels])
+    files = [str(tmp_path / "reference.wav"), str(tmp_path / "stem.wav")]
+    audiogram = ",".join(f"{one:g}" for one in levels)
+    options = ["--channel", "left", "--audiogram", audiogram, "--seed", str(references.seed), "--json"]
+    assert cad1(["haaqi", *files, *options]) == 0
+    assert json.loads(errors.readouterr().out)["haaqi"] == pytest.approx(expected, abs=1e-12)

@@ -46,6 +46,18 @@ def test_status_shows_the_whole_name_of_every_team(width: int, monkeypatch: pyte
     assert "E001: It is broken." in below
 
 
+def test_status_marks_what_counts_and_who_is_disqualified(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presentation, "stdout", terminal())
+    teams = [status(NAME, counts=True), status("E002")]
+    text = status_text(teams, full=False, disqualified={"E002": "trained on it", "E009": "elsewhere"})
+    marked = [line for line in text.splitlines() if "✓" in line]
+    assert len(marked) == 1
+    assert NAME in marked[0]
+    assert max(map(len, text.splitlines())) <= 80
+    assert "E002 is disqualified: trained on it\n" in text
+    assert "E009" not in text
+
+
 def test_watching_shows_each_change_until_it_is_interrupted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,7 +27,7 @@ def test_scoring_lacks_no_library_and_haaqi_no_engine(monkeypatch: pytest.Monkey
     docker = found["score --sandbox docker"]
     assert (docker.checks, docker.libraries) == (("Docker engine", "evaluator image"), ())
     assert found["score --sandbox process"].works
-    assert (found["haaqi"].checks, found["haaqi"].libraries) == ((), ("numba", "scipy"))
+    assert (found["haaqi"].checks, found["haaqi"].libraries) == ((), ("numba", "scipy", "soxr"))
 
 
 def test_the_command_lists_what_is_missing_with_the_way_to_install_it(
@@ -45,6 +45,6 @@ def test_the_command_lists_what_is_missing_with_the_way_to_install_it(
     cad1(["doctor", "--store", str(tmp_path_factory.mktemp("store"))])
     text = capsys.readouterr().out
     assert "\u2717 score --sandbox docker: missing Docker engine, evaluator image\n" in text
-    assert "\u2717 haaqi: missing numba, scipy\n    Install the extra `score`" in text
+    assert "\u2717 haaqi: missing numba, scipy, soxr\n    Install the extra `score`" in text
     assert "openunmix\n    Install the extra `baselines`" in text
     assert text.count("Install and start one") == 1, "one hint is enough"
