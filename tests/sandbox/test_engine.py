@@ -15,7 +15,7 @@ from harness.sandbox.docker.engine import reason_of
 
 def refused(reason: Any) -> APIError:
     """What the client raises if the engine answers with status 500."""
-    response = SimpleNamespace(status_code=500, reason="Internal Server Error", url="http+docker://x")
+    response: Any = SimpleNamespace(status_code=500, reason="Internal Server Error", url="http+docker://x")
     return APIError(
         "500 Server Error for http+docker://x: Internal Server Error", response, explanation=reason
     )
