@@ -79,7 +79,7 @@ def read_settings(path: Path = FILE) -> dict[str, str | int]:
             f"{path} is not TOML: {error}.", hint='A line looks like `store = "folder"`.'
         ) from error
     for problem in _problems(settings, text):
-        raise UsageError(f"{path}, {problem}.", hint=f"It may set {', '.join(KEYS)}; see docs/organisers.md.")
+        raise UsageError(f"{path}, {problem}.", hint=f"It may set {', '.join(KEYS)}.")
     return settings
 
 
