@@ -105,7 +105,11 @@ def test_completion_offers_commands(shell: str) -> None:
 
 @pytest.mark.parametrize("name", ["ranking", "score"])
 def test_an_interrupted_command_says_so(
-    name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    name: str,
+    synthetic_root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Also through the command-line library, which turns the interruption into an exit code."""
     console.stderr.cache_clear()
@@ -115,7 +119,9 @@ def test_an_interrupted_command_says_so(
 
     monkeypatch.setattr("harness.ranking.store.read_ranking", interrupted)
     monkeypatch.setattr("validator.Challenge.load", interrupted)
-    arguments = ["score", "x.zip", "--data", "x", "--team", "E001"] if name == "score" else [name]
+    (tmp_path / "x.zip").write_bytes(b"")
+    score = ["score", str(tmp_path / "x.zip"), "--data", str(synthetic_root), "--team", "E001"]
+    arguments = score if name == "score" else [name]
     assert cad1(arguments) == 130
     assert capfd.readouterr().err.count("cad1: Interrupted") == 1
 

@@ -54,7 +54,7 @@ def test_the_command_writes_every_format(warned, capsys, tmp_path, format_, star
 
 @pytest.mark.usefixtures("small_challenge")
 def test_json_is_an_abbreviation(warned, capsys):
-    assert cad1(["validate", str(warned), "--json"]) == 0
+    assert cad1(["validate", str(warned), "--split", "test", "--json"]) == 0
     assert capsys.readouterr().out.startswith("{")
-    assert cad1(["validate", str(warned), "--json", "--format", "sarif"]) == 2
+    assert cad1(["validate", str(warned), "--split", "test", "--json", "--format", "sarif"]) == 2
     assert "--json and --format sarif exclude each other" in capsys.readouterr().err

@@ -52,7 +52,7 @@ def test_a_folder_is_scored_and_summed_up(
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in summary.splitlines() if "│" in line]
     assert sorted(rows) == [
         ["E001", "scored", "0.2500", ""],
-        ["E002", "scored", "0.2500", ""],
+        ["E002", "scored", "0.2500", "1 warning: stems-identical (1)"],
         ["E003", "invalid", "", "1 error: archive-unreadable (1)"],
     ]
     assert "3 submissions: 1 invalid, 2 scored." in summary
@@ -125,7 +125,7 @@ def test_ctrl_c_says_one_sentence(
     assert cad1(["score", str(inbox), *options(synthetic_root, tmp_path / "store")]) == 130
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.count("Interrupted.") == 1
+    assert err.count("cad1: Interrupted; what was stored is kept") == 1
     assert "Traceback" not in err
 
 

@@ -63,7 +63,7 @@ def test_the_end_is_clean_with_one_sentence(
     assert any(line.startswith("E001: submission_E001.zip arrived") for line in lines)
     assert any(line.startswith("E001: submission_E001.zip scored, average 0.") for line in lines)
     assert any(line.startswith("mine.zip is not scored: its name gives no team.") for line in lines)
-    assert lines[-1].startswith("Ended." if code == 0 else "cad1: Interrupted.")
+    assert lines[-1].startswith("Ended." if code == 0 else "cad1: Interrupted;")
     assert len(list((tmp_path / "kept").glob("*.zip"))) == 1
 
 

@@ -89,11 +89,13 @@ def counted(store: Path, team: str) -> str:
         with pytest.raises(UsageError, match=r"No submission of .* counts"):
             read_team_scores(store, team)
         with pytest.raises(UsageError, match=r"No submission of .* counts"):
-            export(store, team, split=None, output=store / "bundle.zip")
+            export(store, team, split=None, output=store)
         return ""
     (found,) = by_list
     assert ranked == [found]
-    members = unpack(export(store, team, split=None, output=store / "bundle.zip").read_bytes())
+    bundle = export(store, team, split=None, output=store)
+    members = unpack(bundle.read_bytes())
+    bundle.unlink()
     assert json.loads(members["run.json"])["submission"]["sha256"] == found
     assert members["scores.csv"].decode() == read_team_scores(store, team).text
     return found[0]
