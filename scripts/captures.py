@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Writes docs/invalid.svg and docs/ranking.svg: what a terminal shows of two real runs of `cad1`.
+"""Writes docs/invalid.svg, docs/ranking.svg and docs/screens/: what a terminal shows of real runs of `cad1`.
 
     python scripts/captures.py [--sandbox strongest|docker|bubblewrap|process] [--output docs]
 
 Runs `cad1 demo`, which makes a small synthetic challenge with three submissions and scores them, damages a copy of
-the best submission, and captures `cad1 validate` of that copy and `cad1 ranking` of the demo's store. Takes one to
-two minutes, and longer where the image has to be built first. Run it again when the output of a command changes.
+the best submission, and captures `cad1 validate` of that copy, `cad1 ranking` of the demo's store, and, at 80 and 120
+columns, a queue of all four and what the commands about it show. Takes two to three minutes, and longer where the
+image has to be built first. Run it again when the output of a command changes.
 """
 
 from __future__ import annotations
@@ -31,12 +32,21 @@ from rich.text import Text
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = (sys.executable, "-c", "from harness.cli.app import main; main()")
 WIDTH = 80
+WIDTHS = (80, 120)
 
 CAPTURES = (
     ("invalid", "validate submission_E004.zip --split test --data data", 1),
     ("ranking", "ranking --store store", 0),
 )
 """Name of the picture, arguments of `cad1`, expected exit code."""
+
+SCREENS = (
+    ("queue", "score . --data data --store queue --sandbox SANDBOX", 1),
+    ("status", "status --store queue", 0),
+    ("submissions", "submissions --store queue", 0),
+    ("doctor", "doctor --store queue", 0),
+)
+"""The same for pictures at `WIDTHS`."""
 
 # Rich's own template loads a web font; this one takes a monospace font of the reader's.
 TEMPLATE = """\
@@ -84,18 +94,28 @@ def main() -> None:
             path = options.output / f"{picture}.svg"
             path.write_text(draw(f"cad1 {arguments}", text), encoding="utf-8")
             print(path)
+        screens = options.output / "screens"
+        screens.mkdir(exist_ok=True)
+        sandbox = options.sandbox if options.sandbox != "strongest" else "docker"
+        for picture, arguments, expected in SCREENS:
+            for width in WIDTHS:
+                words = [sandbox if word == "SANDBOX" else word for word in shlex.split(arguments)]
+                text = run(*words, folder=folder, expected=expected, width=width)
+                path = screens / f"{picture}-{width}.svg"
+                path.write_text(draw(f"cad1 {shlex.join(words)}", text, width=width), encoding="utf-8")
+                print(path)
 
 
-def run(*arguments: str, folder: Path, expected: int = 0) -> str:
+def run(*arguments: str, folder: Path, expected: int = 0, width: int = WIDTH) -> str:
     """Runs `cad1` in a folder, and returns what a terminal gets as its standard output, colours included.
 
     Raises:
         SystemExit: If the command exits with another code than the expected one.
     """
     master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, WIDTH, 0, 0))
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "CI"}}
-    environment |= {"TERM": "xterm-256color", "COLUMNS": str(WIDTH), "PYTHONPATH": str(ROOT)}
+    environment |= {"TERM": "xterm-256color", "COLUMNS": str(width), "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         [*COMMAND, *arguments], stdin=subprocess.DEVNULL, stdout=slave, cwd=folder, env=environment
     ) as process:
@@ -144,12 +164,12 @@ def damage(submission: Path, *, output: Path) -> None:
             archive.writestr(name, content)
 
 
-def draw(command: str, text: str) -> str:
+def draw(command: str, text: str, *, width: int = WIDTH) -> str:
     """A terminal window with a command and its output as SVG; lines fold at its width, as a terminal folds them."""
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
+    console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True)
     console.print(Text(f"$ {command}", style="bold"))
     for line in Text.from_ansi(text).split("\n"):
-        for part in line.divide(range(WIDTH, len(line), WIDTH)):
+        for part in line.divide(range(width, len(line), width)):
             console.print(part, no_wrap=True, crop=False)
     console.print()  # Rich cuts off what hangs below the last line
     return console.export_svg(title="cad1", code_format=TEMPLATE)

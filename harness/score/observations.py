@@ -10,6 +10,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -101,6 +102,10 @@ class Observations:
                 stream.truncate(end)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    def files(self) -> list[tuple[AudioSummary, ...]]:
+        """What was kept of each example."""
+        return list(self._found.values())
+
     def findings(self, challenge: Challenge) -> list[Finding]:
         """What the audio of all examples shows that were decoded so far."""
         files = [one for example in challenge.examples for one in self._found.get(example, ())]
@@ -109,6 +114,39 @@ class Observations:
     def unseen(self, examples: Iterable[tuple[str, str]]) -> int:
         """How many of these (song, listener) were scored by a version that kept nothing of them."""
         return sum(example not in self._found for example in examples)
+
+
+def shared_stems(store: Path, key: Key) -> dict[str, tuple[int, int]]:
+    """The stems of a submission that other submissions to the challenge have, too; silent ones do not count.
+
+    Args:
+        store: The folder of the ledger.
+        key: The submission and the challenge.
+
+    Returns:
+        By the SHA-256 of the other submission: how many stems are the same, and how many this one has.
+
+    Raises:
+        SetupError: What was kept of a submission can't be read.
+    """
+    own = _stems(store, key)
+    found = {}
+    for path in sorted((store / FOLDER).glob(f"*-{key.challenge[:12]}.jsonl")):
+        other = path.name.partition("-")[0]
+        if other != key.submission:
+            same = len(own & _stems(store, replace(key, submission=other)))
+            if same:
+                found[other] = (same, len(own))
+    return found
+
+
+def _stems(store: Path, key: Key) -> set[tuple[FileKey, bytes]]:
+    """The stems that are not silent, each with the MD5 of its audio."""
+    kept = Observations(store, key)
+    kept.load()
+    return {
+        (one.key, one.digest) for files in kept.files() for one in files if one.peak > 0 and not one.is_remix
+    }
 
 
 def summary_of(file: DecodedFile, example: Example, references: SongReferences | None) -> AudioSummary:

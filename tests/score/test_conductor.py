@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -345,6 +346,28 @@ def test_progress_counts_every_example(request_: Request) -> None:
     score(request_, FakeSandbox(), progress=progress)
     assert seen[0] == (0, 4)
     assert [done for done, _ in seen[1:5]] == [1, 2, 3, 4]
+
+
+def test_the_log_notes_that_another_team_has_one_of_the_stems(
+    request_: Request, make_zip: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    score(request_, FakeSandbox())
+    song, listener = request_.challenge.examples[0]
+    path = f"{listener}/{song}/{listener}_{song}_left_bass.flac"
+    mixed = tmp_path / "submission_E002.zip"
+    with (
+        zipfile.ZipFile(make_zip("E002", "mixture")) as source,
+        zipfile.ZipFile(request_.submission) as first,
+        zipfile.ZipFile(mixed, "w") as target,
+    ):
+        (copied,) = [name for name in first.namelist() if name.endswith(path)]
+        for name in source.namelist():
+            target.writestr(name, first.read(copied) if name.endswith(path) else source.read(name))
+    lines: list[str] = []
+    score(replace(request_, submission=mixed, team="E002"), FakeSandbox(), log=lines.append)
+    (note,) = [line for line in lines if line.startswith("Note:")]
+    assert "1 of 32 stems is the same as in" in note
+    assert "of E001" in note
 
 
 def test_the_log_notes_that_another_team_has_sent_the_same(request_: Request) -> None:
