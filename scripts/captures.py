@@ -5,8 +5,8 @@
 
 Runs `cad1 demo`, which makes a small synthetic challenge with three submissions and scores them, damages a copy of
 the best submission, and captures `cad1 validate` of that copy, `cad1 ranking` of the demo's store, and, at 80 and
-120 columns, a queue of all four and what the commands about it show. Takes two to three minutes, and longer where the
-image has to be built first. Run it again when the output of a command changes.
+120 columns, a queue of all four and what the commands about it show. Takes two to three minutes, and longer where
+the image has to be built first. Run it again when the output of a command changes.
 """
 
 from __future__ import annotations
