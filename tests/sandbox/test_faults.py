@@ -285,8 +285,15 @@ def run(request: Request, name: str, image: str) -> tuple[Outcome | None, Harnes
             return None, error
 
 
-SLOW = {"floods", "hangs and ignores signals", "hangs at once"}
-"""The engine takes long to drain a flood, and to reach a deadline; other cases test both, too."""
+SLOW = {
+    *("floods", "hangs and ignores signals", "hangs at once"),
+    *("not a number", "infinity", "better than perfect", "negative", "a list of values", "no values"),
+    *("a missing name", "an unknown name", "more than 64 names", "an average", "another job's nonce"),
+    *("deep nesting", "a number that is too long", "incomplete line, then a normal end"),
+    *("results before the first line", "another lock", "leaves it out", "answer for another song"),
+}
+"""The engine takes long to drain a flood and to reach a deadline; the others differ in a line, which
+`test_conversation.py` and `test_records.py` test, too."""
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,7 @@ def test_an_image_built_here_from_another_lock_counts_as_not_built_here(
 
 
 @docker_test
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_both_programs_environments_are_as_pip_made_them(
     engine: docker.DockerClient, image: str, derived: Callable[..., str], program: ProgramName

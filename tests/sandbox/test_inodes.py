@@ -12,6 +12,9 @@ from pathlib import Path
 from harness.sandbox.local.child import process_tree
 from harness.sandbox.local.inodes import temporary_inodes
 
+PYTHON = str(Path(sys.executable).resolve())
+"""The interpreter itself: a virtual environment may be in /tmp, which the sandbox hides."""
+
 READ_ONLY_ROOT = ("--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc")
 SCRIPT = """
 import os, sys
@@ -28,7 +31,7 @@ def started(*options: str) -> Iterator[subprocess.Popen[str]]:
     """A script under bubblewrap that makes as many folders as it reads."""
     command = ["bwrap", "--unshare-user", "--unshare-pid", *READ_ONLY_ROOT, *options, "--"]
     child = subprocess.Popen(
-        [*command, sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*command, PYTHON, "-c", SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert child.stdin is not None
     assert child.stdout is not None
@@ -75,7 +78,7 @@ def links() -> list[str]:
 
 
 def python() -> list[str]:
-    return [part for one in {sys.prefix, sys.base_prefix} for part in ("--ro-bind", one, one)]
+    return ["--ro-bind", sys.base_prefix, sys.base_prefix]
 
 
 def test_processes_of_the_host_and_ended_ones_have_none() -> None:

@@ -63,7 +63,7 @@ DOCKER = [pytest.mark.docker]
 @pytest.mark.parametrize(
     ("sandbox", "signal_"),
     [
-        pytest.param("docker", signal.SIGKILL, marks=DOCKER),
+        pytest.param("docker", signal.SIGKILL, marks=[*DOCKER, pytest.mark.slow]),
         pytest.param("docker", signal.SIGTERM, marks=[*DOCKER, pytest.mark.slow]),
         pytest.param("docker", signal.SIGINT, marks=[*DOCKER, pytest.mark.slow]),
         ("process", signal.SIGKILL),

@@ -102,6 +102,7 @@ def standings(store: Path) -> list[tuple[str, str, float]]:
     return [(row.team, row.submission, row.average) for table in read_tables(store) for row in table.rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sandbox", SANDBOXES)
 def test_twenty_submissions_in_a_folder_and_a_command_that_is_killed_twice(
     sandbox: Sandbox, twenty: dict[str, bytes], root: Path, tmp_path: Path
