@@ -42,6 +42,7 @@ def errors(capfd: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
     return capfd
 
 
+@pytest.mark.slow  # it compiles
 def test_the_number_is_the_librarys(sounds: Path, errors: pytest.CaptureFixture[str]) -> None:
     files = [str(sounds / "clean.wav"), str(sounds / "other.flac")]
     options = ["--audiogram", LOSS, "--channel", "left", "--level", "70", "--seed", "3"]

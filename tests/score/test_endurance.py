@@ -147,7 +147,7 @@ def test_runs_killed_at_random_moments_lose_nothing(
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("times", [1, pytest.param(5, marks=SLOW)])
+@pytest.mark.parametrize("times", [pytest.param(5, marks=SLOW)])
 def test_two_runs_at_once_score_once(
     cad1: Cad1, line: Line, tmp_path: Path, temporary: Path, times: int
 ) -> None:
@@ -240,6 +240,7 @@ def _stored(store: Path) -> int:
         return 0
 
 
+@SLOW
 def test_a_store_that_becomes_read_only(cad1: Cad1, line: Line, small_disk: Path) -> None:
     store = small_disk / "store"
     song = sorted({example[0] for example in _examples(line(store))})[0]
