@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import threading
 
-from harness.sandbox.contract import Records, Sandbox, Task
+from harness.sandbox.contract import Environment, Records, Sandbox, Task
 from harness.sandbox.decoding import SandboxedDecoder
 from harness.sandbox.evaluation import evaluate
 
 
 class StartingSandbox(Sandbox):
-    """A sandbox that only says how its programs are started."""
+    """A sandbox that only says how its programs are started; its `prepare` sets `_environment`."""
+
+    _environment: Environment | None = None
+
+    def environment(self) -> Environment:
+        """See `Sandbox.environment`."""
+        return self._environment or self.prepare()
 
     def decoder(self, *, stop: threading.Event | None = None) -> SandboxedDecoder:
         """See `Sandbox.decoder`."""

@@ -206,6 +206,14 @@ class Sandbox(ABC):
         """
 
     @abstractmethod
+    def environment(self) -> Environment:
+        """What `prepare` has found; it is not asked again, since an engine that restarts must not end a run.
+
+        Raises:
+            SetupError: As `prepare`, if it has not run.
+        """
+
+    @abstractmethod
     def start(self, program: ProgramName, *, memory: int) -> AbstractContextManager[Running]:
         """Starts a program; the end of the block ends it and removes everything of it.
 

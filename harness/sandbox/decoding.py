@@ -145,7 +145,7 @@ class SandboxedDecoder:
 
     def _started(self) -> _Session:
         if self._session is None:
-            environment = self._sandbox.prepare()
+            environment = self._sandbox.environment()
             self._block = self._sandbox.start("decoder", memory=MEMORY)
             session = _Session(self._block.__enter__(), self._stop)
             hello = session.hello()

@@ -19,7 +19,7 @@ END_SECONDS = 10.0
 
 def evaluate(sandbox: Sandbox, task: Task) -> Records:
     """Runs the evaluator on a task; see `Sandbox.run`."""
-    environment = sandbox.prepare()
+    environment = sandbox.environment()
     job = Job(
         nonce=secrets.token_hex(16),
         scorer_digest=environment.scorer_digest,

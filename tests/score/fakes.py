@@ -60,6 +60,9 @@ class FakeSandbox(Sandbox):
     def prepare(self) -> Environment:
         return Environment("fake", "d" * 64, locked=self._locked)
 
+    def environment(self) -> Environment:
+        return self.prepare()
+
     def start(self, program: ProgramName, *, memory: int) -> AbstractContextManager[Running]:
         raise NotImplementedError
 

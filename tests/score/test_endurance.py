@@ -135,6 +135,7 @@ def test_runs_killed_at_random_moments_lose_nothing(
         assert {one.name.removesuffix("-wal").removesuffix("-shm") for one in store.iterdir()} <= {
             "ledger.sqlite",
             "ranking.md",
+            "findings",
             "ranking.lock",
         }
         assert list(temporary.iterdir()) == []

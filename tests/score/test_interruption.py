@@ -89,7 +89,13 @@ def test_a_killed_run_continues(
         pytest.skip("no bubblewrap on this machine")
     store = tmp_path / "store"
     line = command(oracle_zip, synthetic_root, store, sandbox)
-    child = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    # Whoever starts pytest in the background has SIGINT ignored, which children inherit.
+    child = subprocess.Popen(
+        line,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
     end = time.monotonic() + 300
     while not stored(store):
         assert child.poll() is None, child.stderr.read() if child.stderr else ""

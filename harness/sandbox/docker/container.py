@@ -92,7 +92,7 @@ class DockerSandbox(StartingSandbox):
     @contextmanager
     def start(self, program: ProgramName, *, memory: int) -> Iterator[Running]:
         """See `Sandbox.start`."""
-        environment = self._environment or self.prepare()
+        environment = self.environment()
         self._remove_abandoned()
         container = self._create(environment.image, program, memory)
         try:

@@ -88,8 +88,7 @@ class BubblewrapSandbox(StartingSandbox):
     @contextmanager
     def start(self, program: ProgramName, *, memory: int) -> Iterator[Running]:
         """See `Sandbox.start`."""
-        if self._environment is None:
-            self.prepare()
+        self.environment()
         found = self._programs[program]
         with temporary_folder("job") as folder:
             binds = self._tree(found, folder)

@@ -54,8 +54,7 @@ class ProcessSandbox(StartingSandbox):
     @contextmanager
     def start(self, program: ProgramName, *, memory: int) -> Iterator[Running]:
         """See `Sandbox.start`."""
-        if self._environment is None:
-            self.prepare()
+        self.environment()
         with temporary_folder("job") as folder:
             child = self._start(program, folder)
             try:
