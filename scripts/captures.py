@@ -44,7 +44,6 @@ SCREENS = (
     ("queue", "score . --data data --store queue --sandbox SANDBOX", 1),
     ("status", "status --store queue", 0),
     ("submissions", "submissions --store queue", 0),
-    ("doctor", "doctor --store queue", 0),
 )
 """The same for pictures at `WIDTHS`."""
 
