@@ -52,13 +52,15 @@ def _listen(
     clock.expect(task.patience, when=silence)
     for raw in read_output(running, clock, task.stop):
         sender.raise_error()
-        if raw is not None:
-            yield from conversation.feed(raw)
+        answered = False
+        for record in conversation.feed(raw or b""):
+            yield record
+            answered = True
         if conversation.complete:
             clock.expect(END_SECONDS, when=f"{END_SECONDS:.0f} s after its last answer: it did not end")
             yield from _end(running, conversation, clock, task)
             return
-        if raw is not None or not conversation.waiting:
+        if answered or not conversation.waiting:
             clock.expect(task.patience, when=silence)
     sender.raise_error()
 

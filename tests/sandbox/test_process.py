@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -191,3 +192,12 @@ def test_a_missing_python_is_a_setup_error(
     monkeypatch.setattr(process, "find_program", lambda lock, name: nothing)
     with pytest.raises(SetupError, match="can't be started"):
         list(sandbox.run(task()))
+
+
+def test_an_evaluator_that_drips_is_as_silent_as_one_that_says_nothing(
+    fake: Callable[[str], Sandbox], task: MakeTask
+) -> None:
+    """Only a whole line is an answer: a byte now and then does not renew the patience."""
+    drip = "import os, time\nwhile True:\n    os.write(1, b'{')\n    time.sleep(0.2)"
+    with pytest.raises(DeadlineError, match="after 2 s without an answer"):
+        list(fake(drip).run(replace(task(seconds=20.0), patience=2.0)))
