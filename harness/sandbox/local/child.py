@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -56,10 +56,10 @@ def process_tree(pid: int) -> list[int]:
     return found
 
 
-def resident(pid: int) -> int:
-    """The resident memory in bytes of a process tree; 0 once it has ended."""
+def resident(tree: Iterable[int]) -> int:
+    """The resident memory in bytes of the processes of a tree; 0 once they have ended."""
     total = 0
-    for one in process_tree(pid):
+    for one in tree:
         try:
             total += psutil.Process(one).memory_info().rss
         except psutil.Error:
@@ -103,9 +103,10 @@ class LimitWatcher:
 
     def _watch(self) -> None:
         while not self._stop.wait(WATCH_SECONDS):
-            if resident(self._child.pid) > self._memory:
+            tree = process_tree(self._child.pid)
+            if resident(tree) > self._memory:
                 self.exceeded = "memory"
-            elif len(tree := process_tree(self._child.pid)) > self._processes:
+            elif len(tree) > self._processes:
                 self.exceeded = "processes"
             elif self._files is not None and temporary_inodes(tree) > self._files:
                 self.exceeded = "files"
