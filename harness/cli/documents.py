@@ -47,7 +47,10 @@ def score_document(outcome: Outcome, *, team: str) -> dict[str, Any]:
         "state": state_of(outcome)[0].value,
         "average": outcome.average,
         "examples": {"scored": outcome.scored, "stored": outcome.stored, "total": outcome.total},
-        "audits": audits_document(outcome),
+        "audits": {
+            "stems": len(outcome.audits),
+            "greatest_difference": max((one.difference for one in outcome.audits), default=None),
+        },
         "findings": [finding.to_dict() for finding in report.findings],
         "report": None if outcome.report_path is None else str(outcome.report_path),
         "faults": [fault_document(fault) for fault in outcome.faults],
@@ -55,31 +58,22 @@ def score_document(outcome: Outcome, *, team: str) -> dict[str, Any]:
 
 
 def result_document(result: Result) -> dict[str, Any]:
-    """What became of one submission of a queue, with the same keys, whatever became of it."""
-    report = result.outcome.whole_report if result.outcome else result.report
-    faults = result.outcome.faults if result.outcome else [result.error] if result.error else []
-    outcome = result.outcome
+    """What became of one submission of a queue, with the keys of `score_document`, whatever became of it."""
+    request = result.request
+    submission = {"name": printable(request.called), "sha256": result.sha256 or None}
+    if result.outcome is not None:
+        return score_document(result.outcome, team=request.team) | {"submission": submission}
     return {
-        "team": result.request.team,
-        "submission": {"name": printable(result.request.called), "sha256": result.sha256 or None},
-        "split": result.request.challenge.split,
+        "team": request.team,
+        "submission": submission,
+        "split": request.challenge.split,
         "state": result.state.value,
         "average": result.average,
-        "examples": None
-        if outcome is None
-        else {"scored": outcome.scored, "stored": outcome.stored, "total": outcome.total},
-        "audits": None if outcome is None else audits_document(outcome),
-        "findings": [] if report is None else [finding.to_dict() for finding in report.findings],
-        "report": None if outcome is None or outcome.report_path is None else str(outcome.report_path),
-        "faults": [fault_document(fault) for fault in faults],
-    }
-
-
-def audits_document(outcome: Outcome) -> dict[str, Any]:
-    """How many stems were audited, and what was found."""
-    return {
-        "stems": len(outcome.audits),
-        "greatest_difference": max((one.difference for one in outcome.audits), default=None),
+        "examples": None,
+        "audits": None,
+        "findings": [finding.to_dict() for finding in result.report.findings] if result.report else [],
+        "report": None,
+        "faults": [fault_document(result.error)] if result.error else [],
     }
 
 
