@@ -22,7 +22,7 @@ from harness.sandbox.leftovers import sweep
 from harness.score.changes import CaseHistory, Change, ChangeCallback
 from harness.score.heartbeat import Heartbeat
 from harness.score.kept import keep
-from harness.score.observations import shared_stems, write_report
+from harness.score.observations import write_report
 from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
 from harness.score.run import Run
 from validator import Report, Severity, SubmissionChangedError
@@ -130,7 +130,7 @@ def _score(
                     submission=key.submission,
                     challenge=key.challenge,
                 )
-                for note in notes_of(ledger, key, request):
+                for note in notes_of(ledger, key, run, team=request.team):
                     log(f"Note: {note}")
                 write_ranking(ledger, request.store)
             except BaseException as error:
@@ -263,23 +263,25 @@ def state_of(outcome: Outcome) -> tuple[State, str, str]:
     return State.SCORED, "", f"average score {outcome.average!r}{f'; {warnings}' if warnings else ''}"
 
 
-def notes_of(ledger: Ledger, key: Key, request: Request) -> list[str]:
+def notes_of(ledger: Ledger, key: Key, run: Run, *, team: str) -> list[str]:
     """What an organiser should know: the same bytes, examples or stems in a submission of another team.
 
     Raises:
         SetupError: What was kept of a submission can't be read.
     """
-    notes = notes_about(ledger, key, team=request.team)
-    shared = shared_stems(request.store, key)
-    for case in ledger.decisions.receipts():
-        if case.challenge != key.challenge or case.team == request.team:
+    notes = notes_about(ledger, key, team=team)
+    shared = run.shared_stems()
+    for other in ledger.decisions.receipts():
+        if other.challenge != key.challenge or other.team == team:
             continue
-        same, total = shared.get(case.submission, (0, 0))
-        known = any(note.startswith(f"{case.team} ") or note.endswith(f" of {case.team}.") for note in notes)
+        same, total = shared.get(other.submission, (0, 0))
+        known = any(
+            note.startswith(f"{other.team} ") or note.endswith(f" of {other.team}.") for note in notes
+        )
         if same and not known:
             notes.append(
                 f"{same} of {counted(total, 'stem')} {'is' if same == 1 else 'are'} the same as in "
-                f"{case.submission[:8]} of {case.team}."
+                f"{other.submission[:8]} of {other.team}."
             )
     return notes
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -63,19 +62,10 @@ class Observations:
         """
         if not self._path.exists():
             return
-        lines = self._path.read_bytes().splitlines(keepends=True)
-        if lines and not lines[-1].endswith(b"\n"):
-            lines.pop()  # a run was killed while it wrote the line: its example has no score, and comes again
-            write_atomically(self._path, b"".join(lines))
-        for number, text in enumerate(lines, 1):
-            try:
-                line = _Line.model_validate_json(text)
-            except ValidationError as error:
-                raise SetupError(
-                    f"{self._path}, line {number}: expected what a run keeps of an example.",
-                    hint="Delete the file; the audio of what is scored already is then not compared any more.",
-                ) from error
-            self._found[line.song, line.listener] = line.files
+        whole, rest = _split(self._path)
+        if rest:  # a run was killed while it wrote the line: its example has no score, and comes again
+            write_atomically(self._path, b"".join(whole))
+        self._found = {(line.song, line.listener): line.files for line in _parse(self._path, whole)}
 
     def add(self, song: str, listener: str, files: Iterable[AudioSummary]) -> None:
         """Keeps what was seen of an example.
@@ -102,9 +92,24 @@ class Observations:
                 stream.truncate(end)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def files(self) -> list[tuple[AudioSummary, ...]]:
-        """What was kept of each example."""
-        return list(self._found.values())
+    def shared_stems(self) -> dict[str, tuple[int, int]]:
+        """The stems that other submissions to the challenge have, too; silent ones do not count.
+
+        Their files are only read: another run may be writing to one.
+
+        Returns:
+            By the SHA-256 of the other submission: how many stems are the same, and how many this one has.
+
+        Raises:
+            SetupError: What was kept of a submission can't be read.
+        """
+        own = _stems(self._found.values())
+        found = {}
+        challenge = self._path.name.partition("-")[2]
+        for path in sorted(self._path.parent.glob(f"*-{challenge}")):
+            if path != self._path and (same := len(own & _stems(_files(path)))):
+                found[path.name.partition("-")[0]] = (same, len(own))
+        return found
 
     def findings(self, challenge: Challenge) -> list[Finding]:
         """What the audio of all examples shows that were decoded so far."""
@@ -116,37 +121,38 @@ class Observations:
         return sum(example not in self._found for example in examples)
 
 
-def shared_stems(store: Path, key: Key) -> dict[str, tuple[int, int]]:
-    """The stems of a submission that other submissions to the challenge have, too; silent ones do not count.
+def _split(path: Path) -> tuple[list[bytes], bytes]:
+    """The whole lines of a file, and what follows the last of them."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+    return lines, rest
 
-    Args:
-        store: The folder of the ledger.
-        key: The submission and the challenge.
 
-    Returns:
-        By the SHA-256 of the other submission: how many stems are the same, and how many this one has.
+def _parse(path: Path, lines: Iterable[bytes]) -> Iterator[_Line]:
+    """The lines of a file.
 
     Raises:
-        SetupError: What was kept of a submission can't be read.
+        SetupError: One is not what a run keeps.
     """
-    own = _stems(store, key)
-    found = {}
-    for path in sorted((store / FOLDER).glob(f"*-{key.challenge[:12]}.jsonl")):
-        other = path.name.partition("-")[0]
-        if other != key.submission:
-            same = len(own & _stems(store, replace(key, submission=other)))
-            if same:
-                found[other] = (same, len(own))
-    return found
+    for number, text in enumerate(lines, 1):
+        try:
+            yield _Line.model_validate_json(text)
+        except ValidationError as error:
+            raise SetupError(
+                f"{path}, line {number}: expected what a run keeps of an example.",
+                hint="Delete the file; the audio of what is scored already is then not compared any more.",
+            ) from error
 
 
-def _stems(store: Path, key: Key) -> set[tuple[FileKey, bytes]]:
+def _files(path: Path) -> Iterable[tuple[AudioSummary, ...]]:
+    """What was kept of each example of another submission; a line that is being written is left out."""
+    latest = {(line.song, line.listener): line.files for line in _parse(path, _split(path)[0])}
+    return latest.values()
+
+
+def _stems(examples: Iterable[tuple[AudioSummary, ...]]) -> set[tuple[FileKey, bytes]]:
     """The stems that are not silent, each with the MD5 of its audio."""
-    kept = Observations(store, key)
-    kept.load()
-    return {
-        (one.key, one.digest) for files in kept.files() for one in files if one.peak > 0 and not one.is_remix
-    }
+    return {(one.key, one.digest) for files in examples for one in files if one.peak > 0 and not one.is_remix}
 
 
 def summary_of(file: DecodedFile, example: Example, references: SongReferences | None) -> AudioSummary:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
 from functools import partial
 
 from harness.ledger.audits import audit_progress
@@ -12,13 +11,7 @@ from harness.ledger.leases import Lease
 from harness.ledger.ledger import Ledger
 from harness.protocol import limits
 from harness.protocol.aggregation import default_number, mean
-from harness.protocol.errors import (
-    DeadlineError,
-    HarnessError,
-    InternalError,
-    MemoryLimitError,
-    SetupError,
-)
+from harness.protocol.errors import HarnessError, SetupError
 from harness.protocol.records import (
     AuditScore,
     AuditStem,
@@ -30,28 +23,17 @@ from harness.protocol.records import (
     RunRecord,
     SongReferences,
 )
-from harness.sandbox.contract import Decoder, Environment, Result, Sandbox, Task
-from harness.sandbox.feed import AuditQuestion, BatchQuestion, Question, SongQuestion
+from harness.sandbox.contract import Environment, Result, Sandbox, Task
 from harness.score import audit, failures, silence
 from harness.score.budget import Budget, expected_seconds
-from harness.score.observations import Observations, summary_of
+from harness.score.observations import Observations
+from harness.score.questions import Questions
 from harness.score.request import LogCallback, Outcome, ProgressCallback, Request
 from harness.score.shards import Shard, ShardRunner, by_song
 from validator import Finding
 from validator.archive.submission import Submission
-from validator.challenge.audio import (
-    AudioReader,
-    DecodedFile,
-    ExampleAudio,
-    ReferenceAudio,
-    UnscorableError,
-    read_references,
-)
 from validator.challenge.manifest import Kind, length_of
-from validator.challenge.metadata import ChallengeError
 from validator.challenge.rules import CAD1
-from validator.checks.matching import SongReferences as SpectraOfSong
-from validator.checks.summary import AudioSummary
 from validator.findings.wording import counted
 
 
@@ -81,10 +63,17 @@ class Run:
         self._ledger = ledger
         self._key = key
         self._progress = progress
-        self._sandbox = sandbox
         self._shards = ShardRunner(sandbox, self, workers=request.workers)
-        self._reader = AudioReader(submission, request.challenge)
         self._observations = Observations(request.store, key)
+        self._questions = Questions(
+            challenge=request.challenge,
+            submission=submission,
+            sandbox=sandbox,
+            ledger=ledger,
+            key=key,
+            observations=self._observations,
+            on_failure=self._fail,
+        )
         self._budget = Budget(0.0)
         self._lock = threading.Lock()
         self._scored = 0
@@ -92,10 +81,6 @@ class Run:
         self._faults: list[HarnessError] = []
         self._runs: dict[str, int] = {}
         self._hellos: dict[object, Hello] = {}
-        self._decoder_versions: dict[str, str] = {}
-        self._audio: dict[tuple[str, str], str] = {}
-        self._references: dict[str, str] = {}
-        self._silent: dict[str, frozenset[str]] = {}
         self._waited_for = ""
         self._count_stored()
 
@@ -169,6 +154,10 @@ class Run:
         if error is not None:
             outcome.faults.append(error)
 
+    def shared_stems(self) -> dict[str, tuple[int, int]]:
+        """See `Observations.shared_stems`."""
+        return self._observations.shared_stems()
+
     def _make_budget(self, missing: list[Example]) -> Budget:
         """The time for what is missing, and for every audit that may be drawn."""
         engine = self._request.engine
@@ -222,100 +211,13 @@ class Run:
         skipped: list[Example] = []
         return Task(
             engine=request.engine,
-            questions=partial(self._questions, shard, stop=stop, skipped=skipped),
+            questions=partial(self._questions.ask, shard, stop=stop, skipped=skipped),
             seconds=min(limits.deadline(engine, stem_seconds=stems * seconds), self._budget.left()),
             patience=limits.deadline(engine, stem_seconds=together * seconds),
             memory=limits.memory(engine, seconds=seconds),
             skipped=skipped,
             stop=stop,
         )
-
-    def _questions(
-        self, shard: Shard, *, stop: threading.Event, skipped: list[Example]
-    ) -> Generator[Question, None, None]:
-        """What a shard asks: its song, then its examples in batches and its audits, decoded as they are needed."""
-        references = self._references_of(shard.song)
-        yield SongQuestion(references.song, references.stems)
-        compared = (
-            SpectraOfSong(references.stems, self._request.challenge.listeners) if shard.examples else None
-        )
-        with self._sandbox.decoder(stop=stop) as decoder:
-            for first in range(0, len(shard.examples), shard.batch):
-                batch = shard.examples[first : first + shard.batch]
-                read = (self._read(one, decoder, skipped, compared_with=compared) for one in batch)
-                audio = [found for found in read if found is not None]
-                if audio:
-                    yield BatchQuestion(shard.song, tuple(audio))
-            for stem in shard.audits:
-                yield AuditQuestion(shard.song, self._read_again(stem, decoder), stem.value)
-
-    def _references_of(self, song: str) -> ReferenceAudio:
-        """The references of a song, which must be those of every score of this challenge.
-
-        Raises:
-            SetupError: If they can't be read, or have changed.
-        """
-        try:
-            references = read_references(self._request.challenge.song(song))
-        except ChallengeError as error:
-            raise SetupError(str(error), hint=error.hint) from error
-        self._ledger.add_reference(self._key.challenge, song, references.sha256)
-        with self._lock:
-            self._references[song] = references.sha256
-            self._silent[song] = references.silent
-        return references
-
-    def _read(
-        self,
-        example: Example,
-        decoder: Decoder,
-        skipped: list[Example],
-        *,
-        compared_with: SpectraOfSong | None,
-    ) -> ExampleAudio | None:
-        """The audio of an example, which is also looked at; None if it can't be scored, which is recorded."""
-        files: list[AudioSummary] = []
-
-        def observe(file: DecodedFile) -> None:
-            files.append(summary_of(file, example, compared_with))
-
-        try:
-            found = self._reader.read(example.song, example.listener, decoder, observe=observe)
-        except UnscorableError as error:
-            failed = failures.from_finding(error.finding)
-        except (DeadlineError, MemoryLimitError) as error:
-            failed = failures.from_error(error)
-        else:
-            with self._lock:
-                self._audio[example.song, example.listener] = found.sha256
-                self._decoder_versions = decoder.versions
-            self._observations.add(example.song, example.listener, files)
-            return found
-        skipped.append(example)
-        self._fail(example.song, example.listener, failed)
-        return None
-
-    def _read_again(self, stem: AuditStem, decoder: Decoder) -> ExampleAudio:
-        """The audio of an example that is audited, which must be what was scored.
-
-        Raises:
-            SetupError: If it is not.
-        """
-        stored = self._ledger.examples(self._key)[stem.song, stem.listener].audio
-        try:
-            found = self._reader.read(stem.song, stem.listener, decoder)
-        except UnscorableError as error:
-            raise SetupError(
-                f"{stem.song} for {stem.listener} was scored and can't be read again: {error}",
-                hint="Check the disk and the submission's file.",
-            ) from error
-        if stored and found.sha256 != stored:
-            raise SetupError(
-                f"The audio of {stem.song} for {stem.listener} is not what was scored: its SHA-256 was "
-                f"{stored[:12]}… and is {found.sha256[:12]}….",
-                hint="The decoder or the machine gives other samples than before; please report this.",
-            )
-        return found
 
     def _seconds(self, song: str) -> float:
         """The longest that a stem of the song may last, in seconds."""
@@ -326,7 +228,7 @@ class Run:
         if isinstance(line, Hello):
             self._hellos[source] = line
         elif isinstance(line, SongReferences):
-            self._check_references(line)
+            self._questions.check_references(line)
         elif isinstance(line, ExampleScore):
             self._store(line, self._run_number(source))
         elif isinstance(line, AuditScore):
@@ -340,18 +242,6 @@ class Run:
                 self._ledger.note_peak(self._run_number(source), line.peak_memory)
         else:
             self._fail(line.song, line.listener, failures.from_sandbox(line))
-
-    def _check_references(self, line: SongReferences) -> None:
-        """Checks that the evaluator has the references that were sent.
-
-        Raises:
-            InternalError: It does not.
-        """
-        if line.sha256 != self._references[line.song]:
-            raise InternalError(
-                f"The evaluator has other references of {line.song!r} than it was sent.",
-                hint="Nothing of the song was stored. Please report this.",
-            )
 
     def record_failure(self, shard: Shard, error: HarnessError) -> None:
         """See `ResultSink.record_failure`."""
@@ -378,7 +268,7 @@ class Run:
             image=self._environment.image,
             base_image=self._environment.base_image,
             versions=hello.versions,
-            decoder=self._decoder_versions,
+            decoder=self._questions.decoder_versions,
             cpu=hello.cpu,
         )
         with self._lock:
@@ -388,8 +278,8 @@ class Run:
             return self._runs[text]
 
     def _store(self, line: ExampleScore, run: int) -> None:
-        silence.check_values(line, self._silent[line.song])
-        audio = self._audio[line.song, line.listener]
+        silence.check_values(line, self._questions.silent_in(line.song))
+        audio = self._questions.sha256_of(line.song, line.listener)
         example = StoredExample(line.song, line.listener, line.values, audio=audio)
         stored = self._ledger.store(
             self._key, example, run=run, seconds=line.seconds, cpu_seconds=line.cpu_seconds
@@ -401,10 +291,10 @@ class Run:
 
     def _fail(self, song: str, listener: str, failed: failures.FailureReport) -> None:
         """Records an example without a score: a finding if the submission is the cause, else a fault."""
-        if (song, listener) not in self._ledger.examples(self._key):  # else an audit has failed
-            self._ledger.store_failure(
-                self._key, Failure(song, listener, failed.fault, failed.code, failed.sentence, failed.path)
-            )
+        # The ledger stores nothing about an example that has a score: then an audit has failed.
+        self._ledger.store_failure(
+            self._key, Failure(song, listener, failed.fault, failed.code, failed.sentence, failed.path)
+        )
         with self._lock:
             if failed.finding is not None:
                 self._findings.append(failed.finding)

@@ -137,3 +137,16 @@ def test_the_report_on_an_invalid_submission_is_stored(request_: Request, tmp_pa
 def test_an_ordinary_submission_has_no_warning(request_: Request, oracle_zip: Path) -> None:
     outcome = score(replace(request_, submission=oracle_zip), FakeSandbox())
     assert [one for one in outcome.audio if one.severity == "warning"] == []
+
+
+def test_comparing_with_another_submission_changes_nothing_of_what_its_run_is_writing(
+    request_: Request, oracle_zip: Path
+) -> None:
+    score(request_, FakeSandbox())
+    (kept,) = (request_.store / FOLDER).glob("*.jsonl")
+    kept.write_bytes(kept.read_bytes() + b'{"song": "half a li')
+    before = kept.read_bytes()
+    lines: list[str] = []
+    score(replace(request_, submission=oracle_zip, team="E001"), FakeSandbox(), log=lines.append)
+    assert kept.read_bytes() == before
+    assert not any(line.startswith("Note:") for line in lines), "the same audio under other names"
